@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every child does first, and the one way to write a log line. */
+#include "control/rpc/rpc.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define LOG_LINE_MAX 1024
+
+static char log_name[48] = "reeve";
+static enum rpc_log_level log_level = RPC_LOG_INFO;
+
+static enum rpc_log_level level_from_environment(void)
+{
+	static const char *const names[] = {"", "error", "warning", "notice", "info", "debug"};
+	const char *wanted = getenv("PORTREEVE_LOG");
+
+	for (unsigned i = 1; wanted != NULL && i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(wanted, names[i]) == 0)
+			return (enum rpc_log_level)i;
+	return RPC_LOG_INFO;
+}
+
+int rpc_child_start(enum rpc_role role, uint32_t index, struct rpc_link *supervisor)
+{
+	struct rlimit no_core = {0, 0};
+
+	if (role == RPC_SSHTERM)
+		snprintf(log_name, sizeof(log_name), "reeve-%s[%u]", rpc_role_name(role), index);
+	else if (role == RPC_SUPERVISOR)
+		snprintf(log_name, sizeof(log_name), "reeved");
+	else
+		snprintf(log_name, sizeof(log_name), "reeve-%s", rpc_role_name(role));
+	log_level = level_from_environment();
+	signal(SIGPIPE, SIG_IGN);
+	if (role == RPC_SUPERVISOR)
+		return 0;
+	signal(SIGINT, SIG_IGN);
+	/* SIGTERM is for the supervisor; it tells its children by RPC_SUP_STOP so that sessions end in order. */
+	signal(SIGTERM, SIG_IGN);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 ||
+	    setrlimit(RLIMIT_CORE, &no_core) != 0)
+		return -errno;
+	return rpc_link_open(supervisor, RPC_SUPERVISOR_FD, RPC_SUPERVISOR, 0, 0);
+}
+
+void rpc_log_set(enum rpc_log_level level)
+{
+	log_level = level;
+}
+
+void rpc_log(enum rpc_log_level level, const char *format, ...)
+{
+	static const char *const names[] = {"", "error", "warning", "notice", "info", "debug"};
+	char text[LOG_LINE_MAX];
+	char line[LOG_LINE_MAX + 128];
+	va_list args;
+
+	if (level > log_level)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	/* Names and banners in log lines come from strangers: nothing may move the cursor or fake a line. */
+	for (char *c = text; *c != '\0'; c++)
+		if ((unsigned char)*c < 0x20 || (unsigned char)*c == 0x7f)
+			*c = '?';
+	int len = snprintf(line, sizeof(line), "%s: %s: %s\n", log_name, names[level], text);
+	ssize_t written = write(STDERR_FILENO, line, (size_t)len);
+	(void)written;
+}

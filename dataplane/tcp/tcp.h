@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tcp: adopted flows of one lcore; pure functions over buffers and a clock (no DPDK, no system call).
+ *
+ * The lcore (dataplane/lcore.c) asks the policy and hands every TCP frame that an audit_ssh rule may concern to
+ * tcp_input; what must be sent comes out through the hooks. Tests feed frames and virtual time.
+ */
+#ifndef DATAPLANE_TCP_H
+#define DATAPLANE_TCP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/frame.h"
+#include "dataplane/slab/slab.h"
+
+enum tcp_port_side { TCP_INSIDE = 0, TCP_OUTSIDE = 1 };
+
+/* What becomes of the frame that was given to tcp_input. */
+enum tcp_verdict {
+	TCP_FORWARD,  /* send it on by the opposite port (it may have been edited in place: options, ECN) */
+	TCP_CONSUMED, /* it was for the box; free it */
+	TCP_DROP,     /* refused and counted; free it */
+};
+
+struct tcp_config {
+	uint32_t flows;            /* flow table size, taken at start */
+	uint32_t receive_credit;   /* bytes a leg to the worker before CONSUMED */
+	uint32_t send_credit;      /* slabs a leg from the worker */
+	uint32_t reorder_bytes;    /* out-of-order bytes kept a leg */
+	uint64_t reorder_total;    /* and by all legs together */
+	uint16_t mtu;              /* of the link, bytes of IP datagram */
+	uint32_t handshake_ms, time_wait_ms, idle_keepalive_ms;
+	uint64_t seed;             /* hash key of the flow table */
+};
+
+/* What the policy said of a SYN. */
+struct tcp_rule {
+	uint32_t rule;
+	uint64_t generation;
+	uint8_t on_unsupported; /* enum rpc_unsupported */
+};
+
+/*
+ * Hooks: how the endpoint acts. `context` is the lcore. Worker functions return false where the worker's
+ * channel has no room now; the endpoint keeps the bytes in its window and asks again on tcp_tick/tcp_worker_ready.
+ */
+struct tcp_hooks {
+	void *context;
+	/* A buffer for a whole frame of `len` bytes; NULL: none now (counted, retransmission will do). */
+	uint8_t *(*frame_alloc)(void *context, uint32_t len, void **handle);
+	/* Sends it on link `link` out of the port `side`; takes the handle over. */
+	void (*frame_send)(void *context, uint8_t link, enum tcp_port_side side, void *handle, uint32_t len);
+	/* Chooses a worker for a new flow and tells it. Returns its number, or -1: nobody is up. */
+	int (*worker_open)(void *context, uint64_t flow, const struct slab_flow *about);
+	/* In-order bytes of leg `leg` (enum slab_leg). Returns how many were taken (0..len). */
+	uint32_t (*worker_data)(void *context, int worker, uint64_t flow, uint8_t leg, const uint8_t *at, uint32_t len);
+	bool (*worker_fin)(void *context, int worker, uint64_t flow, uint8_t leg);
+	bool (*worker_reset)(void *context, int worker, uint64_t flow, uint8_t leg, int error);
+	bool (*worker_gone)(void *context, int worker, uint64_t flow);
+	/* The memory of a slab from the worker, to (re)transmit from; the worker may be writing it. */
+	const uint8_t *(*slab_bytes)(void *context, int worker, uint32_t slab);
+	/* The slab's bytes are all ACKed (or the flow is over): give it back. */
+	void (*slab_done)(void *context, int worker, uint32_t slab);
+};
+
+struct tcp_shard; /* all flows of one lcore, their timers and memory */
+
+/* Takes all memory now. NULL: not enough. */
+struct tcp_shard *tcp_shard_create(const struct tcp_config *config, const struct tcp_hooks *hooks);
+void tcp_shard_destroy(struct tcp_shard *shard);
+
+/* Does this frame belong to a flow that is tracked or adopted here (either orientation)? */
+bool tcp_knows(const struct tcp_shard *shard, uint8_t link, const struct frame *frame);
+/* A SYN that an audit_ssh rule matched and that may go on: begin to track its handshake. TCP_DROP: table full. */
+enum tcp_verdict tcp_syn(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame,
+    uint8_t *bytes, const struct tcp_rule *rule, uint64_t now_us);
+/* A frame of a tracked or adopted flow; `bytes` is the frame again, writable. */
+enum tcp_verdict tcp_input(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame,
+    uint8_t *bytes, uint64_t now_us);
+/* An ICMP error that quotes a segment of an adopted flow: true where it is consumed. */
+bool tcp_icmp(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame, uint64_t now_us);
+/* Builds an RST answering `frame` as its destination would (RFC 9293 3.10.7.1), out of the port it came in by. */
+void tcp_refuse(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame);
+
+/* A descriptor from worker `worker` (enum slab_to_dataplane). False: it broke the rules; the caller drops the worker's flow. */
+bool tcp_from_worker(struct tcp_shard *shard, int worker, const struct slab_desc *desc, uint64_t now_us);
+/* The worker's channel has room again. */
+void tcp_worker_ready(struct tcp_shard *shard, int worker, uint64_t now_us);
+/* The worker is gone: RST to both sides of all its flows; its slabs are forgotten, not returned. */
+void tcp_worker_lost(struct tcp_shard *shard, int worker, uint64_t now_us);
+/* Timers that are due; returns the time (us) of the next one, UINT64_MAX for none. */
+uint64_t tcp_tick(struct tcp_shard *shard, uint64_t now_us);
+/* Sends what became sendable since the last call (delayed ACKs, data); call once a burst. */
+void tcp_flush(struct tcp_shard *shard, uint64_t now_us);
+
+/* Counters, all since start; X-macro so that names are given once: TCP_COUNTERS(F) F(name, "what it counts"). */
+#define TCP_COUNTERS(F)                                                                                     \
+	F(flows, "flows in the table now")                                                                  \
+	F(legs_established, "adopted flows, both legs open, now")                                           \
+	F(syn_tracked, "SYNs of audited flows followed")                                                    \
+	F(adopted, "connections taken over")                                                                \
+	F(table_full, "audited SYNs dropped because the table was full")                                    \
+	F(worker_none, "adoptions refused because no worker was up")                                        \
+	F(wrong_side, "segments that came in by the wrong port")                                            \
+	F(bad_checksum, "segments of adopted flows with a wrong checksum")                                  \
+	F(out_of_window, "segments outside the window")                                                     \
+	F(retransmits, "segments sent again")                                                               \
+	F(reordered, "segments kept out of order")                                                          \
+	F(reorder_dropped, "out-of-order segments dropped for want of memory")                              \
+	F(resets_in, "RSTs accepted")                                                                       \
+	F(resets_out, "RSTs sent")                                                                          \
+	F(timeouts, "legs ended by retransmission or keepalive time-out")                                   \
+	F(icmp_consumed, "ICMP errors that quoted our segments")                                            \
+	F(no_buffer, "frames not sent for want of a buffer")
+struct tcp_counters {
+#define TCP_COUNTER_FIELD(name, text) uint64_t name;
+	TCP_COUNTERS(TCP_COUNTER_FIELD)
+};
+const struct tcp_counters *tcp_counters(const struct tcp_shard *shard);
+
+#endif

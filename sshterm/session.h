@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session: one taken-over connection in an SSH worker; what the legs, the bridge and the recording share.
+ *
+ * A session is straight-line code in one fiber: legs_run() makes the origin leg's key exchange, the client leg,
+ * authentication on both; bridge_run() then relays packets until either side is done; session_end() tells
+ * everybody. The worker is one thread: nothing here is locked, and a fiber runs until it waits.
+ */
+#ifndef SSHTERM_SESSION_H
+#define SSHTERM_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control/rpc/rpc.h"
+#include "dataplane/slab/slab.h"
+
+struct ssh_session_struct; /* libssh's */
+struct fiber;
+struct vsock;
+struct bridge;
+struct worker;
+
+enum leg { LEG_CLIENT = SLAB_LEG_CLIENT, LEG_ORIGIN = SLAB_LEG_ORIGIN };
+
+#define SESSION_TEXT_MAX 256
+#define SESSION_RECIPIENTS_MAX 8
+
+/* What control decided (SES_MAY_REPLY), copied: replies do not outlive the receive buffer. */
+struct session_grant {
+	uint32_t permits; /* enum rpc_permit */
+	enum rpc_recording recording;
+	uint8_t recipients[SESSION_RECIPIENTS_MAX][32];
+	unsigned recipient_count;
+	char user_id[SESSION_TEXT_MAX], user_email[SESSION_TEXT_MAX], account_id[SESSION_TEXT_MAX];
+	char force_command[1024];
+};
+
+struct session {
+	struct worker *worker;
+	struct fiber *fiber;
+	struct slab_flow flow;    /* addresses, ports, rule: as the dataplane said */
+	uint64_t flow_id;         /* names the session on the slab channel of `lcore` and in RPC */
+	uint32_t lcore;
+	uint64_t started_at_us;   /* CLOCK_REALTIME */
+	char session_id[40];      /* UUID from control */
+	char rule_name[64];
+	char target_id[80];
+	char user[SESSION_TEXT_MAX];
+	char login[SESSION_TEXT_MAX];
+	struct session_grant grant;
+	struct ssh_session_struct *ssh[2]; /* by enum leg; NULL before they exist */
+	struct vsock *sock[2];             /* by enum leg: the virtual sockets */
+	struct bridge *bridge;             /* while bridge_run() runs */
+	char kill_reason[SESSION_TEXT_MAX]; /* not empty: end the session (control, shutdown, …) with this text */
+	const char *close_reason;           /* for index and log: "closed", "worker_lost", "killed", … */
+};
+
+/* -- virtual sockets (vsock.c): a leg's bytes between the dataplane's slabs and libssh -- */
+/* Received bytes in place (contiguous part); 0: none. The pointer is valid until vsock_consume or the fiber waits. */
+uint32_t vsock_peek(struct vsock *sock, const uint8_t **at);
+/* Takes `len` of them; the dataplane is told, so the peer's window opens. */
+void vsock_consume(struct vsock *sock, uint32_t len);
+/* No more will come from this peer (FIN), all bytes before it were consumed. */
+bool vsock_at_eof(const struct vsock *sock);
+/* The peer or the dataplane ended it (RST, time-out, dataplane lost). */
+bool vsock_is_reset(const struct vsock *sock);
+/* Hands bytes to the dataplane; returns how many were taken (slab credit), 0..len. */
+uint32_t vsock_write(struct vsock *sock, const uint8_t *at, uint32_t len);
+/* Bytes handed over and not yet ACKed by the peer (an upper bound, whole slabs). */
+uint32_t vsock_unacked(const struct vsock *sock);
+/* FIN after what was written. */
+void vsock_shutdown(struct vsock *sock);
+
+/* -- waiting (fiber.c, worker.c) -- */
+/* Parks the fiber until something happens to the session (bytes, room, FIN, RST, kill, a recording's
+ * acknowledgement, session_wake) or until `deadline_us` (CLOCK_MONOTONIC; UINT64_MAX: none). Spurious returns happen. */
+void session_wait(struct session *session, uint64_t deadline_us);
+/* Makes the session's fiber run soon. */
+void session_wake(struct session *session);
+uint64_t worker_now_us(void); /* CLOCK_MONOTONIC, read once a turn of the loop */
+
+/* -- control (control_rpc.c): fire and forget; kept and resent when control was restarted -- */
+void session_event(struct session *session, const char *event, const char *detail_json);
+
+/* -- the bridge (bridge.c) -- Both legs are authenticated and non-blocking. Runs until the session is over;
+ * returns the close reason (a static string). Every way out leaves all programs closed towards the recorder. */
+const char *bridge_run(struct session *session);
+/* Called as soon as a leg's key exchange is done: puts the raw packet callbacks in front of libssh's (they
+ * stay quiet until bridge_run), because clients pipeline. 0 or -1. */
+int bridge_prepare(struct session *session, enum leg leg);
+
+/* -- the recording channel (record_channel.c): one a worker, driven by the worker's loop -- */
+struct record_channel;
+struct record_channel *record_channel_create(struct worker *worker);
+/* A (new) channel to the recorder: reopens live recordings there and resends what it does not hold. */
+void record_channel_attach(struct record_channel *channel, struct slab_producer *end);
+void record_channel_detach(struct record_channel *channel);
+bool record_channel_up(const struct record_channel *channel);
+/* Takes acknowledgements, closes batches that are due (200 ms); true where it did anything. */
+bool record_channel_poll(struct record_channel *channel, uint64_t now_us);
+/* When the next batch is due (us, CLOCK_MONOTONIC), UINT64_MAX: none. */
+uint64_t record_channel_deadline(const struct record_channel *channel);
+/* Raises/lowers the asleep flag; ready: look again before sleeping. */
+void record_channel_asleep(struct record_channel *channel, bool asleep);
+bool record_channel_ready(const struct record_channel *channel);
+/* All recordings closed and acknowledged (for an orderly stop)? */
+bool record_channel_settled(const struct record_channel *channel);
+/* Appends lines "name value\n" to text; returns bytes appended. */
+size_t record_channel_stats(const struct record_channel *channel, char *text, size_t size);
+struct record_channel *worker_record_channel(struct worker *worker);
+
+#endif
