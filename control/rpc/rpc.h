@@ -133,9 +133,12 @@ enum rpc_permit {
 	M(REC_READ_REPLY, rec_read_reply, 83)
 
 /* -- supervisor -> child -- */
-/* recipients: the auditors' public keys, 32 raw bytes each, joined. */
+/* socket, state, policy: paths. recipients: the auditors' public keys, 32 raw bytes each, joined. admins,
+ * auditors: uids as u32be each (the supervisor looked the names up). links: the links' names, each a string,
+ * in the order of the configuration. owner: the uid that reeved was started as. */
 #define SUP_CONFIG_CONTROL_FIELDS(F)                                                                        \
-	F(span, socket) F(span, state) F(span, policy) F(span, recipients) F(u32, workers) F(u32, lcores)
+	F(span, socket) F(span, state) F(span, policy) F(span, recipients) F(u32, workers) F(u32, lcores)   \
+	F(span, admins) F(span, auditors) F(span, links) F(u32, owner)
 /* fds[0]: the one directory the keeper may open files below. */
 #define SUP_CONFIG_KEEPER_FIELDS(F) F(u8, reserved)
 /* netns: name or empty. lcores: CPU numbers as u32be each. eal: arguments, each a string. links: per link
