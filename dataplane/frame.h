@@ -15,19 +15,40 @@
 #define FRAME_VLAN_TAGS_MAX 2
 
 enum frame_kind {
-	FRAME_OTHER = 0,  /* not IP (ARP, LLDP, STP, …) */
-	FRAME_IP,         /* IP, whole datagram, L4 other than below or no ports readable */
-	FRAME_FRAGMENT,   /* IP fragment (first or later) */
-	FRAME_TCP,        /* whole TCP segment, header complete */
+	FRAME_OTHER = 0, /* not IP (ARP, LLDP, STP, …) */
+	FRAME_IP,        /* IP, whole datagram, L4 other than below or no ports readable */
+	FRAME_FRAGMENT,  /* IP fragment (first or later) */
+	FRAME_TCP,       /* whole TCP segment, header complete */
 	FRAME_UDP,
-	FRAME_ICMP,       /* ICMP or ICMPv6 */
-	FRAME_MALFORMED,  /* IP that contradicts itself or ends early */
+	FRAME_ICMP,      /* ICMP or ICMPv6 */
+	FRAME_MALFORMED, /* a frame that contradicts itself or ends early */
+};
+
+/* What is wrong with a FRAME_MALFORMED. F(name, text): FRAME_BAD_name, the counter malformed_name. */
+#define FRAME_MALFORMATIONS(F)                                                                               \
+	F(ETHERNET_SHORT, ethernet_short, "ends within the Ethernet header or a VLAN tag")                   \
+	F(IP_SHORT, ip_short, "ends within the IP header")                                                   \
+	F(IP_VERSION, ip_version, "IP version that contradicts the EtherType")                               \
+	F(IP_HEADER_LENGTH, ip_header_length, "IPv4 header length under 20 bytes")                           \
+	F(IP_LENGTH, ip_length, "IP length shorter than the header or longer than the frame")                \
+	F(EXTENSIONS, extensions, "IPv6 extension headers that do not end in the packet, or too many")       \
+	F(FRAGMENT, fragment, "fragment of an impossible offset or length")                                  \
+	F(TCP_SHORT, tcp_short, "ends within the TCP header")                                                \
+	F(TCP_HEADER_LENGTH, tcp_header_length, "TCP data offset under 20 bytes or beyond the packet")       \
+	F(UDP_SHORT, udp_short, "ends within the UDP header")                                                \
+	F(UDP_LENGTH, udp_length, "UDP length that contradicts the IP length")                               \
+	F(ICMP_SHORT, icmp_short, "ends within the ICMP header")
+enum frame_malformation {
+	FRAME_BAD_NOTHING = 0,
+#define FRAME_MALFORMATION_NAME(NAME, name, text) FRAME_BAD_##NAME,
+	FRAME_MALFORMATIONS(FRAME_MALFORMATION_NAME) FRAME_MALFORMATION_COUNT
 };
 
 struct frame {
 	const uint8_t *bytes;
 	uint32_t len; /* of the frame as received */
 	enum frame_kind kind;
+	enum frame_malformation malformation; /* kind == FRAME_MALFORMED */
 	uint8_t vlan_tags;
 	uint16_t vlan[FRAME_VLAN_TAGS_MAX]; /* ids, outer first */
 	uint16_t ether_type;                /* after the tags */
@@ -38,7 +59,7 @@ struct frame {
 	uint32_t ip_len;                    /* the IP datagram's length by its header; padding excluded */
 	uint8_t ttl, dscp_ecn;
 	uint8_t src[16], dst[16]; /* network order; IPv4 in the first 4 bytes, the rest 0 */
-	uint16_t sport, dport;    /* host order; 0 where there are none */
+	uint16_t sport, dport;    /* host order; of a first fragment too; 0 where there are none */
 	bool ip_options;          /* IPv4 options or IPv6 extension headers are there */
 	/* fragments */
 	uint32_t fragment_id;
@@ -55,12 +76,24 @@ struct frame {
 	uint32_t payload_len;
 };
 
-enum { TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_PSH = 0x08, TCP_ACK = 0x10, TCP_URG = 0x20,
-	TCP_ECE = 0x40, TCP_CWR = 0x80 };
+enum {
+	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_PSH = 0x08,
+	TCP_ACK = 0x10,
+	TCP_URG = 0x20,
+	TCP_ECE = 0x40,
+	TCP_CWR = 0x80
+};
 
 /* Fills *frame from `len` bytes. Never fails: what it cannot read is FRAME_OTHER or FRAME_MALFORMED. */
 void frame_parse(struct frame *frame, const uint8_t *bytes, uint32_t len);
-/* True where the IPv4 header checksum and the TCP checksum (or IPv6 TCP's) are right. */
+/* True where the IPv4 header checksum is right and, of a FRAME_TCP, the TCP checksum. False for what is not
+ * IP. */
 bool frame_checksum_ok(const struct frame *frame);
+/* One line of text for a log or a failing test; `kind` and `malformation` as words. */
+const char *frame_kind_name(enum frame_kind kind);
+const char *frame_malformation_text(enum frame_malformation malformation);
 
 #endif

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One walk over a frame: Ethernet, up to two VLAN tags, IPv4 or IPv6, then TCP, UDP or ICMP.
+ *
+ * Every byte may be hostile. The cursor hands out one header at a time, whole or not at all, and a header's
+ * fields are read only from such a span. Once the IP length is known the cursor is cut to it: what follows is
+ * Ethernet padding and says nothing.
+ */
+#include "dataplane/frame.h"
+
+#include <string.h>
+
+#include "config/wire/wire.h"
+
+#define ETHERNET_LEN 14
+#define VLAN_TAG_LEN 4
+#define IPV4_LEN 20
+#define IPV6_LEN 40
+#define TCP_LEN 20
+#define UDP_LEN 8
+#define ICMP_LEN 4
+#define FRAGMENT_END_MAX 65535u /* the largest datagram that fragments may add up to (RFC 791 3.2) */
+/* RFC 8504 section 5.3 lets a node limit the chain; nothing legitimate comes near. */
+#define EXTENSION_HEADERS_MAX 8
+
+enum {
+	ETHER_IPV4 = 0x0800,
+	ETHER_IPV6 = 0x86dd,
+	ETHER_VLAN = 0x8100,
+	ETHER_QINQ = 0x88a8,
+	ETHER_QINQ_OLD = 0x9100
+};
+
+enum {
+	PROTO_HOP_BY_HOP = 0,
+	PROTO_ICMP = 1,
+	PROTO_TCP = 6,
+	PROTO_UDP = 17,
+	PROTO_DCCP = 33,
+	PROTO_ROUTING = 43,
+	PROTO_FRAGMENT = 44,
+	PROTO_AH = 51,
+	PROTO_ICMPV6 = 58,
+	PROTO_DESTINATION = 60,
+	PROTO_SCTP = 132,
+	PROTO_MOBILITY = 135,
+	PROTO_UDP_LITE = 136,
+	PROTO_HIP = 139,
+	PROTO_SHIM6 = 140,
+};
+
+static uint16_t be16(const uint8_t *at)
+{
+	return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static uint32_t be32(const uint8_t *at)
+{
+	return (uint32_t)be16(at) << 16 | be16(at + 2);
+}
+
+static void malformed(struct frame *f, enum frame_malformation why)
+{
+	f->kind = FRAME_MALFORMED;
+	f->malformation = why;
+}
+
+static void read_tcp(struct frame *f, struct wire *w)
+{
+	size_t there = wire_left(w);
+	struct wire_span h = wire_bytes(w, TCP_LEN);
+
+	if (h.len == 0) {
+		malformed(f, FRAME_BAD_TCP_SHORT);
+		return;
+	}
+	f->sport = be16(h.at);
+	f->dport = be16(h.at + 2);
+	f->seq = be32(h.at + 4);
+	f->ack = be32(h.at + 8);
+	f->tcp_header_len = (uint16_t)((h.at[12] >> 4) * 4);
+	f->tcp_flags = h.at[13];
+	f->tcp_window = be16(h.at + 14);
+	f->tcp_urgent = be16(h.at + 18);
+	if (f->tcp_header_len < TCP_LEN || f->tcp_header_len > there) {
+		malformed(f, FRAME_BAD_TCP_HEADER_LENGTH);
+		return;
+	}
+	f->payload_offset = (uint16_t)(f->l4_offset + f->tcp_header_len);
+	f->payload_len = (uint32_t)(there - f->tcp_header_len);
+	f->kind = FRAME_TCP;
+}
+
+static void read_udp(struct frame *f, struct wire *w)
+{
+	size_t there = wire_left(w);
+	struct wire_span h = wire_bytes(w, UDP_LEN);
+
+	if (h.len == 0) {
+		malformed(f, FRAME_BAD_UDP_SHORT);
+		return;
+	}
+	f->sport = be16(h.at);
+	f->dport = be16(h.at + 2);
+	/* Shorter than the IP payload is legal (RFC 9868: options in the surplus), longer is not. */
+	uint16_t length = be16(h.at + 4);
+	if (length < UDP_LEN || length > there) {
+		malformed(f, FRAME_BAD_UDP_LENGTH);
+		return;
+	}
+	f->payload_offset = (uint16_t)(f->l4_offset + UDP_LEN);
+	f->payload_len = (uint32_t)(there - UDP_LEN);
+	f->kind = FRAME_UDP;
+}
+
+static void read_icmp(struct frame *f, struct wire *w)
+{
+	if (wire_bytes(w, ICMP_LEN).len == 0) {
+		malformed(f, FRAME_BAD_ICMP_SHORT);
+		return;
+	}
+	f->payload_offset = (uint16_t)(f->l4_offset + ICMP_LEN);
+	f->payload_len = (uint32_t)wire_left(w);
+	f->kind = FRAME_ICMP;
+}
+
+/* The first four bytes of TCP, UDP, SCTP, DCCP and UDP-Lite alike: the ports. */
+static void read_ports(struct frame *f, struct wire *w)
+{
+	struct wire_span ports = wire_bytes(w, 4);
+
+	if (ports.len > 0) {
+		f->sport = be16(ports.at);
+		f->dport = be16(ports.at + 2);
+	}
+}
+
+static bool has_ports(uint8_t protocol)
+{
+	return protocol == PROTO_TCP || protocol == PROTO_UDP || protocol == PROTO_SCTP ||
+	       protocol == PROTO_DCCP || protocol == PROTO_UDP_LITE;
+}
+
+static void read_upper(struct frame *f, struct wire *w)
+{
+	f->l4_offset = (uint16_t)(f->l2_len + f->l3_len);
+	if (f->protocol == PROTO_TCP) {
+		read_tcp(f, w);
+	} else if (f->protocol == PROTO_UDP) {
+		read_udp(f, w);
+	} else if (f->protocol == (f->family == 4 ? PROTO_ICMP : PROTO_ICMPV6)) {
+		read_icmp(f, w);
+	} else {
+		f->kind = FRAME_IP;
+		if (has_ports(f->protocol))
+			read_ports(f, w);
+	}
+}
+
+/*
+ * A fragment's payload is what is left in `w`. A first fragment shows its ports, so that a rule that blocks
+ * a port stops the whole datagram: without its first fragment it is never reassembled (RFC 1858).
+ */
+static void read_fragment(struct frame *f, struct wire *w)
+{
+	size_t length = wire_left(w);
+
+	f->kind = FRAME_FRAGMENT;
+	f->l4_offset = (uint16_t)(f->l2_len + f->l3_len);
+	f->payload_offset = f->l4_offset;
+	f->payload_len = (uint32_t)length;
+	if (length == 0 || f->fragment_offset + length > FRAGMENT_END_MAX ||
+	    (f->fragment_more && length % 8 != 0))
+		malformed(f, FRAME_BAD_FRAGMENT);
+	else if (f->fragment_offset == 0 && has_ports(f->protocol))
+		read_ports(f, w);
+}
+
+/* Cuts the cursor to the `length` bytes that the IP header claims. False where the frame does not hold them.
+ */
+static bool cut_to(struct wire *w, size_t length)
+{
+	if (length > wire_left(w))
+		return false;
+	w->end = w->at + length;
+	return true;
+}
+
+static void read_ipv4(struct frame *f, struct wire *w)
+{
+	struct wire_span h = wire_bytes(w, IPV4_LEN);
+
+	if (h.len == 0) {
+		malformed(f, FRAME_BAD_IP_SHORT);
+		return;
+	}
+	unsigned header = (h.at[0] & 0x0f) * 4u;
+	if (h.at[0] >> 4 != 4) {
+		malformed(f, FRAME_BAD_IP_VERSION);
+		return;
+	}
+	if (header < IPV4_LEN) {
+		malformed(f, FRAME_BAD_IP_HEADER_LENGTH);
+		return;
+	}
+	f->family = 4;
+	f->l3_len = (uint16_t)header;
+	f->ip_len = be16(h.at + 2);
+	f->dscp_ecn = h.at[1];
+	f->ttl = h.at[8];
+	f->protocol = h.at[9];
+	f->ip_options = header > IPV4_LEN;
+	memcpy(f->src, h.at + 12, 4);
+	memcpy(f->dst, h.at + 16, 4);
+	f->fragment_id = be16(h.at + 4);
+	f->fragment_more = (h.at[6] & 0x20) != 0;
+	f->fragment_offset = (uint16_t)((be16(h.at + 6) & 0x1fff) * 8);
+	if (f->ip_len < header || !cut_to(w, f->ip_len - IPV4_LEN)) {
+		malformed(f, FRAME_BAD_IP_LENGTH);
+		return;
+	}
+	wire_skip(w, header - IPV4_LEN);
+	if (f->fragment_more || f->fragment_offset > 0)
+		read_fragment(f, w);
+	else
+		read_upper(f, w);
+}
+
+static bool is_extension(uint8_t protocol)
+{
+	switch (protocol) {
+	case PROTO_HOP_BY_HOP:
+	case PROTO_ROUTING:
+	case PROTO_FRAGMENT:
+	case PROTO_AH:
+	case PROTO_DESTINATION:
+	case PROTO_MOBILITY:
+	case PROTO_HIP:
+	case PROTO_SHIM6:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Walks one extension header (RFC 8200 section 4; AH counts in 4-byte units: RFC 4302 2.2). */
+static bool skip_extension(struct frame *f, struct wire *w)
+{
+	struct wire_span h = wire_bytes(w, 8);
+
+	if (h.len == 0)
+		return false;
+	size_t length = f->protocol == PROTO_AH ? (h.at[1] + 2u) * 4u : (h.at[1] + 1u) * 8u;
+	if (f->protocol == PROTO_FRAGMENT) {
+		length = 8;
+		f->fragment_offset = be16(h.at + 2) & 0xfff8;
+		f->fragment_more = (h.at[3] & 1) != 0;
+		f->fragment_id = be32(h.at + 4);
+	}
+	if (length > 8)
+		wire_skip(w, length - 8);
+	f->protocol = h.at[0];
+	f->l3_len = (uint16_t)(f->l3_len + length);
+	return !w->failed;
+}
+
+/* Leaves the cursor behind the last header before the upper layer, or behind a later fragment's header. */
+static bool skip_extensions(struct frame *f, struct wire *w)
+{
+	for (unsigned n = 0; is_extension(f->protocol); n++) {
+		bool fragment = f->protocol == PROTO_FRAGMENT;
+		if (n == EXTENSION_HEADERS_MAX || !skip_extension(f, w))
+			return false;
+		f->ip_options = true;
+		if (fragment && f->fragment_offset > 0)
+			break;
+	}
+	return true;
+}
+
+static void read_ipv6(struct frame *f, struct wire *w)
+{
+	struct wire_span h = wire_bytes(w, IPV6_LEN);
+
+	if (h.len == 0) {
+		malformed(f, FRAME_BAD_IP_SHORT);
+		return;
+	}
+	if (h.at[0] >> 4 != 6) {
+		malformed(f, FRAME_BAD_IP_VERSION);
+		return;
+	}
+	f->family = 6;
+	f->l3_len = IPV6_LEN;
+	f->ip_len = IPV6_LEN + (uint32_t)be16(h.at + 4);
+	f->dscp_ecn = (uint8_t)(be16(h.at) >> 4);
+	f->protocol = h.at[6];
+	f->ttl = h.at[7];
+	memcpy(f->src, h.at + 8, 16);
+	memcpy(f->dst, h.at + 24, 16);
+	if (!cut_to(w, f->ip_len - IPV6_LEN)) {
+		malformed(f, FRAME_BAD_IP_LENGTH);
+		return;
+	}
+	if (!skip_extensions(f, w)) {
+		malformed(f, FRAME_BAD_EXTENSIONS);
+		return;
+	}
+	/* Offset 0 and no more: an atomic fragment, a whole packet (RFC 6946). */
+	if (f->fragment_more || f->fragment_offset > 0)
+		read_fragment(f, w);
+	else
+		read_upper(f, w);
+}
+
+/* A third tag leaves ether_type a VLAN's: the frame is FRAME_OTHER and passes as such. */
+static bool read_tags(struct frame *f, struct wire *w)
+{
+	while (
+	    f->vlan_tags < FRAME_VLAN_TAGS_MAX &&
+	    (f->ether_type == ETHER_VLAN || f->ether_type == ETHER_QINQ || f->ether_type == ETHER_QINQ_OLD)) {
+		struct wire_span tag = wire_bytes(w, VLAN_TAG_LEN);
+		if (tag.len == 0)
+			return false;
+		f->vlan[f->vlan_tags++] = be16(tag.at) & 0x0fff;
+		f->ether_type = be16(tag.at + 2);
+		f->l2_len = (uint16_t)(f->l2_len + VLAN_TAG_LEN);
+	}
+	return true;
+}
+
+void frame_parse(struct frame *f, const uint8_t *bytes, uint32_t len)
+{
+	struct wire w = wire_over(bytes, len);
+	struct wire_span ethernet = wire_bytes(&w, ETHERNET_LEN);
+
+	*f = (struct frame){.bytes = bytes, .len = len, .kind = FRAME_OTHER};
+	if (ethernet.len == 0) {
+		malformed(f, FRAME_BAD_ETHERNET_SHORT);
+		return;
+	}
+	f->l2_len = ETHERNET_LEN;
+	f->ether_type = be16(ethernet.at + 12);
+	if (!read_tags(f, &w))
+		malformed(f, FRAME_BAD_ETHERNET_SHORT);
+	else if (f->ether_type == ETHER_IPV4)
+		read_ipv4(f, &w);
+	else if (f->ether_type == ETHER_IPV6)
+		read_ipv6(f, &w);
+}
+
+/* One's complement sum (RFC 1071); `sum` carries on from an even number of bytes. */
+static uint64_t sum16(uint64_t sum, const uint8_t *at, size_t len)
+{
+	for (; len >= 2; at += 2, len -= 2)
+		sum += be16(at);
+	return len > 0 ? sum + ((uint64_t)at[0] << 8) : sum;
+}
+
+static uint16_t fold(uint64_t sum)
+{
+	while (sum >> 16 != 0)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+bool frame_checksum_ok(const struct frame *f)
+{
+	size_t address = f->family == 4 ? 4 : 16;
+
+	if (f->family == 0 || f->kind == FRAME_MALFORMED)
+		return false;
+	if (f->family == 4 && fold(sum16(0, f->bytes + f->l2_len, f->l3_len)) != 0xffff)
+		return false;
+	if (f->kind != FRAME_TCP)
+		return true;
+	uint32_t segment = f->tcp_header_len + f->payload_len;
+	uint64_t sum = segment + PROTO_TCP;
+	sum = sum16(sum, f->src, address);
+	sum = sum16(sum, f->dst, address);
+	return fold(sum16(sum, f->bytes + f->l4_offset, segment)) == 0xffff;
+}
+
+const char *frame_kind_name(enum frame_kind kind)
+{
+	static const char *const names[] = {"other", "ip", "fragment", "tcp", "udp", "icmp", "malformed"};
+
+	return (unsigned)kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "unknown";
+}
+
+const char *frame_malformation_text(enum frame_malformation malformation)
+{
+	static const char *const texts[] = {"nothing",
+#define FRAME_MALFORMATION_TEXT(NAME, name, text) text,
+	    FRAME_MALFORMATIONS(FRAME_MALFORMATION_TEXT)};
+
+	return (unsigned)malformation < FRAME_MALFORMATION_COUNT ? texts[malformation] : "unknown";
+}
