@@ -51,9 +51,10 @@ struct session {
 	struct session_grant grant;
 	struct ssh_session_struct *ssh[2]; /* by enum leg; NULL before they exist */
 	struct vsock *sock[2];             /* by enum leg: the virtual sockets */
-	struct bridge *bridge;             /* while bridge_run() runs */
+	struct bridge *bridge;             /* from the first bridge_prepare() to bridge_free() */
 	char kill_reason[SESSION_TEXT_MAX]; /* not empty: end the session (control, shutdown, …) with this text */
 	const char *close_reason;           /* for index and log: "closed", "worker_lost", "killed", … */
+	uint64_t bytes[2];        /* channel data relayed, by the leg it came from (for SES_END) */
 };
 
 /* -- virtual sockets (vsock.c): a leg's bytes between the dataplane's slabs and libssh -- */
@@ -82,6 +83,9 @@ uint64_t worker_now_us(void); /* CLOCK_MONOTONIC, read once a turn of the loop *
 
 /* -- control (control_rpc.c): fire and forget; kept and resent when control was restarted -- */
 void session_event(struct session *session, const char *event, const char *detail_json);
+/* A program (channel) began or ended; `flow` is filled in by the callee, spans are copied or sent at once. */
+void session_program(struct session *session, const struct rpc_ses_program *program);
+void session_program_end(struct session *session, const struct rpc_ses_program_end *end);
 
 /* -- the bridge (bridge.c) -- Both legs are authenticated and non-blocking. Runs until the session is over;
  * returns the close reason (a static string). Every way out leaves all programs closed towards the recorder. */
@@ -89,10 +93,13 @@ const char *bridge_run(struct session *session);
 /* Called as soon as a leg's key exchange is done: puts the raw packet callbacks in front of libssh's (they
  * stay quiet until bridge_run), because clients pipeline. 0 or -1. */
 int bridge_prepare(struct session *session, enum leg leg);
+/* Frees what bridge_prepare made; to be called once for every session, before its libssh sessions are freed. */
+void bridge_free(struct session *session);
 
 /* -- the recording channel (record_channel.c): one a worker, driven by the worker's loop -- */
 struct record_channel;
 struct record_channel *record_channel_create(struct worker *worker);
+void record_channel_destroy(struct record_channel *channel);
 /* A (new) channel to the recorder: reopens live recordings there and resends what it does not hold. */
 void record_channel_attach(struct record_channel *channel, struct slab_producer *end);
 void record_channel_detach(struct record_channel *channel);
