@@ -42,7 +42,8 @@ int rpc_child_start(enum rpc_role role, uint32_t index, struct rpc_link *supervi
 	if (role == RPC_SUPERVISOR)
 		return 0;
 	signal(SIGINT, SIG_IGN);
-	/* SIGTERM is for the supervisor; it tells its children by RPC_SUP_STOP so that sessions end in order. */
+	/* SIGTERM is for the supervisor; it tells its children by RPC_SUP_STOP so that sessions end in order.
+	 */
 	signal(SIGTERM, SIG_IGN);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 ||
 	    setrlimit(RLIMIT_CORE, &no_core) != 0)

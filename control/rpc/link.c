@@ -87,7 +87,8 @@ int rpc_send(struct rpc_link *link, uint16_t type, uint16_t flags, uint32_t id, 
 int rpc_send_body(struct rpc_link *link, uint16_t type, uint16_t flags, uint32_t id, rpc_put_fn put,
     const void *body, const int *fds, unsigned fd_count)
 {
-	/* Most messages are small; a worker has 10,000 fibers but one thread, so one buffer a thread will do. */
+	/* Most messages are small; a worker has 10,000 fibers but one thread, so one buffer a thread will do.
+	 */
 	static _Thread_local uint8_t room[RPC_MESSAGE_MAX];
 	struct wire_out out = wire_into(room, RPC_MESSAGE_MAX - HEADER_SIZE);
 
@@ -116,10 +117,8 @@ int rpc_receive(struct rpc_link *link, struct rpc_message *message)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * RPC_FDS_MAX)];
 	struct iovec part = {link->buffer, RPC_MESSAGE_MAX};
-	struct msghdr header = {.msg_iov = &part,
-	    .msg_iovlen = 1,
-	    .msg_control = control,
-	    .msg_controllen = sizeof(control)};
+	struct msghdr header = {
+	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	ssize_t got;
 
 	*message = (struct rpc_message){.fds = {-1, -1, -1, -1}};

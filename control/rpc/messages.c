@@ -19,25 +19,24 @@
 #define PUT_FIELD(kind, field) PUT_##kind(out, body->field);
 #define GET_FIELD(kind, field) body->field = GET_##kind(&in);
 
-#define DEFINE(NAME, name, number)                                                                          \
-	void rpc_put_##name(struct wire_out *out, const void *from)                                         \
-	{                                                                                                   \
-		const struct rpc_##name *body = from;                                                       \
-		NAME##_FIELDS(PUT_FIELD)                                                                    \
-	}                                                                                                   \
-	bool rpc_get_##name(struct wire_span bytes, struct rpc_##name *body)                                \
-	{                                                                                                   \
-		struct wire in = wire_over(bytes.at, bytes.len);                                            \
-		NAME##_FIELDS(GET_FIELD)                                                                    \
-		return wire_done(&in);                                                                      \
+#define DEFINE(NAME, name, number)                                                                           \
+	void rpc_put_##name(struct wire_out *out, const void *from)                                          \
+	{                                                                                                    \
+		const struct rpc_##name *body = from;                                                        \
+		NAME##_FIELDS(PUT_FIELD)                                                                     \
+	}                                                                                                    \
+	bool rpc_get_##name(struct wire_span bytes, struct rpc_##name *body)                                 \
+	{                                                                                                    \
+		struct wire in = wire_over(bytes.at, bytes.len);                                             \
+		NAME##_FIELDS(GET_FIELD) return wire_done(&in);                                              \
 	}
 RPC_MESSAGES(DEFINE)
 
 const char *rpc_type_name(uint16_t type)
 {
 	switch (type) {
-#define NAME_OF(NAME, name, number)                                                                         \
-	case number:                                                                                        \
+#define NAME_OF(NAME, name, number)                                                                          \
+	case number:                                                                                         \
 		return #NAME;
 		RPC_MESSAGES(NAME_OF)
 	default:
@@ -47,8 +46,8 @@ const char *rpc_type_name(uint16_t type)
 
 const char *rpc_role_name(enum rpc_role role)
 {
-	static const char *const names[] = {"nobody", "supervisor", "control", "keeper", "dataplane", "sshterm",
-	    "recorder"};
+	static const char *const names[] = {
+	    "nobody", "supervisor", "control", "keeper", "dataplane", "sshterm", "recorder"};
 
 	return (unsigned)role <= RPC_ROLE_MAX ? names[role] : "unknown";
 }

@@ -56,7 +56,12 @@ enum rpc_policy_change { RPC_POLICY_CHANGE_KEEP = 0, RPC_POLICY_CHANGE_RESET };
 enum rpc_unsupported { RPC_UNSUPPORTED_RESET = 0, RPC_UNSUPPORTED_PASS };
 enum rpc_recording { RPC_RECORDING_NONE = 0, RPC_RECORDING_BEST_EFFORT, RPC_RECORDING_STRICT };
 enum rpc_ca { RPC_CA_USER = 1, RPC_CA_CLIENT, RPC_CA_HOST };
-enum rpc_target_verdict { RPC_TARGET_KNOWN = 0, RPC_TARGET_FIRST_USE, RPC_TARGET_CHANGED, RPC_TARGET_REFUSED };
+enum rpc_target_verdict {
+	RPC_TARGET_KNOWN = 0,
+	RPC_TARGET_FIRST_USE,
+	RPC_TARGET_CHANGED,
+	RPC_TARGET_REFUSED
+};
 
 /* What a rule lets a session do; the first five are also the extensions of an OpenSSH user certificate. */
 enum rpc_permit {
@@ -73,88 +78,91 @@ enum rpc_permit {
  * Field kinds: u8 u16 u32 u64 (numbers), span (string: u32be length and bytes).
  * A reply carries its own type, RPC_FLAG_REPLY and the id of its request.
  */
-#define RPC_MESSAGES(M)                                                                                     \
-	/* supervisor -> child */                                                                           \
-	M(SUP_CONFIG_CONTROL, sup_config_control, 1)                                                        \
-	M(SUP_CONFIG_KEEPER, sup_config_keeper, 2)                                                          \
-	M(SUP_CONFIG_DATAPLANE, sup_config_dataplane, 3)                                                    \
-	M(SUP_CONFIG_SSHTERM, sup_config_sshterm, 4)                                                        \
-	M(SUP_CONFIG_RECORDER, sup_config_recorder, 5)                                                      \
-	M(SUP_ATTACH_RPC, sup_attach_rpc, 6)                                                                \
-	M(SUP_ATTACH_SLAB, sup_attach_slab, 7)                                                              \
-	M(SUP_ATTACH_BELL, sup_attach_bell, 8)                                                              \
-	M(SUP_PEER, sup_peer, 9)                                                                            \
-	M(SUP_START, sup_start, 10)                                                                         \
-	M(SUP_STOP, sup_stop, 11)                                                                           \
-	/* child -> supervisor */                                                                           \
-	M(SUP_READY, sup_ready, 12)                                                                         \
-	/* control -> dataplane */                                                                          \
-	M(DP_POLICY, dp_policy, 20)                                                                         \
-	M(DP_POLICY_DONE, dp_policy_done, 21)                                                               \
-	/* control -> any of dataplane, sshterm, recorder */                                                \
-	M(STATS, stats, 22)                                                                                 \
-	M(STATS_REPLY, stats_reply, 23)                                                                     \
-	/* sshterm -> control, and replies */                                                               \
-	M(SES_BEGIN, ses_begin, 30)                                                                         \
-	M(SES_BEGIN_REPLY, ses_begin_reply, 31)                                                             \
-	M(SES_TARGET, ses_target, 32)                                                                       \
-	M(SES_TARGET_REPLY, ses_target_reply, 33)                                                           \
-	M(SES_SIGN, ses_sign, 34)                                                                           \
-	M(SES_SIGN_REPLY, ses_sign_reply, 35)                                                               \
-	M(SES_WHO, ses_who, 36)                                                                             \
-	M(SES_WHO_REPLY, ses_who_reply, 37)                                                                 \
-	M(SES_MAY, ses_may, 38)                                                                             \
-	M(SES_MAY_REPLY, ses_may_reply, 39)                                                                 \
-	M(SES_CERT, ses_cert, 40)                                                                           \
-	M(SES_CERT_REPLY, ses_cert_reply, 41)                                                               \
-	M(SES_PROGRAM, ses_program, 42)                                                                     \
-	M(SES_PROGRAM_END, ses_program_end, 43)                                                             \
-	M(SES_END, ses_end, 44)                                                                             \
-	M(SES_EVENT, ses_event, 45)                                                                         \
-	M(SES_RESUME, ses_resume, 46)                                                                       \
-	/* control -> sshterm */                                                                            \
-	M(SES_KILL, ses_kill, 47)                                                                           \
-	/* control -> keeper, and replies */                                                                \
-	M(KEY_CA, key_ca, 60)                                                                               \
-	M(KEY_CA_REPLY, key_ca_reply, 61)                                                                   \
-	M(KEY_CERTIFY, key_certify, 62)                                                                     \
-	M(KEY_CERTIFY_REPLY, key_certify_reply, 63)                                                         \
-	M(KEY_SESSION, key_session, 64)                                                                     \
-	M(KEY_HOST, key_host, 65)                                                                           \
-	M(KEY_HOST_REPLY, key_host_reply, 66)                                                               \
-	M(KEY_HOST_SIGN, key_host_sign, 67)                                                                 \
-	M(KEY_HOST_SIGN_REPLY, key_host_sign_reply, 68)                                                     \
-	M(KEY_EVIDENCE, key_evidence, 69)                                                                   \
-	M(KEY_EVIDENCE_REPLY, key_evidence_reply, 70)                                                       \
-	/* control -> recorder, and replies */                                                              \
-	M(REC_LIST, rec_list, 80)                                                                           \
-	M(REC_LIST_REPLY, rec_list_reply, 81)                                                               \
-	M(REC_READ, rec_read, 82)                                                                           \
+#define RPC_MESSAGES(M)                                                                                      \
+	/* supervisor -> child */                                                                            \
+	M(SUP_CONFIG_CONTROL, sup_config_control, 1)                                                         \
+	M(SUP_CONFIG_KEEPER, sup_config_keeper, 2)                                                           \
+	M(SUP_CONFIG_DATAPLANE, sup_config_dataplane, 3)                                                     \
+	M(SUP_CONFIG_SSHTERM, sup_config_sshterm, 4)                                                         \
+	M(SUP_CONFIG_RECORDER, sup_config_recorder, 5)                                                       \
+	M(SUP_ATTACH_RPC, sup_attach_rpc, 6)                                                                 \
+	M(SUP_ATTACH_SLAB, sup_attach_slab, 7)                                                               \
+	M(SUP_ATTACH_BELL, sup_attach_bell, 8)                                                               \
+	M(SUP_PEER, sup_peer, 9)                                                                             \
+	M(SUP_START, sup_start, 10)                                                                          \
+	M(SUP_STOP, sup_stop, 11)                                                                            \
+	/* child -> supervisor */                                                                            \
+	M(SUP_READY, sup_ready, 12)                                                                          \
+	/* control -> dataplane */                                                                           \
+	M(DP_POLICY, dp_policy, 20)                                                                          \
+	M(DP_POLICY_DONE, dp_policy_done, 21)                                                                \
+	/* control -> any of dataplane, sshterm, recorder */                                                 \
+	M(STATS, stats, 22)                                                                                  \
+	M(STATS_REPLY, stats_reply, 23)                                                                      \
+	/* sshterm -> control, and replies */                                                                \
+	M(SES_BEGIN, ses_begin, 30)                                                                          \
+	M(SES_BEGIN_REPLY, ses_begin_reply, 31)                                                              \
+	M(SES_TARGET, ses_target, 32)                                                                        \
+	M(SES_TARGET_REPLY, ses_target_reply, 33)                                                            \
+	M(SES_SIGN, ses_sign, 34)                                                                            \
+	M(SES_SIGN_REPLY, ses_sign_reply, 35)                                                                \
+	M(SES_WHO, ses_who, 36)                                                                              \
+	M(SES_WHO_REPLY, ses_who_reply, 37)                                                                  \
+	M(SES_MAY, ses_may, 38)                                                                              \
+	M(SES_MAY_REPLY, ses_may_reply, 39)                                                                  \
+	M(SES_CERT, ses_cert, 40)                                                                            \
+	M(SES_CERT_REPLY, ses_cert_reply, 41)                                                                \
+	M(SES_PROGRAM, ses_program, 42)                                                                      \
+	M(SES_PROGRAM_END, ses_program_end, 43)                                                              \
+	M(SES_END, ses_end, 44)                                                                              \
+	M(SES_EVENT, ses_event, 45)                                                                          \
+	M(SES_RESUME, ses_resume, 46)                                                                        \
+	/* control -> sshterm */                                                                             \
+	M(SES_KILL, ses_kill, 47)                                                                            \
+	/* control -> keeper, and replies */                                                                 \
+	M(KEY_CA, key_ca, 60)                                                                                \
+	M(KEY_CA_REPLY, key_ca_reply, 61)                                                                    \
+	M(KEY_CERTIFY, key_certify, 62)                                                                      \
+	M(KEY_CERTIFY_REPLY, key_certify_reply, 63)                                                          \
+	M(KEY_SESSION, key_session, 64)                                                                      \
+	M(KEY_HOST, key_host, 65)                                                                            \
+	M(KEY_HOST_REPLY, key_host_reply, 66)                                                                \
+	M(KEY_HOST_SIGN, key_host_sign, 67)                                                                  \
+	M(KEY_HOST_SIGN_REPLY, key_host_sign_reply, 68)                                                      \
+	M(KEY_EVIDENCE, key_evidence, 69)                                                                    \
+	M(KEY_EVIDENCE_REPLY, key_evidence_reply, 70)                                                        \
+	/* control -> recorder, and replies */                                                               \
+	M(REC_LIST, rec_list, 80)                                                                            \
+	M(REC_LIST_REPLY, rec_list_reply, 81)                                                                \
+	M(REC_READ, rec_read, 82)                                                                            \
 	M(REC_READ_REPLY, rec_read_reply, 83)
 
 /* -- supervisor -> child -- */
 /* socket, state, policy: paths. recipients: the auditors' public keys, 32 raw bytes each, joined. admins,
  * auditors: uids as u32be each (the supervisor looked the names up). links: the links' names, each a string,
  * in the order of the configuration. owner: the uid that reeved was started as. */
-#define SUP_CONFIG_CONTROL_FIELDS(F)                                                                        \
-	F(span, socket) F(span, state) F(span, policy) F(span, recipients) F(u32, workers) F(u32, lcores)   \
-	F(span, admins) F(span, auditors) F(span, links) F(u32, owner)
+#define SUP_CONFIG_CONTROL_FIELDS(F)                                                                         \
+	F(span, socket)                                                                                      \
+	F(span, state) F(span, policy) F(span, recipients) F(u32, workers) F(u32, lcores) F(span, admins)    \
+	    F(span, auditors) F(span, links) F(u32, owner)
 /* fds[0]: the one directory the keeper may open files below. */
 #define SUP_CONFIG_KEEPER_FIELDS(F) F(u8, reserved)
 /* netns: name or empty. lcores: CPU numbers as u32be each. eal: arguments, each a string. links: per link
  * string name, string inside, string outside. idle: 0 adaptive, 1 poll. */
-#define SUP_CONFIG_DATAPLANE_FIELDS(F)                                                                      \
-	F(span, netns) F(span, lcores) F(span, eal) F(span, links) F(u8, idle) F(u32, mtu) F(u32, mbufs)    \
-	F(u32, flows) F(u32, rx_descriptors) F(u32, tx_descriptors) F(u32, workers) F(u32, generation)      \
-	F(u32, receive_credit) F(u32, send_credit)
-#define SUP_CONFIG_SSHTERM_FIELDS(F)                                                                        \
+#define SUP_CONFIG_DATAPLANE_FIELDS(F)                                                                       \
+	F(span, netns)                                                                                       \
+	F(span, lcores) F(span, eal) F(span, links) F(u8, idle) F(u32, mtu) F(u32, mbufs) F(u32, flows)      \
+	    F(u32, rx_descriptors) F(u32, tx_descriptors) F(u32, workers) F(u32, generation)                 \
+	        F(u32, receive_credit) F(u32, send_credit)
+#define SUP_CONFIG_SSHTERM_FIELDS(F)                                                                         \
 	F(u32, worker) F(u32, core) F(u8, idle) F(u32, sessions) F(u32, login_grace_s) F(u32, lcores)
 #define SUP_CONFIG_RECORDER_FIELDS(F) F(span, directory) F(u32, workers)
 /* fds[0]: the socket. */
 #define SUP_ATTACH_RPC_FIELDS(F) F(u8, role) F(u32, index) F(u32, epoch)
 /* role, index: the other end (a worker's number; lcore says which lcore of the dataplane).
  * fds[0]: memfd, fds[1]: the peer's bell. */
-#define SUP_ATTACH_SLAB_FIELDS(F) F(u8, role) F(u32, index) F(u32, lcore) F(u8, lane) F(u8, side) F(u32, epoch)
+#define SUP_ATTACH_SLAB_FIELDS(F)                                                                            \
+	F(u8, role) F(u32, index) F(u32, lcore) F(u8, lane) F(u8, side) F(u32, epoch)
 /* fds[0]: the receiver's own bell; the dataplane has one an lcore, others one with lcore 0. */
 #define SUP_ATTACH_BELL_FIELDS(F) F(u32, lcore)
 #define SUP_PEER_FIELDS(F) F(u8, role) F(u32, index) F(u8, up)
@@ -171,14 +179,16 @@ enum rpc_permit {
 
 /* -- sshterm -> control -- `flow` is the worker's name of the session, unique while it lives. Addresses are
  * 4 or 16 bytes, network order. Times are unix seconds. */
-#define SES_BEGIN_FIELDS(F)                                                                                 \
-	F(u64, flow) F(span, client_addr) F(u16, client_port) F(span, server_addr) F(u16, server_port)      \
-	F(u8, link) F(u16, vlan) F(u32, rule) F(u64, generation)
+#define SES_BEGIN_FIELDS(F)                                                                                  \
+	F(u64, flow)                                                                                         \
+	F(span, client_addr) F(u16, client_port) F(span, server_addr) F(u16, server_port) F(u8, link)        \
+	    F(u16, vlan) F(u32, rule) F(u64, generation)
 /* error: empty, or why the session cannot be (told to the client). host_key_algs: host key algorithms of the
  * pinned keys of this address, comma separated, empty when unknown: to be preferred at the origin. */
-#define SES_BEGIN_REPLY_FIELDS(F)                                                                           \
-	F(span, error) F(span, session_id) F(span, rule_name) F(span, host_key_algs) F(u32, login_grace_s)  \
-	F(u32, auth_attempts)
+#define SES_BEGIN_REPLY_FIELDS(F)                                                                            \
+	F(span, error)                                                                                       \
+	F(span, session_id) F(span, rule_name) F(span, host_key_algs) F(u32, login_grace_s)                  \
+	    F(u32, auth_attempts)
 /* host_key: the origin's public key blob (RFC 4253 section 6.6), from a key exchange that verified it. */
 #define SES_TARGET_FIELDS(F) F(u64, flow) F(span, host_key)
 /* host_public: blob of the ssh-ed25519 key that the client leg shows for this target. message: what to tell
@@ -187,44 +197,49 @@ enum rpc_permit {
 /* hash: the exchange hash H of the client leg (RFC 4253 section 8), 20..64 bytes. */
 #define SES_SIGN_FIELDS(F) F(u64, flow) F(span, hash)
 #define SES_SIGN_REPLY_FIELDS(F) F(span, error) F(span, signature)
-/* Is this key or certificate somebody? proven: 0 = offered only (would it do?), 1 = signature was verified. */
+/* Is this key or certificate somebody? proven: 0 = offered only (would it do?), 1 = signature was verified.
+ */
 #define SES_WHO_FIELDS(F) F(u64, flow) F(span, login) F(span, public_key) F(u8, proven)
 #define SES_WHO_REPLY_FIELDS(F) F(u8, accepted) F(span, user) F(span, message)
 /* May the user whom WHO proved for this flow log in as `login`? */
 #define SES_MAY_FIELDS(F) F(u64, flow) F(span, login)
-#define SES_MAY_REPLY_FIELDS(F)                                                                             \
-	F(u8, allowed) F(span, message) F(u32, permits) F(u8, recording) F(span, recipients)                \
-	F(span, user_id) F(span, user_email) F(span, account_id) F(span, force_command)
+#define SES_MAY_REPLY_FIELDS(F)                                                                              \
+	F(u8, allowed)                                                                                       \
+	F(span, message) F(u32, permits) F(u8, recording) F(span, recipients) F(span, user_id)               \
+	    F(span, user_email) F(span, account_id) F(span, force_command)
 /* public_key: the session's fresh ssh-ed25519 key; control fills in the rest from what it decided. */
 #define SES_CERT_FIELDS(F) F(u64, flow) F(span, public_key)
 #define SES_CERT_REPLY_FIELDS(F) F(span, error) F(span, certificate)
-#define SES_PROGRAM_FIELDS(F)                                                                               \
-	F(u64, flow) F(span, program_id) F(span, type) F(span, command) F(span, encapsulated_key)           \
-	F(u64, started_at)
+#define SES_PROGRAM_FIELDS(F)                                                                                \
+	F(u64, flow)                                                                                         \
+	F(span, program_id) F(span, type) F(span, command) F(span, encapsulated_key) F(u64, started_at)
 /* chain: SHA-256 over the sealed blocks: c0 = SHA256(encapsulated key), ci = SHA256(c(i-1) || block i). */
-#define SES_PROGRAM_END_FIELDS(F)                                                                           \
+#define SES_PROGRAM_END_FIELDS(F)                                                                            \
 	F(u64, flow) F(span, program_id) F(span, chain) F(u64, blocks) F(u64, lost_records) F(span, error)
 #define SES_END_FIELDS(F) F(u64, flow) F(span, reason) F(u64, bytes_from_client) F(u64, bytes_from_origin)
 /* event: Teleport's event name; detail: a JSON object. */
 #define SES_EVENT_FIELDS(F) F(u64, flow) F(span, event) F(span, detail)
 /* To a restarted control, one for each live session: what BEGIN, TARGET, WHO and MAY had settled. */
-#define SES_RESUME_FIELDS(F)                                                                                \
-	F(u64, flow) F(span, session_id) F(span, client_addr) F(u16, client_port) F(span, server_addr)      \
-	F(u16, server_port) F(u8, link) F(u16, vlan) F(u32, rule) F(u64, generation) F(span, rule_name)     \
-	F(span, target_id) F(span, user) F(span, login) F(u64, started_at)
+#define SES_RESUME_FIELDS(F)                                                                                 \
+	F(u64, flow)                                                                                         \
+	F(span, session_id) F(span, client_addr) F(u16, client_port) F(span, server_addr)                    \
+	    F(u16, server_port) F(u8, link) F(u16, vlan) F(u32, rule) F(u64, generation) F(span, rule_name)  \
+	        F(span, target_id) F(span, user) F(span, login) F(u64, started_at)
 #define SES_KILL_FIELDS(F) F(u64, flow) F(span, reason)
 
 /* -- control -> keeper -- */
-/* create: 0 show, 1 create if absent, 2 (re-)create refused when present. public_line: "ssh-ed25519 AAAA… comment". */
+/* create: 0 show, 1 create if absent, 2 (re-)create refused when present. public_line: "ssh-ed25519 AAAA…
+ * comment". */
 #define KEY_CA_FIELDS(F) F(u8, ca) F(u8, create)
 #define KEY_CA_REPLY_FIELDS(F) F(span, error) F(span, public_line)
 /* A user certificate (PROTOCOL.certkeys) by CA `ca` over `public_key` (a plain key blob). session_id: of the
  * live session for RPC_CA_USER; empty for RPC_CA_CLIENT. principals: each a string. Empty critical options
  * are left out. permits: enum rpc_permit, the certificate extensions. Times: unix seconds. */
-#define KEY_CERTIFY_FIELDS(F)                                                                               \
-	F(u8, ca) F(span, session_id) F(span, public_key) F(span, key_id) F(span, principals)               \
-	F(u64, valid_after) F(u64, valid_before) F(span, source_address) F(span, force_command)             \
-	F(u32, permits) F(u64, serial)
+#define KEY_CERTIFY_FIELDS(F)                                                                                \
+	F(u8, ca)                                                                                            \
+	F(span, session_id) F(span, public_key) F(span, key_id) F(span, principals) F(u64, valid_after)      \
+	    F(u64, valid_before) F(span, source_address) F(span, force_command) F(u32, permits)              \
+	        F(u64, serial)
 #define KEY_CERTIFY_REPLY_FIELDS(F) F(span, error) F(span, certificate)
 /* live 1: control approves the session, HOST_SIGN for `target_id` and CERTIFY may follow; 0: it is over. */
 #define KEY_SESSION_FIELDS(F) F(span, session_id) F(span, target_id) F(u8, live)
@@ -253,25 +268,25 @@ typedef uint64_t rpc_kind_u64;
 typedef struct wire_span rpc_kind_span;
 
 #define RPC_FIELD_IN_STRUCT(kind, field) rpc_kind_##kind field;
-#define RPC_DECLARE(NAME, name, number)                                                                     \
-	enum { RPC_##NAME = (number) };                                                                     \
-	struct rpc_##name {                                                                                 \
-		NAME##_FIELDS(RPC_FIELD_IN_STRUCT)                                                          \
-	};                                                                                                  \
-	/* Appends the body to `out`; out->failed tells of one too long. */                                 \
-	void rpc_put_##name(struct wire_out *out, const void *body); /* a struct rpc_name */              \
-	/* Decodes a whole body. False where it is short, long or has an oversized string. */               \
+#define RPC_DECLARE(NAME, name, number)                                                                      \
+	enum { RPC_##NAME = (number) };                                                                      \
+	struct rpc_##name {                                                                                  \
+		NAME##_FIELDS(RPC_FIELD_IN_STRUCT)                                                           \
+	};                                                                                                   \
+	/* Appends the body to `out`; out->failed tells of one too long. */                                  \
+	void rpc_put_##name(struct wire_out *out, const void *body); /* a struct rpc_name */                 \
+	/* Decodes a whole body. False where it is short, long or has an oversized string. */                \
 	bool rpc_get_##name(struct wire_span bytes, struct rpc_##name *body);
 RPC_MESSAGES(RPC_DECLARE)
 
 /*
  * The compiled policy that RPC_DP_POLICY carries in a memfd, all wire encoded:
  *   u32 version (1), u64 generation, u8 default action (allow or block), u8 default block mode, u32 rules,
- *   rules × { string name, u8 action, u8 block, u8 unavailable, u8 midstream, u8 policy_change, u8 unsupported,
- *             u32 matches, matches × match }
- *   match = u8 family (0 any, 4, 6), u8 protocol (0 any), u16 vlan_lo, u16 vlan_hi (0..4095; untagged is 0),
- *           u8 link (255 any), u8 src_plen, 16 src, u8 dst_plen, 16 dst, u16 sport_lo, sport_hi, dport_lo, dport_hi
- * Rules are in order, first match wins; the index of a rule is its place here.
+ *   rules × { string name, u8 action, u8 block, u8 unavailable, u8 midstream, u8 policy_change, u8
+ * unsupported, u32 matches, matches × match } match = u8 family (0 any, 4, 6), u8 protocol (0 any), u16
+ * vlan_lo, u16 vlan_hi (0..4095; untagged is 0), u8 link (255 any), u8 src_plen, 16 src, u8 dst_plen, 16 dst,
+ * u16 sport_lo, sport_hi, dport_lo, dport_hi Rules are in order, first match wins; the index of a rule is its
+ * place here.
  */
 #define RPC_POLICY_VERSION 1
 struct rpc_policy_match {
@@ -312,7 +327,8 @@ int rpc_pair(int fds[2]);
  * keep up and the socket is non-blocking; -EPIPE where it is gone; -EMSGSIZE where `out` failed. */
 int rpc_send(struct rpc_link *link, uint16_t type, uint16_t flags, uint32_t id, const struct wire_out *out,
     const int *fds, unsigned fd_count);
-/* 1: a message; 0: none now (non-blocking socket); -errno: -ECONNRESET at the peer's end, -EPROTO malformed. */
+/* 1: a message; 0: none now (non-blocking socket); -errno: -ECONNRESET at the peer's end, -EPROTO malformed.
+ */
 int rpc_receive(struct rpc_link *link, struct rpc_message *message);
 /* A fresh request id (never 0). */
 uint32_t rpc_next_id(struct rpc_link *link);
@@ -322,12 +338,12 @@ int rpc_call(struct rpc_link *link, uint16_t type, const struct wire_out *out, i
     struct rpc_message *reply, void (*other)(void *context, struct rpc_message *message), void *context);
 
 /* Encodes and sends in one go: RPC_SEND(link, SES_KILL, ses_kill, 0, id, .flow = f, .reason = r) */
-#define RPC_SEND(link, NAME, name, flags, id, ...)                                                          \
-	rpc_send_body((link), RPC_##NAME, (flags), (id), rpc_put_##name,                                       \
-	    &(struct rpc_##name){__VA_ARGS__}, NULL, 0)
-#define RPC_SEND_FDS(link, NAME, name, flags, id, fds, fd_count, ...)                                       \
-	rpc_send_body((link), RPC_##NAME, (flags), (id), rpc_put_##name,                                       \
-	    &(struct rpc_##name){__VA_ARGS__}, (fds), (fd_count))
+#define RPC_SEND(link, NAME, name, flags, id, ...)                                                           \
+	rpc_send_body(                                                                                       \
+	    (link), RPC_##NAME, (flags), (id), rpc_put_##name, &(struct rpc_##name){__VA_ARGS__}, NULL, 0)
+#define RPC_SEND_FDS(link, NAME, name, flags, id, fds, fd_count, ...)                                        \
+	rpc_send_body((link), RPC_##NAME, (flags), (id), rpc_put_##name, &(struct rpc_##name){__VA_ARGS__},  \
+	    (fds), (fd_count))
 typedef void (*rpc_put_fn)(struct wire_out *out, const void *body);
 int rpc_send_body(struct rpc_link *link, uint16_t type, uint16_t flags, uint32_t id, rpc_put_fn put,
     const void *body, const int *fds, unsigned fd_count);
@@ -350,7 +366,8 @@ const char *rpc_role_name(enum rpc_role role);
 
 /* -- what every child does first and last -- */
 /* Names the process in logs and in ps, switches core dumps off (PR_SET_DUMPABLE 0, RLIMIT_CORE 0), sets
- * PR_SET_PDEATHSIG so that no child outlives the supervisor, ignores SIGPIPE and SIGINT, opens `supervisor`. */
+ * PR_SET_PDEATHSIG so that no child outlives the supervisor, ignores SIGPIPE and SIGINT, opens `supervisor`.
+ */
 int rpc_child_start(enum rpc_role role, uint32_t index, struct rpc_link *supervisor);
 
 enum rpc_log_level { RPC_LOG_ERROR = 1, RPC_LOG_WARNING, RPC_LOG_NOTICE, RPC_LOG_INFO, RPC_LOG_DEBUG };

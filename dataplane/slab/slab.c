@@ -56,10 +56,10 @@ struct slab_map {
 
 struct slab_producer {
 	struct slab_map map;
-	uint32_t filled_head;  /* next to write */
-	uint32_t published;    /* what the consumer has been shown */
-	uint32_t filled_tail;  /* last accepted word of the consumer */
-	uint32_t empty_tail;   /* next to read */
+	uint32_t filled_head; /* next to write */
+	uint32_t published;   /* what the consumer has been shown */
+	uint32_t filled_tail; /* last accepted word of the consumer */
+	uint32_t empty_tail;  /* next to read */
 	uint32_t free_count;
 	uint32_t *free_slabs;  /* a stack of numbers */
 	uint8_t *state;        /* enum slab_state a slab */
@@ -140,8 +140,8 @@ static int map_open(struct slab_map *map, int memfd, int peer_bell)
 	*map = (struct slab_map){.peer_bell = peer_bell};
 	if (seals < 0 || fstat(memfd, &st) != 0)
 		return -errno;
-	if ((seals & (F_SEAL_SHRINK | F_SEAL_GROW)) != (F_SEAL_SHRINK | F_SEAL_GROW) || st.st_size < SLAB_PAGE ||
-	    pread(memfd, &header, sizeof(header), 0) != (ssize_t)sizeof(header))
+	if ((seals & (F_SEAL_SHRINK | F_SEAL_GROW)) != (F_SEAL_SHRINK | F_SEAL_GROW) ||
+	    st.st_size < SLAB_PAGE || pread(memfd, &header, sizeof(header), 0) != (ssize_t)sizeof(header))
 		return -EPROTO;
 	if (header.magic != SLAB_MAGIC || header.version != SLAB_LAYOUT_VERSION ||
 	    !geometry_valid(header.slab_count, header.slab_size) ||
@@ -369,7 +369,8 @@ void slab_producer_asleep(struct slab_producer *end, bool asleep)
 
 bool slab_producer_ready(const struct slab_producer *end)
 {
-	return atomic_load_explicit(&end->map.header->empty_head.value, memory_order_acquire) != end->empty_tail;
+	return atomic_load_explicit(&end->map.header->empty_head.value, memory_order_acquire) !=
+	       end->empty_tail;
 }
 
 /* -- consumer -- */
@@ -471,5 +472,6 @@ void slab_consumer_asleep(struct slab_consumer *end, bool asleep)
 
 bool slab_consumer_ready(const struct slab_consumer *end)
 {
-	return atomic_load_explicit(&end->map.header->filled_head.value, memory_order_acquire) != end->filled_tail;
+	return atomic_load_explicit(&end->map.header->filled_head.value, memory_order_acquire) !=
+	       end->filled_tail;
 }

@@ -11,7 +11,8 @@
  *  - Geometry, own index and the state of each slab are private to an end; shared memory is only ever a
  *    message. The foreign index is read once and refused unless `foreign - own <= ring size`.
  *  - A descriptor is copied out before it is checked: slab number, length, and that the slab is in the state
- *    that allows this move. Anything else marks the channel `corrupt`, for good; the owner of the end drops it.
+ *    that allows this move. Anything else marks the channel `corrupt`, for good; the owner of the end drops
+ * it.
  *  - Slab *contents* may change at any time while the other end can still write them: a reader copies out
  *    what it decides upon.
  *  - No system call per descriptor: a dry end raises its `asleep` flag, looks once more, and sleeps on its
@@ -46,15 +47,16 @@ enum slab_to_worker {
 	SLAB_FLOW_OPEN = 1, /* slab: struct slab_flow; arg: none. The first word about a flow. */
 	SLAB_FLOW_DATA,     /* slab: in-order bytes from the peer of leg `aux` */
 	SLAB_FLOW_FIN,      /* leg `aux`: its peer has sent all it will */
-	SLAB_FLOW_RESET,    /* leg `aux`: its peer (or a time-out; arg = errno) ended it; both legs are gone */
-	SLAB_FLOW_GONE,     /* the dataplane forgets the flow: nothing more comes, nothing more is taken */
+	SLAB_FLOW_RESET, /* leg `aux`: its peer (or a time-out; arg = errno) ended it; both legs are gone */
+	SLAB_FLOW_GONE,  /* the dataplane forgets the flow: nothing more comes, nothing more is taken */
 };
 
 /* What worker -> dataplane descriptors say. */
 enum slab_to_dataplane {
-	SLAB_LEG_DATA = 1, /* slab: bytes for the peer of leg `aux`; the slab comes back once they are ACKed */
-	SLAB_LEG_FIN,      /* leg `aux`: FIN after all data put before */
-	SLAB_LEG_RESET,    /* leg `aux` (or SLAB_LEG_BOTH): RST now */
+	SLAB_LEG_DATA =
+	    1,          /* slab: bytes for the peer of leg `aux`; the slab comes back once they are ACKed */
+	SLAB_LEG_FIN,   /* leg `aux`: FIN after all data put before */
+	SLAB_LEG_RESET, /* leg `aux` (or SLAB_LEG_BOTH): RST now */
 	SLAB_LEG_CONSUMED, /* leg `aux`: arg = total bytes taken from this leg so far (cumulative, u64) */
 };
 
@@ -63,25 +65,28 @@ enum slab_leg { SLAB_LEG_CLIENT = 0, SLAB_LEG_ORIGIN = 1, SLAB_LEG_BOTH = 2 };
 /* What worker -> recorder descriptors say (`flow` = the worker's handle of a program's recording).
  * Every one of them carries a slab, and its return is the acknowledgement; returned `status` per type. */
 enum slab_to_recorder {
-	SLAB_REC_OPEN = 1, /* slab: JSON (recorder/format, "open"). status: whole blocks the file already holds */
-	SLAB_REC_BLOCK,    /* slab: one sealed block; arg: its number n. status 0: written (or flushed, if strict) */
-	SLAB_REC_CLOSE,    /* slab: JSON ("close"). status 0: header finished, index and session log written */
+	SLAB_REC_OPEN =
+	    1, /* slab: JSON (recorder/format, "open"). status: whole blocks the file already holds */
+	SLAB_REC_BLOCK, /* slab: one sealed block; arg: its number n. status 0: written (or flushed, if
+	                   strict) */
+	SLAB_REC_CLOSE, /* slab: JSON ("close"). status 0: header finished, index and session log written */
 };
 #define SLAB_STATUS_FAILED UINT64_MAX /* the recorder could not do it (disk full, I/O error) */
 
 /* Payload of SLAB_FLOW_OPEN; both ends are this build, so it is passed as it lies in memory. */
 struct slab_flow {
-	uint8_t family;           /* 4 or 6 */
-	uint8_t link;             /* number of the link, in the order of the configuration */
-	uint16_t vlan;            /* outer VLAN id, 0 = untagged */
-	uint16_t client_port;     /* host order */
-	uint16_t server_port;     /* host order */
-	uint8_t client_addr[16];  /* network order; IPv4 in the first 4 bytes */
+	uint8_t family;          /* 4 or 6 */
+	uint8_t link;            /* number of the link, in the order of the configuration */
+	uint16_t vlan;           /* outer VLAN id, 0 = untagged */
+	uint16_t client_port;    /* host order */
+	uint16_t server_port;    /* host order */
+	uint8_t client_addr[16]; /* network order; IPv4 in the first 4 bytes */
 	uint8_t server_addr[16];
-	uint32_t rule;            /* index of the rule in the policy */
-	uint32_t receive_credit;  /* bytes a leg: most that is in flight to the worker before it says CONSUMED */
-	uint32_t send_credit;     /* slabs a leg: most the worker may have put and not got back */
-	uint64_t generation;      /* of the policy that the rule belongs to */
+	uint32_t rule; /* index of the rule in the policy */
+	uint32_t
+	    receive_credit;   /* bytes a leg: most that is in flight to the worker before it says CONSUMED */
+	uint32_t send_credit; /* slabs a leg: most the worker may have put and not got back */
+	uint64_t generation;  /* of the policy that the rule belongs to */
 };
 
 struct slab_producer;
@@ -124,7 +129,8 @@ void slab_producer_asleep(struct slab_producer *end, bool asleep);
 bool slab_producer_ready(const struct slab_producer *end);
 
 /* -- consumer ------------------------------------------------------------------------------------- */
-/* Copies out the next descriptor; *bytes is the slab's memory (NULL with SLAB_NONE). False: none, or corrupt. */
+/* Copies out the next descriptor; *bytes is the slab's memory (NULL with SLAB_NONE). False: none, or corrupt.
+ */
 bool slab_get(struct slab_consumer *end, struct slab_desc *desc, const uint8_t **bytes);
 /* Returns a slab that was got. Not visible before slab_consumer_publish. */
 void slab_return(struct slab_consumer *end, uint32_t slab, uint64_t status);

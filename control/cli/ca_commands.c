@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ca create, show; target ls, forget: whom origins trust, and which origins are known. */
+#include <stdio.h>
+#include <string.h>
+
+#include "control/cli/command.h"
+#include "control/cli/socket.h"
+#include "control/cli/table.h"
+
+static const char *ca_type(const struct call *call)
+{
+	const char *type = call_option(call, "type");
+
+	if (type == NULL)
+		return "user";
+	if (strcmp(type, "user") != 0 && strcmp(type, "client") != 0 && strcmp(type, "host") != 0)
+		return complain("--type is one of user, client, host; not '%s'", type), NULL;
+	return type;
+}
+
+static const char *where_it_goes(const char *type)
+{
+	if (strcmp(type, "user") == 0)
+		return "put this line into a file on each origin and name it under TrustedUserCAKeys in its "
+		       "sshd_config";
+	if (strcmp(type, "client") == 0)
+		return "only the box trusts this CA: it signs what `reeve user cert` issues";
+	return "clients that trust this CA for hosts put it behind `@cert-authority *` in known_hosts";
+}
+
+static int run_ca(const struct call *call, const char *method)
+{
+	const char *type = ca_type(call);
+
+	if (type == NULL)
+		return EXIT_USAGE;
+	json_t *result = control_ask(call->socket_path, method, json_pack("{s:s}", "type", type));
+	if (result == NULL)
+		return EXIT_FAILED;
+	const char *line = json_string_value(json_object_get(result, "public_key"));
+	if (call->json)
+		print_json(result);
+	else {
+		/* The line alone on stdout, so that `> user_ca.pub` does what one hopes. */
+		print_safely(stdout, line != NULL ? line : "");
+		putchar('\n');
+		fflush(stdout);
+		fprintf(stderr, "%s\n%s\n", json_string_value(json_object_get(result, "fingerprint")),
+		    where_it_goes(type));
+	}
+	json_decref(result);
+	return EXIT_OK;
+}
+
+static int run_ca_create(const struct call *call)
+{
+	return run_ca(call, "ca.create");
+}
+
+static int run_ca_show(const struct call *call)
+{
+	return run_ca(call, "ca.show");
+}
+
+#define CA_TEXT                                                                                              \
+	"There are three, never one:\n"                                                                      \
+	"  user    origins trust it (TrustedUserCAKeys); it signs certificates of minutes, one a session\n"  \
+	"  client  only the box trusts it; it signs the users' certificates (`reeve user cert`)\n"           \
+	"  host    clients may trust it for hosts\n"                                                         \
+	"The public key is printed as one line on standard output, its fingerprint on standard error."
+
+const struct command ca_commands[2] = {
+    {.group = "ca",
+        .verb = "create",
+        .arguments = "[--type user|client|host]",
+        .summary = "make a certificate authority",
+        .text = "Makes a certificate authority in the box's keeper, which never gives its private half "
+                "away.\n" CA_TEXT,
+        .options = {{"type", 0, "TYPE", "user (default), client or host", false}},
+        .run = run_ca_create},
+    {.group = "ca",
+        .verb = "show",
+        .arguments = "[--type user|client|host]",
+        .summary = "print a CA's public key",
+        .text = "Prints the public key of a certificate authority.\n" CA_TEXT,
+        .options = {{"type", 0, "TYPE", "user (default), client or host", false}},
+        .run = run_ca_show},
+};
+
+static int run_target_ls(const struct call *call)
+{
+	static const struct column columns[] = {{"TARGET", "target_id", COLUMN_TEXT},
+	    {"HOST KEY", "fingerprint", COLUMN_TEXT}, {"ADDRESSES", "addresses", COLUMN_LIST},
+	    {"FIRST SEEN", "first_seen", COLUMN_TIME}};
+	json_t *result = control_ask(call->socket_path, "targets.ls", NULL);
+
+	if (result == NULL)
+		return EXIT_FAILED;
+	if (call->json)
+		print_json(json_object_get(result, "targets"));
+	else
+		table_print(json_object_get(result, "targets"), columns, 4, "no origin was met yet");
+	json_decref(result);
+	return EXIT_OK;
+}
+
+static int run_target_forget(const struct call *call)
+{
+	const char *name = call->arguments[0];
+	/* An address has a dot or a colon followed by digits; a target id has neither before its first dash.
+	 */
+	const char *key =
+	    strpbrk(name, ".") != NULL || (strchr(name, ':') != NULL && strncmp(name, "SHA256:", 7) != 0)
+	        ? "address"
+	        : "target_id";
+	json_t *result = control_ask(call->socket_path, "target.forget", json_pack("{s:s}", key, name));
+
+	if (result == NULL)
+		return EXIT_FAILED;
+	puts("forgotten: the next session pins the host key that it meets");
+	json_decref(result);
+	return EXIT_OK;
+}
+
+const struct command target_commands[2] = {
+    {.group = "target",
+        .verb = "ls",
+        .arguments = "",
+        .summary = "list the origins whose host keys are pinned",
+        .text = "Lists the origins that sessions went to: a target is one machine, told by its host key, "
+                "under all\n"
+                "the addresses it was met at.",
+        .run = run_target_ls},
+    {.group = "target",
+        .verb = "forget",
+        .arguments = "TARGET|ADDRESS",
+        .argument_min = 1,
+        .argument_max = 1,
+        .summary = "accept that an origin's host key changed",
+        .text = "Forgets the pinned host key of a target or of an address, so that the next session pins the "
+                "key it\n"
+                "meets. Do this after you have made sure that the machine really was re-installed:\n"
+                "until then the box stops every session to it, which is the point of pinning.",
+        .run = run_target_forget},
+};

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* command: what a subcommand of `reeve` is, and what it was called with. */
+#ifndef CONTROL_CLI_COMMAND_H
+#define CONTROL_CLI_COMMAND_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define COMMAND_OPTIONS_MAX 8
+#define COMMAND_ARGUMENTS_MAX 16
+
+/* Exit statuses of the tool, for scripts. */
+enum exit_status {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1, /* it was understood and could not be done */
+	EXIT_USAGE = 2,  /* the words of the call are off */
+};
+
+struct option_spec {
+	const char *name;  /* without the dashes */
+	char letter;       /* 0: none */
+	const char *value; /* name of its value in the help, NULL: a switch */
+	const char *help;
+	bool repeatable;
+};
+
+/* The parsed words of one call. Strings point into argv. */
+struct call {
+	const char *socket_path;
+	bool json;
+	const struct command *command;
+	const char *arguments[COMMAND_ARGUMENTS_MAX];
+	size_t argument_count;
+	const char *values[COMMAND_OPTIONS_MAX][COMMAND_ARGUMENTS_MAX]; /* "" for a switch that was given */
+	size_t value_counts[COMMAND_OPTIONS_MAX];
+};
+
+struct command {
+	const char *group;     /* first word, or the only one */
+	const char *verb;      /* second word, NULL: none */
+	const char *arguments; /* as the help shows them */
+	size_t argument_min, argument_max;
+	const char *summary; /* one line */
+	const char *text;    /* what `--help` adds: paragraphs, an example */
+	struct option_spec options[COMMAND_OPTIONS_MAX];
+	int (*run)(const struct call *call);
+};
+
+/* The value of an option (the last one given), NULL where it was not given; "" for a given switch. */
+const char *call_option(const struct call *call, const char *name);
+/* The i-th value of a repeatable option, NULL past the last. */
+const char *call_option_at(const struct call *call, const char *name, size_t i);
+
+extern const struct command keygen_command, decrypt_command;
+extern const struct command policy_commands[3], ca_commands[2], user_commands[4], target_commands[2];
+extern const struct command session_commands[3], recording_commands[3], stats_command;
+
+/* "reeve: " and the text on stderr. Always EXIT_FAILED, so that callers can `return complain(…)`. */
+int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sessions; session show, kill; stats. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/cli/command.h"
+#include "control/cli/socket.h"
+#include "control/cli/table.h"
+
+static const struct column session_columns[] = {{"SESSION", "session_id", COLUMN_ID},
+    {"LIVE", "live", COLUMN_TEXT}, {"USER", "user", COLUMN_TEXT}, {"LOGIN", "login", COLUMN_TEXT},
+    {"CLIENT", "client", COLUMN_TEXT}, {"SERVER", "server", COLUMN_TEXT}, {"RULE", "rule", COLUMN_TEXT},
+    {"STARTED", "started_at", COLUMN_TIME}, {"PROGRAMS", "programs", COLUMN_TEXT},
+    {"FROM CLIENT", "bytes_from_client", COLUMN_BYTES}, {"FROM ORIGIN", "bytes_from_origin", COLUMN_BYTES},
+    {"ENDED", "close_reason", COLUMN_TEXT}};
+
+static int run_sessions(const struct call *call)
+{
+	json_t *result = control_ask(
+	    call->socket_path, "sessions.ls", json_pack("{s:b}", "live", call_option(call, "live") != NULL));
+
+	if (result == NULL)
+		return EXIT_FAILED;
+	if (call->json)
+		print_json(json_object_get(result, "sessions"));
+	else
+		table_print(json_object_get(result, "sessions"), session_columns,
+		    sizeof(session_columns) / sizeof(session_columns[0]),
+		    call_option(call, "live") != NULL ? "no live sessions" : "no sessions yet");
+	json_decref(result);
+	return EXIT_OK;
+}
+
+static int run_show(const struct call *call)
+{
+	static const struct column one[] = {{"session", "session_id", COLUMN_ID},
+	    {"live", "live", COLUMN_TEXT}, {"user", "user", COLUMN_TEXT}, {"login", "login", COLUMN_TEXT},
+	    {"client", "client", COLUMN_TEXT}, {"server", "server", COLUMN_TEXT},
+	    {"target", "target_id", COLUMN_TEXT}, {"rule", "rule", COLUMN_TEXT},
+	    {"started", "started_at", COLUMN_TIME}, {"finished", "finished_at", COLUMN_TIME},
+	    {"ended", "close_reason", COLUMN_TEXT}, {"bytes from client", "bytes_from_client", COLUMN_BYTES},
+	    {"bytes from origin", "bytes_from_origin", COLUMN_BYTES}};
+	static const struct column programs[] = {{"PROGRAM", "program_id", COLUMN_ID},
+	    {"TYPE", "type", COLUMN_TEXT}, {"COMMAND", "command", COLUMN_TEXT},
+	    {"STARTED", "started_at", COLUMN_TIME}, {"FINISHED", "finished_at", COLUMN_TIME}};
+	static const struct column events[] = {
+	    {"TIME", "time", COLUMN_TIME}, {"EVENT", "event", COLUMN_TEXT}, {"", "detail_text", COLUMN_TEXT}};
+	json_t *result =
+	    control_ask(call->socket_path, "session.show", json_pack("{s:s}", "id", call->arguments[0]));
+
+	if (result == NULL)
+		return EXIT_FAILED;
+	if (call->json) {
+		print_json(result);
+		json_decref(result);
+		return EXIT_OK;
+	}
+	table_print_one(result, one, sizeof(one) / sizeof(one[0]));
+	putchar('\n');
+	json_t *program_rows = json_object_get(result, "programs");
+	table_print(program_rows, programs, 5, "no programs");
+	size_t i;
+	json_t *event;
+	json_t *event_rows = json_object_get(result, "events");
+	json_array_foreach(event_rows, i, event)
+	{
+		char *text = json_dumps(json_object_get(event, "detail"), JSON_COMPACT);
+		if (text != NULL && strcmp(text, "{}") != 0)
+			json_object_set_new(event, "detail_text", json_string(text));
+		free(text);
+	}
+	if (json_array_size(event_rows) > 0) {
+		putchar('\n');
+		table_print(event_rows, events, 3, "");
+	}
+	json_decref(result);
+	return EXIT_OK;
+}
+
+static int run_kill(const struct call *call)
+{
+	const char *reason = call_option(call, "reason");
+	json_t *result = control_ask(call->socket_path, "session.kill",
+	    json_pack("{s:s, s:s}", "id", call->arguments[0], "reason",
+	        reason != NULL ? reason : "ended by an administrator"));
+
+	if (result == NULL)
+		return EXIT_FAILED;
+	printf("%s: told to end\n", call->arguments[0]);
+	json_decref(result);
+	return EXIT_OK;
+}
+
+const struct command session_commands[3] = {
+    {.group = "sessions",
+        .arguments = "[--live]",
+        .summary = "list sessions, newest first",
+        .text = "Lists the SSH sessions that went through audited rules, refused ones too, newest first.",
+        .options = {{"live", 0, NULL, "only those that are open now", false}},
+        .run = run_sessions},
+    {.group = "session",
+        .verb = "show",
+        .arguments = "SESSION",
+        .argument_min = 1,
+        .argument_max = 1,
+        .summary = "print all that is known of a session",
+        .text = "Prints a session, the programs that ran in it (shells, commands, subsystems, forwardings) "
+                "and its\n"
+                "audit events.",
+        .run = run_show},
+    {.group = "session",
+        .verb = "kill",
+        .arguments = "SESSION [--reason TEXT]",
+        .argument_min = 1,
+        .argument_max = 1,
+        .summary = "end a live session",
+        .text = "Ends a live session at once. The user is shown the reason; recordings are finished.",
+        .options = {{"reason", 0, "TEXT", "what the user is told", false}},
+        .run = run_kill},
+};
+
+/* -- stats -- */
+
+static void print_counters(const char *process, const json_t *counters, bool all)
+{
+	const char *name;
+	json_t *value;
+
+	print_safely(stdout, process);
+	if (!json_is_object(counters)) {
+		printf("  not up\n");
+		return;
+	}
+	putchar('\n');
+	json_object_foreach((json_t *)counters, name, value)
+	{
+		if (!all && json_is_integer(value) && json_integer_value(value) == 0)
+			continue;
+		fputs("  ", stdout);
+		size_t width = print_safely(stdout, name);
+		printf("%*s", (int)(width < 40 ? 40 - width : 1), "");
+		if (json_is_integer(value))
+			printf("%lld\n", (long long)json_integer_value(value));
+		else {
+			print_safely(stdout, json_is_string(value) ? json_string_value(value) : "-");
+			putchar('\n');
+		}
+	}
+}
+
+static int run_stats(const struct call *call)
+{
+	const char *process;
+	json_t *counters;
+	json_t *result = control_ask(call->socket_path, "stats", NULL);
+
+	if (result == NULL)
+		return EXIT_FAILED;
+	if (call->json)
+		print_json(result);
+	else
+		json_object_foreach(result, process, counters)
+		    print_counters(process, counters, call_option(call, "all") != NULL);
+	json_decref(result);
+	return EXIT_OK;
+}
+
+const struct command stats_command = {
+    .group = "stats",
+    .arguments = "[--all]",
+    .summary = "print the counters of every process",
+    .text =
+        "Prints the counters of each process since it started, those that are not zero; --all prints all.\n"
+        "A process that does not answer within a second is shown as not up.",
+    .options = {{"all", 0, NULL, "zero counters too", false}},
+    .run = run_stats,
+};

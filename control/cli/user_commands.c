@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* user add, ls, rm, cert: who may log in through audited rules, and with what. */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/cli/command.h"
+#include "control/cli/socket.h"
+#include "control/cli/table.h"
+
+#define KEY_LINE_MAX 16384
+
+/* The first line of a public key file that is neither empty nor a comment. False after a message. */
+static bool read_public_key(const char *path, char line[KEY_LINE_MAX])
+{
+	FILE *in = fopen(path, "re");
+	bool found = false;
+
+	if (in == NULL)
+		return complain("cannot read the public key %s: %s", path, strerror(errno)), false;
+	while (!found && fgets(line, KEY_LINE_MAX, in) != NULL) {
+		line[strcspn(line, "\r\n")] = '\0';
+		found = line[0] != '\0' && line[0] != '#';
+	}
+	fclose(in);
+	if (found && strncmp(line, "-----BEGIN", 10) == 0)
+		return complain("%s is a private key; give the public one (%s.pub?)", path, path), false;
+	if (!found)
+		complain("%s holds no public key", path);
+	return found;
+}
+
+/* Splits "a,b" into the array. */
+static void add_words(json_t *array, const char *words)
+{
+	while (*words != '\0') {
+		size_t len = strcspn(words, ",");
+		if (len > 0)
+			json_array_append_new(array, json_stringn(words, len));
+		words += len + (words[len] == ',');
+	}
+}
+
+static json_t *option_words(const struct call *call, const char *name)
+{
+	json_t *array = json_array();
+	const char *value;
+
+	for (size_t i = 0; (value = call_option_at(call, name, i)) != NULL; i++)
+		add_words(array, value);
+	return array;
+}
+
+static const struct column user_columns[] = {{"USER", "name", COLUMN_TEXT}, {"LOGINS", "logins", COLUMN_LIST},
+    {"GROUPS", "groups", COLUMN_LIST}, {"KEYS", "keys", COLUMN_LIST}, {"SINCE", "created_at", COLUMN_TIME}};
+
+static int run_add(const struct call *call)
+{
+	static char line[KEY_LINE_MAX];
+	json_t *keys = json_array();
+	json_t *logins = option_words(call, "login");
+	const char *path;
+
+	for (size_t i = 0; (path = call_option_at(call, "key", i)) != NULL; i++) {
+		if (!read_public_key(path, line)) {
+			json_decref(keys);
+			json_decref(logins);
+			return EXIT_FAILED;
+		}
+		json_array_append_new(keys, json_string(line));
+	}
+	json_t *result = control_ask(call->socket_path, "user.add",
+	    json_pack("{s:s, s:o, s:o, s:o}", "name", call->arguments[0], "logins", logins, "keys", keys,
+	        "groups", option_words(call, "group")));
+	if (result == NULL)
+		return EXIT_FAILED;
+	if (call->json)
+		print_json(result);
+	else
+		table_print_one(result, user_columns, 4);
+	json_decref(result);
+	return EXIT_OK;
+}
+
+static int run_ls(const struct call *call)
+{
+	json_t *result = control_ask(call->socket_path, "user.ls", NULL);
+
+	if (result == NULL)
+		return EXIT_FAILED;
+	if (call->json)
+		print_json(json_object_get(result, "users"));
+	else
+		table_print(json_object_get(result, "users"), user_columns, 5,
+		    "no users; `reeve user add NAME --login …`");
+	json_decref(result);
+	return EXIT_OK;
+}
+
+static int run_rm(const struct call *call)
+{
+	json_t *result =
+	    control_ask(call->socket_path, "user.rm", json_pack("{s:s}", "name", call->arguments[0]));
+
+	if (result == NULL)
+		return EXIT_FAILED;
+	printf("%s is no user any more; live sessions go on (`reeve session kill`)\n", call->arguments[0]);
+	json_decref(result);
+	return EXIT_OK;
+}
+
+/* "8h", "30m", "1d", "45s", "1h30m" in seconds; -1 where it is none of these. */
+static long long parse_duration(const char *text)
+{
+	long long total = 0;
+
+	if (*text == '\0')
+		return -1;
+	while (*text != '\0') {
+		char *end;
+		errno = 0;
+		long long n = strtoll(text, &end, 10);
+		long long unit = *end == 's'   ? 1
+		                 : *end == 'm' ? 60
+		                 : *end == 'h' ? 3600
+		                 : *end == 'd' ? 86400
+		                               : 0;
+		if (!isdigit((unsigned char)*text) || errno != 0 || unit == 0 || n > 366LL * 86400 / unit)
+			return -1;
+		total += n * unit;
+		text = end + 1;
+	}
+	return total > 0 ? total : -1;
+}
+
+/* id_ed25519.pub -> id_ed25519-cert.pub, where ssh looks for it. */
+static bool certificate_path(const char *key_path, char *path, size_t room)
+{
+	size_t len = strlen(key_path);
+
+	if (len > 4 && strcmp(key_path + len - 4, ".pub") == 0)
+		len -= 4;
+	return snprintf(path, room, "%.*s-cert.pub", (int)len, key_path) < (int)room;
+}
+
+static int write_certificate(const char *path, const char *line)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	size_t len = strlen(line);
+
+	if (fd < 0)
+		return complain("cannot write %s: %s", path, strerror(errno));
+	bool written = write(fd, line, len) == (ssize_t)len && write(fd, "\n", 1) == 1;
+	int error = errno;
+	close(fd);
+	return written ? EXIT_OK : complain("cannot write %s: %s", path, strerror(error));
+}
+
+static int run_cert(const struct call *call)
+{
+	static char line[KEY_LINE_MAX];
+	char path[4096];
+	const char *key_path = call_option(call, "key");
+	const char *ttl = call_option(call, "ttl");
+	const char *output = call_option(call, "output");
+
+	if (key_path == NULL)
+		return complain("--key FILE.pub is missing: the public key to certify"), EXIT_USAGE;
+	long long seconds = parse_duration(ttl != NULL ? ttl : "8h");
+	if (seconds < 0)
+		return complain("--ttl takes a duration such as 8h, 30m or 1d, not '%s'", ttl), EXIT_USAGE;
+	if (!read_public_key(key_path, line))
+		return EXIT_FAILED;
+	if (output == NULL && !certificate_path(key_path, path, sizeof(path)))
+		return complain("the path is too long");
+	json_t *result = control_ask(call->socket_path, "user.cert",
+	    json_pack(
+	        "{s:s, s:s, s:I}", "name", call->arguments[0], "key", line, "ttl_s", (json_int_t)seconds));
+	const char *certificate = json_string_value(json_object_get(result, "certificate"));
+	int status = EXIT_FAILED;
+	if (result != NULL && certificate == NULL)
+		complain("the box answered without a certificate");
+	else if (certificate != NULL && call->json)
+		print_json(result), status = EXIT_OK;
+	else if (certificate != NULL) {
+		status = write_certificate(output != NULL ? output : path, certificate);
+		if (status == EXIT_OK)
+			printf("%s: ssh finds it beside its private key\n", output != NULL ? output : path);
+	}
+	json_decref(result);
+	return status;
+}
+
+const struct command user_commands[4] = {
+    {.group = "user",
+        .verb = "add",
+        .arguments = "NAME --login a,b [--key FILE.pub] [--group G]",
+        .argument_min = 1,
+        .argument_max = 1,
+        .summary = "enrol a user",
+        .text =
+            "Enrols NAME: the logins that NAME may use on origins (as far as the rule allows them too), the\n"
+            "public keys that prove it is NAME, and the groups that rules name. --login, --key and --group "
+            "may\n"
+            "be repeated. A user without a key needs a certificate (`reeve user cert`).\n\n"
+            "Example: reeve user add alice --login alice,root --key alice.pub --group sre",
+        .options = {{"login", 0, "A,B", "logins at the origin", true},
+            {"key", 0, "FILE", "a public key of the user", true},
+            {"group", 0, "G", "groups the user is in", true}},
+        .run = run_add},
+    {.group = "user",
+        .verb = "ls",
+        .arguments = "",
+        .summary = "list users",
+        .text = "Lists the enrolled users, their logins, groups and the fingerprints of their keys.",
+        .run = run_ls},
+    {.group = "user",
+        .verb = "rm",
+        .arguments = "NAME",
+        .argument_min = 1,
+        .argument_max = 1,
+        .summary = "remove a user",
+        .text = "Removes NAME. Certificates that were issued to NAME are worth nothing from now on. Sessions "
+                "that\n"
+                "are live go on; `reeve session kill` ends them.",
+        .run = run_rm},
+    {.group = "user",
+        .verb = "cert",
+        .arguments = "NAME --key FILE.pub [--ttl 8h] [-o FILE]",
+        .argument_min = 1,
+        .argument_max = 1,
+        .summary = "issue a certificate to a user",
+        .text =
+            "Signs the user's public key with the box's client CA and writes the certificate beside it, as\n"
+            "FILE-cert.pub, where ssh finds it by itself. The box checks it at each login; origins never see "
+            "it.",
+        .options = {{"key", 0, "FILE", "the public key to certify", false},
+            {"ttl", 0, "TIME", "how long it is good: 30m, 8h (default), 7d", false},
+            {"output", 'o', "FILE", "where to write it", false}},
+        .run = run_cert},
+};
