@@ -18,32 +18,42 @@ enum tcp_port_side { TCP_INSIDE = 0, TCP_OUTSIDE = 1 };
 
 /* What becomes of the frame that was given to tcp_input. */
 enum tcp_verdict {
-	TCP_FORWARD,  /* send it on by the opposite port (it may have been edited in place: options, ECN) */
+	TCP_FORWARD,  /* send it on by the opposite port (it may have been edited in place: options, ECN, length) */
 	TCP_CONSUMED, /* it was for the box; free it */
 	TCP_DROP,     /* refused and counted; free it */
+	TCP_UNKNOWN,  /* of no flow here (any more): the caller asks the policy as for the first of a flow */
 };
 
 struct tcp_config {
 	uint32_t flows;            /* flow table size, taken at start */
+	uint32_t workers;          /* worker numbers are 0 .. workers - 1 */
 	uint32_t receive_credit;   /* bytes a leg to the worker before CONSUMED */
 	uint32_t send_credit;      /* slabs a leg from the worker */
-	uint32_t reorder_bytes;    /* out-of-order bytes kept a leg */
+	uint32_t reorder_bytes;    /* undelivered and out-of-order bytes kept a leg */
 	uint64_t reorder_total;    /* and by all legs together */
+	uint32_t sent_segments;    /* unacknowledged segments that all legs together may have; 0: from `flows` */
 	uint16_t mtu;              /* of the link, bytes of IP datagram */
-	uint32_t handshake_ms, time_wait_ms, idle_keepalive_ms;
-	uint64_t seed;             /* hash key of the flow table */
+	uint32_t handshake_ms;     /* a handshake may take so long */
+	uint32_t time_wait_ms;     /* a closed flow absorbs strays so long */
+	uint32_t fin_wait_ms;      /* a peer may keep its half open so long once the worker closed both legs */
+	uint32_t idle_keepalive_ms; /* a silent peer is probed after it; 0: never */
+	uint32_t retransmit_limit; /* time-outs in a row before a leg is given up */
+	uint64_t seed[2];          /* hash key of the flow table: random, secret */
 };
+/* Sensible values for everything; the caller sets flows, workers, mtu, seed. */
+void tcp_config_defaults(struct tcp_config *config);
 
 /* What the policy said of a SYN. */
 struct tcp_rule {
 	uint32_t rule;
 	uint64_t generation;
-	uint8_t on_unsupported; /* enum rpc_unsupported */
+	uint8_t on_unsupported; /* enum rpc_unsupported: 0 answer RST, 1 let the flow pass untouched */
 };
 
 /*
- * Hooks: how the endpoint acts. `context` is the lcore. Worker functions return false where the worker's
- * channel has no room now; the endpoint keeps the bytes in its window and asks again on tcp_tick/tcp_worker_ready.
+ * Hooks: how the endpoint acts. Frames go to the lcore (`context`), bytes to the handoff (`worker_context`,
+ * filled in by handoff_hooks). Worker functions return false (0 bytes) where the worker's channel has no room
+ * now; the endpoint keeps the bytes in its window and asks again on tcp_worker_ready.
  */
 struct tcp_hooks {
 	void *context;
@@ -51,6 +61,7 @@ struct tcp_hooks {
 	uint8_t *(*frame_alloc)(void *context, uint32_t len, void **handle);
 	/* Sends it on link `link` out of the port `side`; takes the handle over. */
 	void (*frame_send)(void *context, uint8_t link, enum tcp_port_side side, void *handle, uint32_t len);
+	void *worker_context;
 	/* Chooses a worker for a new flow and tells it. Returns its number, or -1: nobody is up. */
 	int (*worker_open)(void *context, uint64_t flow, const struct slab_flow *about);
 	/* In-order bytes of leg `leg` (enum slab_leg). Returns how many were taken (0..len). */
@@ -58,8 +69,6 @@ struct tcp_hooks {
 	bool (*worker_fin)(void *context, int worker, uint64_t flow, uint8_t leg);
 	bool (*worker_reset)(void *context, int worker, uint64_t flow, uint8_t leg, int error);
 	bool (*worker_gone)(void *context, int worker, uint64_t flow);
-	/* The memory of a slab from the worker, to (re)transmit from; the worker may be writing it. */
-	const uint8_t *(*slab_bytes)(void *context, int worker, uint32_t slab);
 	/* The slab's bytes are all ACKed (or the flow is over): give it back. */
 	void (*slab_done)(void *context, int worker, uint32_t slab);
 };
@@ -70,29 +79,43 @@ struct tcp_shard; /* all flows of one lcore, their timers and memory */
 struct tcp_shard *tcp_shard_create(const struct tcp_config *config, const struct tcp_hooks *hooks);
 void tcp_shard_destroy(struct tcp_shard *shard);
 
-/* Does this frame belong to a flow that is tracked or adopted here (either orientation)? */
-bool tcp_knows(const struct tcp_shard *shard, uint8_t link, const struct frame *frame);
-/* A SYN that an audit_ssh rule matched and that may go on: begin to track its handshake. TCP_DROP: table full. */
-enum tcp_verdict tcp_syn(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame,
-    uint8_t *bytes, const struct tcp_rule *rule, uint64_t now_us);
-/* A frame of a tracked or adopted flow; `bytes` is the frame again, writable. */
+/*
+ * For each TCP frame the lcore calls tcp_input first; it answers TCP_UNKNOWN, at the price of one hash and one
+ * look, where the policy is to be asked. `bytes` is the frame again, writable; *len comes in as frame->len and
+ * goes out as the length to forward (payload on a SYN is cut off).
+ */
 enum tcp_verdict tcp_input(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame,
-    uint8_t *bytes, uint64_t now_us);
+    uint8_t *bytes, uint32_t *len, uint64_t now_us);
+/* Does this frame belong to a flow that is followed here (either orientation)? */
+bool tcp_knows(const struct tcp_shard *shard, uint8_t link, const struct frame *frame);
+/* A SYN (no ACK) that tcp_input did not know and an audit_ssh rule matched: begin to follow its handshake.
+ * TCP_DROP: table full (counted), or the options are unsupported and the rule says so (an RST was sent). */
+enum tcp_verdict tcp_syn(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame,
+    uint8_t *bytes, uint32_t *len, const struct tcp_rule *rule, uint64_t now_us);
+/* Remembers the flow of `frame` as one that is forwarded and never adopted (a policy change, no worker and
+ * `on_unavailable: allow`, …): tcp_input answers TCP_FORWARD for it until it closes or is idle. False: table full. */
+bool tcp_pass(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame, uint64_t now_us);
 /* An ICMP error that quotes a segment of an adopted flow: true where it is consumed. */
 bool tcp_icmp(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame, uint64_t now_us);
 /* Builds an RST answering `frame` as its destination would (RFC 9293 3.10.7.1), out of the port it came in by. */
 void tcp_refuse(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame);
 
-/* A descriptor from worker `worker` (enum slab_to_dataplane). False: it broke the rules; the caller drops the worker's flow. */
-bool tcp_from_worker(struct tcp_shard *shard, int worker, const struct slab_desc *desc, uint64_t now_us);
+/* A descriptor from worker `worker` (enum slab_to_dataplane); `bytes` is its slab's memory, which must stay
+ * readable until slab_done or tcp_worker_lost (the worker may be writing it). False: the worker broke the
+ * rules; its flow was reset on both sides. */
+bool tcp_from_worker(struct tcp_shard *shard, int worker, const struct slab_desc *desc, const uint8_t *bytes,
+    uint64_t now_us);
 /* The worker's channel has room again. */
 void tcp_worker_ready(struct tcp_shard *shard, int worker, uint64_t now_us);
-/* The worker is gone: RST to both sides of all its flows; its slabs are forgotten, not returned. */
+/* The worker is gone: RST to both sides of all its flows (a slice of the table each tcp_tick); its slabs are
+ * forgotten, not returned, and never read again: their memory may be unmapped when this returns. */
 void tcp_worker_lost(struct tcp_shard *shard, int worker, uint64_t now_us);
 /* Timers that are due; returns the time (us) of the next one, UINT64_MAX for none. */
 uint64_t tcp_tick(struct tcp_shard *shard, uint64_t now_us);
-/* Sends what became sendable since the last call (delayed ACKs, data); call once a burst. */
+/* Sends what became sendable since the last call (ACKs, data); call once a burst, after tcp_from_worker. */
 void tcp_flush(struct tcp_shard *shard, uint64_t now_us);
+/* Memory of a flow (both legs) in the table, bytes. */
+uint32_t tcp_flow_bytes(void);
 
 /* Counters, all since start; X-macro so that names are given once: TCP_COUNTERS(F) F(name, "what it counts"). */
 #define TCP_COUNTERS(F)                                                                                     \
@@ -112,7 +135,16 @@ void tcp_flush(struct tcp_shard *shard, uint64_t now_us);
 	F(resets_out, "RSTs sent")                                                                          \
 	F(timeouts, "legs ended by retransmission or keepalive time-out")                                   \
 	F(icmp_consumed, "ICMP errors that quoted our segments")                                            \
-	F(no_buffer, "frames not sent for want of a buffer")
+	F(no_buffer, "frames not sent for want of a buffer")                                                \
+	F(no_segment, "data held back for want of a segment record")                                        \
+	F(passed, "flows forwarded and never adopted, now")                                                 \
+	F(unsupported, "SYNs with options that rule out adoption")                                          \
+	F(paws_dropped, "segments dropped for an old timestamp")                                            \
+	F(challenge_acks, "challenge ACKs sent (RFC 5961)")                                                 \
+	F(worker_violations, "flows reset because the worker broke the rules")                              \
+	F(worker_lost, "flows reset because their worker was lost")                                         \
+	F(bytes_in, "in-order payload bytes handed to workers")                                             \
+	F(bytes_out, "payload bytes sent for the first time")
 struct tcp_counters {
 #define TCP_COUNTER_FIELD(name, text) uint64_t name;
 	TCP_COUNTERS(TCP_COUNTER_FIELD)
