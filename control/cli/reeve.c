@@ -58,7 +58,9 @@ static void print_words(const struct command *c)
 {
 	int width = printf("  %s%s%s %s", c->group, c->verb != NULL ? " " : "",
 	    c->verb != NULL ? c->verb : "", c->arguments);
-	printf("%*s%s\n", width < 44 ? 44 - width : 1, "", c->summary);
+	if (width >= 44)
+		width = printf("\n") - 1;
+	printf("%*s%s\n", 44 - width, "", c->summary);
 }
 
 static void print_help(void)
