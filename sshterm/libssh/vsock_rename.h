@@ -4,9 +4,9 @@
  *
  * libssh wants a descriptor for each session and calls the C library on it. Here those calls go to virtual
  * sockets instead (sshterm/vsock.c), whose bytes come from the dataplane and whose waiting parks a fiber.
- * The C library's headers come first, so that their own declarations (and the redirections to fcntl64 and kin)
- * keep their names; only what libssh itself writes afterwards is renamed. _FORTIFY_SOURCE would turn poll()
- * into __poll_chk() in passing, and slip by: it is off for libssh.
+ * The C library's headers come first, so that their own declarations (and the redirections to fcntl64 and
+ * kin) keep their names; only what libssh itself writes afterwards is renamed. _FORTIFY_SOURCE would turn
+ * poll() into __poll_chk() in passing, and slip by: it is off for libssh.
  */
 #ifndef SSHTERM_LIBSSH_VSOCK_RENAME_H
 #define SSHTERM_LIBSSH_VSOCK_RENAME_H

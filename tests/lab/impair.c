@@ -5,9 +5,9 @@
  *   impair IFACE_A IFACE_B [loss=1%,reorder=3%,dup=1%,delay=5ms,seed=N]
  *
  * Relays Ethernet frames between two interfaces through packet sockets. Each frame draws, from a seeded
- * generator (the same seed gives the same draws), whether it is lost, doubled, or held back behind later ones;
- * `delay` is added to every frame. Frames wait in one list a direction, in order of their due time. VLAN tags
- * that the kernel took out of the frame are put back. SIGTERM ends it and prints what was done.
+ * generator (the same seed gives the same draws), whether it is lost, doubled, or held back behind later
+ * ones; `delay` is added to every frame. Frames wait in one list a direction, in order of their due time.
+ * VLAN tags that the kernel took out of the frame are put back. SIGTERM ends it and prints what was done.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -94,7 +94,10 @@ static bool parse_delay(const char *text, uint64_t *delay_ns)
 {
 	char *end;
 	double value = strtod(text, &end);
-	double unit = strcmp(end, "us") == 0 ? 1e3 : strcmp(end, "ms") == 0 ? 1e6 : strcmp(end, "s") == 0 ? 1e9 : 0;
+	double unit = strcmp(end, "us") == 0   ? 1e3
+	              : strcmp(end, "ms") == 0 ? 1e6
+	              : strcmp(end, "s") == 0  ? 1e9
+	                                       : 0;
 	if (end == text || unit == 0 || value < 0 || value * unit > 60e9)
 		return false;
 	*delay_ns = (uint64_t)(value * unit);
@@ -124,7 +127,8 @@ static bool parse_settings(char *text, struct settings *settings)
 		}
 		if (!ok) {
 			fprintf(stderr,
-			    "impair: cannot read '%s' (expected loss=N%%, reorder=N%%, dup=N%%, delay=Nms or seed=N)\n",
+			    "impair: cannot read '%s' (expected loss=N%%, reorder=N%%, dup=N%%, delay=Nms or "
+			    "seed=N)\n",
 			    word);
 			return false;
 		}
@@ -208,8 +212,8 @@ static void send_frame(struct direction *way, const uint8_t *bytes, size_t len)
 	way->relayed++;
 }
 
-static void take_frame(struct direction *way, const struct settings *settings, uint64_t *random, const uint8_t *bytes,
-    size_t len)
+static void take_frame(struct direction *way, const struct settings *settings, uint64_t *random,
+    const uint8_t *bytes, size_t len)
 {
 	uint64_t due = settings->delay_ns;
 	if (drawn(random, settings->loss)) {
@@ -239,8 +243,10 @@ static void receive_frames(struct direction *way, const struct settings *setting
 	for (int burst = 0; burst < 64; burst++) {
 		uint8_t control[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
 		struct iovec into = {.iov_base = buffer + 4, .iov_len = FRAME_MAX};
-		struct msghdr message = {
-		    .msg_iov = &into, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+		struct msghdr message = {.msg_iov = &into,
+		    .msg_iovlen = 1,
+		    .msg_control = control,
+		    .msg_controllen = sizeof(control)};
 		ssize_t len = recvmsg(way->from, &message, MSG_DONTWAIT);
 		if (len < 12)
 			return;
@@ -284,7 +290,8 @@ static void relay(struct direction ways[2], const struct settings *settings)
 				next = due;
 		}
 		struct timespec wait = {.tv_sec = next / 1000000000, .tv_nsec = next % 1000000000};
-		struct pollfd fds[2] = {{.fd = ways[0].from, .events = POLLIN}, {.fd = ways[1].from, .events = POLLIN}};
+		struct pollfd fds[2] = {
+		    {.fd = ways[0].from, .events = POLLIN}, {.fd = ways[1].from, .events = POLLIN}};
 		if (ppoll(fds, 2, next < 0 ? NULL : &wait, &while_waiting) <= 0)
 			continue;
 		for (int i = 0; i < 2; i++)
@@ -297,7 +304,8 @@ int main(int argc, char **argv)
 {
 	struct settings settings = {.seed = 1};
 	if (argc < 3 || argc > 4 || (argc == 4 && !parse_settings(argv[3], &settings))) {
-		fprintf(stderr, "usage: impair IFACE_A IFACE_B [loss=1%%,reorder=3%%,dup=1%%,delay=5ms,seed=N]\n");
+		fprintf(stderr,
+		    "usage: impair IFACE_A IFACE_B [loss=1%%,reorder=3%%,dup=1%%,delay=5ms,seed=N]\n");
 		return 2;
 	}
 	int a = open_interface(argv[1]), b = open_interface(argv[2]);
@@ -316,9 +324,10 @@ int main(int argc, char **argv)
 	struct direction ways[2] = {{.from = a, .to = b}, {.from = b, .to = a}};
 	relay(ways, &settings);
 	for (int i = 0; i < 2; i++)
-		printf("impair: %s to %s: relayed %llu, lost %llu, doubled %llu, held back %llu, overflowed %llu\n",
-		    argv[1 + i], argv[2 - i], (unsigned long long)ways[i].relayed, (unsigned long long)ways[i].lost,
-		    (unsigned long long)ways[i].doubled, (unsigned long long)ways[i].held,
-		    (unsigned long long)ways[i].overflowed);
+		printf("impair: %s to %s: relayed %llu, lost %llu, doubled %llu, held back %llu, overflowed "
+		       "%llu\n",
+		    argv[1 + i], argv[2 - i], (unsigned long long)ways[i].relayed,
+		    (unsigned long long)ways[i].lost, (unsigned long long)ways[i].doubled,
+		    (unsigned long long)ways[i].held, (unsigned long long)ways[i].overflowed);
 	return 0;
 }
