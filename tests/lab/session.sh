@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# session: what a lab test is written with. A test is a script beside this file that begins with
+#
+#     . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
+#     session_start            # lab, reeved, CAs, auditor's key, the lab's policy, user alice with a certificate
+#
+# and goes on with commands and assertions. An assertion that does not hold prints what was expected and what came,
+# is counted, and the test goes on; at its end the script exits 1 where any was counted. Each test has a lab of its
+# own (LAB=t<pid>), so several run side by side; nothing is left behind, however it ends.
+set -uo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+export BUILD=${BUILD:-$root/build}
+export LAB=${LAB-t$$}
+unset LAB_STATE
+STATE=$("$here/lab" state)
+REEVED_LOG=$STATE/reeved.log
+failures=0
+reeved_pid=''
+
+# -- the lab and the box -------------------------------------------------------------------------------------
+
+lab() { "$here/lab" "$@"; }
+
+# Runs commands in the three namespaces; nothing waits longer than LIMIT seconds (default 30).
+client() { timeout -k 2 "${LIMIT:-30}" "$here/lab" exec client "$@"; }
+origin() { timeout -k 2 "${LIMIT:-30}" "$here/lab" exec origin "$@"; }
+box() { timeout -k 2 "${LIMIT:-30}" "$here/lab" exec box "$@"; }
+reeve() { timeout -k 2 "${LIMIT:-30}" "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" "$@"; }
+# A stock ssh at the client that never asks.
+ssh_client() { client ssh -o BatchMode=yes "$@"; }
+
+lab_up() {
+	trap session_end EXIT
+	trap 'exit 130' INT TERM HUP
+	lab up "$@" || give_up "the lab does not come up"
+	reeve keygen -o "$STATE/sshkey" >/dev/null || give_up "reeve keygen failed"
+}
+
+reeved_start() {
+	# A session of its own: Ctrl-C at the terminal ends the test, which then stops reeved in order.
+	setsid "$BUILD/control/reeved" -c "$STATE/reeved.yaml" >>"$REEVED_LOG" 2>&1 </dev/null &
+	reeved_pid=$!
+	disown
+	"$here/lab" remember reeved "$reeved_pid"
+	wait_until 20 reeved_ready || give_up "reeved was not ready within 20 s"
+}
+
+reeved_ready() {
+	kill -0 "$reeved_pid" 2>/dev/null || give_up "reeved ended"
+	grep -q 'reeved: notice: ready' "$REEVED_LOG"
+}
+
+# SIGTERM, and waits until it is gone; sets reeved_took (ms).
+reeved_stop() {
+	local start
+	[ -n "$reeved_pid" ] || return 0
+	start=$(now_ms)
+	kill -TERM "$reeved_pid" 2>/dev/null
+	wait_until "${1:-15}" reeved_gone || { fail "reeved did not stop within ${1:-15} s of SIGTERM"; kill -KILL "$reeved_pid" 2>/dev/null; }
+	reeved_took=$(($(now_ms) - start))
+	reeved_pid=''
+}
+reeved_gone() { ! kill -0 "$reeved_pid" 2>/dev/null || [ "$(awk '{ sub(/^.*\) /, ""); print $1 }' "/proc/$reeved_pid/stat" 2>/dev/null)" = Z ]; }
+
+# Makes the CAs; origins learn the origin-facing one, as an admin would do it.
+make_cas() {
+	reeve ca create --type user >"$STATE/origin/user_ca.pub" 2>/dev/null || give_up "reeve ca create --type user failed"
+	reeve ca create --type client >/dev/null 2>&1 || give_up "reeve ca create --type client failed"
+}
+
+# enrol NAME LOGINS [GROUP]: a user with a certificate over a key of its own, ~/.ssh/NAME at the client.
+enrol() {
+	local name=$1 key=$STATE/client/.ssh/$1
+	[ -e "$key" ] || ssh-keygen -q -t ed25519 -N '' -C "$name@client" -f "$key"
+	reeve user add "$name" --login "$2" ${3:+--group "$3"} >/dev/null || give_up "reeve user add $name failed"
+	reeve user cert "$name" --key "$key.pub" --ttl 1h >/dev/null 2>&1 || give_up "reeve user cert $name failed"
+}
+
+# Applies the policy that comes on standard input.
+policy() {
+	cat >"$STATE/policy-now.yaml"
+	reeve policy apply "$STATE/policy-now.yaml" >/dev/null || give_up "the policy was not applied"
+}
+
+# The box between client and origin, alice enrolled; her certificate is what the client's ssh offers.
+session_start() {
+	lab_up "$@"
+	reeved_start
+	make_cas
+	enrol alice alice,root sre
+	use_identity alice
+}
+
+# The identity that the client's ssh offers.
+use_identity() {
+	cat >"$STATE/client/.ssh/config" <<-SSH
+		StrictHostKeyChecking accept-new
+		GlobalKnownHostsFile none
+		IdentitiesOnly yes
+		IdentityFile ~/.ssh/$1
+		ConnectTimeout 10
+	SSH
+}
+
+session_end() {
+	local status=$?
+	trap - EXIT
+	trap '' INT TERM HUP
+	if [ "$status" -ne 0 ] || [ "$failures" -ne 0 ]; then show_logs; fi
+	[ -z "$reeved_pid" ] || reeved_stop
+	[ -n "${KEEP_LAB:-}" ] || lab down
+	if [ "$status" -eq 0 ] && [ "$failures" -ne 0 ]; then status=1; fi
+	exit "$status"
+}
+
+show_logs() {
+	[ ! -s "$REEVED_LOG" ] || { echo "--- the box's log, its last 40 lines"; tail -n 40 "$REEVED_LOG"; }
+	[ ! -s "$STATE/origin/sshd.log" ] || { echo "--- the origin's sshd, its last 15 lines"; tail -n 15 "$STATE/origin/sshd.log"; }
+}
+
+# A test that cannot run here.
+skip() { echo "SKIP: $*"; exit 77; }
+give_up() { echo "FAIL: $*"; exit 1; }
+
+# -- the box's processes ---------------------------------------------------------------------------------------
+
+# Pids of reeved's children of that name (dataplane, sshterm, recorder, control, keeper), one a line.
+children() {
+	local pid
+	for pid in $(cat "/proc/$reeved_pid/task/$reeved_pid/children"); do
+		case $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) in
+		*reeve-"$1"*) printf '%s\n' "$pid" ;;
+		esac
+	done
+}
+child() { children "$1" | head -n 1; }
+
+# Waits until a process of that name runs that is not PID, and prints it.
+replacement() {
+	local name=$1 old=$2 pid i
+	for ((i = 0; i < 200; i++)); do
+		for pid in $(children "$name"); do
+			[ "$pid" = "$old" ] || { printf '%s\n' "$pid"; return 0; }
+		done
+		sleep 0.05
+	done
+	return 1
+}
+
+# -- looking -----------------------------------------------------------------------------------------------------
+
+now_ms() { date +%s%3N; }
+
+# capture CMD…: sets $out, $err and $status.
+capture() {
+	out='' err='' status=0
+	out=$("$@" 2>"$STATE/stderr" </dev/null) || status=$?
+	err=$(cat "$STATE/stderr")
+}
+
+# json EXPRESSION: evaluates a Python expression over the JSON on standard input, named j.
+json() { python3 -c 'import json, sys; j = json.load(sys.stdin); v = eval(sys.argv[1]); print(v if not isinstance(v, bool) else str(v).lower())' "$1"; }
+
+# A counter by name, summed over all processes and threads of the box; 0 where there is none.
+counter() { reeve stats --all --json | python3 -c '
+import json, sys
+def walk(v):
+    if isinstance(v, dict):
+        return sum(walk(x) if isinstance(x, dict) else (int(x) if k == sys.argv[1] else 0) for k, x in v.items())
+    return 0
+print(walk(json.load(sys.stdin)))' "$1"; }
+
+# wait_until SECONDS CMD…: true as soon as CMD is; false when the time is up.
+wait_until() {
+	local deadline=$(($(now_ms) + $1 * 1000))
+	shift
+	until "$@"; do
+		[ "$(now_ms)" -lt "$deadline" ] || return 1
+		sleep 0.1
+	done
+}
+
+# -- asserting -----------------------------------------------------------------------------------------------------
+
+pass() { printf '  ok    %s\n' "$1"; }
+fail() {
+	printf '  FAIL  %s\n' "$1"
+	failures=$((failures + 1))
+}
+mismatch() {
+	fail "$1"
+	printf '        expected: %s\n        got:      %s\n' "$2" "$3"
+}
+
+equal() { if [ "$2" = "$3" ]; then pass "$1"; else mismatch "$1" "$2" "$3"; fi; }
+contains() { if [[ $3 == *"$2"* ]]; then pass "$1"; else mismatch "$1" "text with '$2'" "${3:-(nothing)}"; fi; }
+lacks() { if [[ $3 != *"$2"* ]]; then pass "$1"; else mismatch "$1" "text without '$2'" "$3"; fi; }
+at_most() { if [ "$3" -le "$2" ]; then pass "$1 ($3)"; else mismatch "$1" "at most $2" "$3"; fi; }
+at_least() { if [ "$3" -ge "$2" ]; then pass "$1 ($3)"; else mismatch "$1" "at least $2" "$3"; fi; }
+# holds WHAT CMD…, fails_to WHAT CMD…: by exit status; output of a command that disappoints is shown.
+holds() {
+	local what=$1 said
+	shift
+	if said=$("$@" 2>&1); then pass "$what"; else mismatch "$what" "$* to succeed" "status $?: $said"; fi
+}
+fails_to() {
+	local what=$1 said
+	shift
+	if said=$("$@" 2>&1); then mismatch "$what" "$* to fail" "success: $said"; else pass "$what"; fi
+}
+eventually() {
+	local seconds=$1 what=$2
+	shift 2
+	if wait_until "$seconds" "$@"; then pass "$what"; else mismatch "$what" "within $seconds s: $*" "it did not happen"; fi
+}
