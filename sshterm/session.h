@@ -40,7 +40,8 @@ struct session {
 	struct worker *worker;
 	struct fiber *fiber;
 	struct slab_flow flow;    /* addresses, ports, rule: as the dataplane said */
-	uint64_t flow_id;         /* names the session on the slab channel of `lcore` and in RPC */
+	uint64_t flow_id;         /* names the session in RPC, unique in this worker's life */
+	uint64_t channel_flow;    /* names it on the slab channels of `lcore` */
 	uint32_t lcore;
 	uint64_t started_at_us;   /* CLOCK_REALTIME */
 	char session_id[40];      /* UUID from control */
@@ -55,6 +56,18 @@ struct session {
 	char kill_reason[SESSION_TEXT_MAX]; /* not empty: end the session (control, shutdown, …) with this text */
 	const char *close_reason;           /* for index and log: "closed", "worker_lost", "killed", … */
 	uint64_t bytes[2];        /* channel data relayed, by the leg it came from (for SES_END) */
+	uint64_t login_deadline_us;         /* CLOCK_MONOTONIC; UINT64_MAX once both legs are authenticated */
+
+	/* -- the worker's own (sessions.c, control_rpc.c): nobody else's business -- */
+	const char *lost;             /* the channel or the peers are gone: the close reason, else NULL */
+	bool gone;                    /* the dataplane has forgotten the flow */
+	bool ready, running, woken;   /* in the ready list; on the CPU; woken while running */
+	uint64_t wait_until_us;       /* while it waits */
+	uint32_t deadline_slot;       /* place in the heap of deadlines + 1, 0: not in it */
+	uint32_t resumed_epoch;       /* the control link that knows this session */
+	struct session *ready_next;
+	struct session *bucket_next;
+	struct session *previous, *next; /* all sessions */
 };
 
 /* -- virtual sockets (vsock.c): a leg's bytes between the dataplane's slabs and libssh -- */
@@ -81,11 +94,13 @@ void session_wait(struct session *session, uint64_t deadline_us);
 void session_wake(struct session *session);
 uint64_t worker_now_us(void); /* CLOCK_MONOTONIC, read once a turn of the loop */
 
-/* -- control (control_rpc.c): fire and forget; kept and resent when control was restarted -- */
+/* -- control (control_rpc.c): fire and forget; kept and sent when control was restarted -- */
 void session_event(struct session *session, const char *event, const char *detail_json);
 /* A program (channel) began or ended; `flow` is filled in by the callee, spans are copied or sent at once. */
 void session_program(struct session *session, const struct rpc_ses_program *program);
 void session_program_end(struct session *session, const struct rpc_ses_program_end *end);
+/* Any other message without a reply: session_tell(s, RPC_SES_END, rpc_put_ses_end, &body). */
+void session_tell(struct session *session, uint16_t type, rpc_put_fn put, const void *body);
 
 /* -- the bridge (bridge.c) -- Both legs are authenticated and non-blocking. Runs until the session is over;
  * returns the close reason (a static string). Every way out leaves all programs closed towards the recorder. */
