@@ -55,8 +55,8 @@ static void call_forget(struct control *control, struct control_call *call)
 	call->id = 0;
 }
 
-static int call_ask(struct control *control, struct control_call *call, uint16_t type, rpc_put_fn put,
-    const void *body)
+static int call_ask(
+    struct control *control, struct control_call *call, uint16_t type, rpc_put_fn put, const void *body)
 {
 	uint32_t id = rpc_next_id(&control->link);
 	int error = rpc_send_body(&control->link, type, 0, id, put, body, NULL, 0);
@@ -76,8 +76,8 @@ static bool session_is_over(const struct session *session)
 	return session->kill_reason[0] != '\0' || session->lost != NULL || session->gone;
 }
 
-int control_call(struct session *session, uint16_t type, uint16_t reply_type, rpc_put_fn put, const void *body,
-    struct control_reply *reply)
+int control_call(struct session *session, uint16_t type, uint16_t reply_type, rpc_put_fn put,
+    const void *body, struct control_reply *reply)
 {
 	struct control *control = &session->worker->control;
 	struct control_call call = {.session = session, .reply_type = reply_type, .reply = reply};
@@ -202,8 +202,8 @@ static void tell(struct worker *worker, uint16_t type, rpc_put_fn put, const voi
 	struct control *control = &worker->control;
 
 	if (control->up && control->kept_first == NULL) {
-		int error = rpc_send_body(
-		    &control->link, type, 0, rpc_next_id(&control->link), put, body, NULL, 0);
+		int error =
+		    rpc_send_body(&control->link, type, 0, rpc_next_id(&control->link), put, body, NULL, 0);
 		if (error != -EAGAIN && error != -EPIPE)
 			return;
 	}
@@ -333,8 +333,8 @@ bool control_poll(struct worker *worker)
 			take_reply(control, &message);
 			rpc_message_close_fds(&message);
 		} else if (got < 0 ||
-			   rpc_dispatch(control_table, sizeof(control_table) / sizeof(control_table[0]), ~0u,
-			       worker, &control->link, &message) != 0) {
+		           rpc_dispatch(control_table, sizeof(control_table) / sizeof(control_table[0]), ~0u,
+		               worker, &control->link, &message) != 0) {
 			control_detach(worker);
 		}
 	}

@@ -2,10 +2,10 @@
 /*
  * control_rpc: what sessions ask of control, many at once over one link, and what they tell it.
  *
- * A call parks its session's fiber until the reply with its id arrives. When control dies, calls in flight and
- * new ones wait for its successor up to CONTROL_AWAY_US and are then asked again; the successor is first told
- * what it must know of the live sessions (RPC_SES_RESUME). Messages without a reply that could not be sent
- * are kept in order, up to a bound.
+ * A call parks its session's fiber until the reply with its id arrives. When control dies, calls in flight
+ * and new ones wait for its successor up to CONTROL_AWAY_US and are then asked again; the successor is first
+ * told what it must know of the live sessions (RPC_SES_RESUME). Messages without a reply that could not be
+ * sent are kept in order, up to a bound.
  */
 #ifndef SSHTERM_CONTROL_RPC_H
 #define SSHTERM_CONTROL_RPC_H
@@ -43,11 +43,11 @@ struct control_reply {
 
 /* Asks and waits. 0; -ETIMEDOUT: control is away or silent; -ECANCELED: the session is over; -EPROTO: the
  * reply is of another type than `reply_type`; -ENOMEM. */
-int control_call(struct session *session, uint16_t type, uint16_t reply_type, rpc_put_fn put, const void *body,
-    struct control_reply *reply);
+int control_call(struct session *session, uint16_t type, uint16_t reply_type, rpc_put_fn put,
+    const void *body, struct control_reply *reply);
 void control_reply_free(struct control_reply *reply);
-#define CONTROL_CALL(session, NAME, name, reply, ...)                                                       \
-	control_call((session), RPC_##NAME, RPC_##NAME##_REPLY, rpc_put_##name,                               \
+#define CONTROL_CALL(session, NAME, name, reply, ...)                                                        \
+	control_call((session), RPC_##NAME, RPC_##NAME##_REPLY, rpc_put_##name,                              \
 	    &(struct rpc_##name){__VA_ARGS__}, (reply))
 
 void control_init(struct worker *worker);

@@ -97,7 +97,8 @@ static void entered_fiber(void)
 static void leave_fiber(struct fiber *fiber)
 {
 #ifdef FIBER_ASAN
-	__sanitizer_start_switch_fiber(fiber->ended ? NULL : &fiber->fake_stack, scheduler_bottom, scheduler_size);
+	__sanitizer_start_switch_fiber(
+	    fiber->ended ? NULL : &fiber->fake_stack, scheduler_bottom, scheduler_size);
 #endif
 	fiber_switch(&fiber->stack_pointer, scheduler_stack_pointer);
 }

@@ -32,15 +32,16 @@ static void take_open(struct flow_channel *channel, const struct slab_desc *desc
 	}
 }
 
-static void take_data(struct flow_channel *channel, struct session *session, const struct slab_desc *desc,
-    const uint8_t *bytes)
+static void take_data(
+    struct flow_channel *channel, struct session *session, const struct slab_desc *desc, const uint8_t *bytes)
 {
 	if (desc->aux <= SLAB_LEG_ORIGIN && bytes != NULL && desc->len > 0) {
 		if (vsock_deliver(session->sock[desc->aux], desc->slab, bytes, desc->len))
 			return;
 		/* A hole in the stream: nothing after it may be believed. */
 		if (!vsock_is_reset(session->sock[desc->aux])) {
-			rpc_log(RPC_LOG_WARNING, "session %s: lcore %u sent more than its credit, session ended",
+			rpc_log(RPC_LOG_WARNING,
+			    "session %s: lcore %u sent more than its credit, session ended",
 			    session->session_id, channel->lcore);
 			session_lose(session, "error");
 		}
@@ -156,7 +157,8 @@ void flow_channel_asleep(struct flow_channel *channel, bool asleep)
 bool flow_channel_ready(const struct flow_channel *channel)
 {
 	return channel->in != NULL && channel->out != NULL &&
-	       (channel->dirty != NULL || slab_consumer_ready(channel->in) || slab_producer_ready(channel->out));
+	       (channel->dirty != NULL || slab_consumer_ready(channel->in) ||
+	           slab_producer_ready(channel->out));
 }
 
 bool flow_channel_corrupt(const struct flow_channel *channel)

@@ -2,9 +2,9 @@
 /*
  * session: one taken-over connection in an SSH worker; what the legs, the bridge and the recording share.
  *
- * A session is straight-line code in one fiber: legs_run() makes the origin leg's key exchange, the client leg,
- * authentication on both; bridge_run() then relays packets until either side is done; session_end() tells
- * everybody. The worker is one thread: nothing here is locked, and a fiber runs until it waits.
+ * A session is straight-line code in one fiber: legs_run() makes the origin leg's key exchange, the client
+ * leg, authentication on both; bridge_run() then relays packets until either side is done; session_end()
+ * tells everybody. The worker is one thread: nothing here is locked, and a fiber runs until it waits.
  */
 #ifndef SSHTERM_SESSION_H
 #define SSHTERM_SESSION_H
@@ -39,39 +39,41 @@ struct session_grant {
 struct session {
 	struct worker *worker;
 	struct fiber *fiber;
-	struct slab_flow flow;    /* addresses, ports, rule: as the dataplane said */
-	uint64_t flow_id;         /* names the session in RPC, unique in this worker's life */
-	uint64_t channel_flow;    /* names it on the slab channels of `lcore` */
+	struct slab_flow flow; /* addresses, ports, rule: as the dataplane said */
+	uint64_t flow_id;      /* names the session in RPC, unique in this worker's life */
+	uint64_t channel_flow; /* names it on the slab channels of `lcore` */
 	uint32_t lcore;
-	uint64_t started_at_us;   /* CLOCK_REALTIME */
-	char session_id[40];      /* UUID from control */
+	uint64_t started_at_us; /* CLOCK_REALTIME */
+	char session_id[40];    /* UUID from control */
 	char rule_name[64];
 	char target_id[80];
 	char user[SESSION_TEXT_MAX];
 	char login[SESSION_TEXT_MAX];
 	struct session_grant grant;
-	struct ssh_session_struct *ssh[2]; /* by enum leg; NULL before they exist */
-	struct vsock *sock[2];             /* by enum leg: the virtual sockets */
-	struct bridge *bridge;             /* from the first bridge_prepare() to bridge_free() */
-	char kill_reason[SESSION_TEXT_MAX]; /* not empty: end the session (control, shutdown, …) with this text */
+	struct ssh_session_struct *ssh[2];  /* by enum leg; NULL before they exist */
+	struct vsock *sock[2];              /* by enum leg: the virtual sockets */
+	struct bridge *bridge;              /* from the first bridge_prepare() to bridge_free() */
+	char kill_reason[SESSION_TEXT_MAX]; /* not empty: end the session (control, shutdown, …) with this
+	                                       text */
 	const char *close_reason;           /* for index and log: "closed", "worker_lost", "killed", … */
-	uint64_t bytes[2];        /* channel data relayed, by the leg it came from (for SES_END) */
+	uint64_t bytes[2];                  /* channel data relayed, by the leg it came from (for SES_END) */
 	uint64_t login_deadline_us;         /* CLOCK_MONOTONIC; UINT64_MAX once both legs are authenticated */
 
 	/* -- the worker's own (sessions.c, control_rpc.c): nobody else's business -- */
-	const char *lost;             /* the channel or the peers are gone: the close reason, else NULL */
-	bool gone;                    /* the dataplane has forgotten the flow */
-	bool ready, running, woken;   /* in the ready list; on the CPU; woken while running */
-	uint64_t wait_until_us;       /* while it waits */
-	uint32_t deadline_slot;       /* place in the heap of deadlines + 1, 0: not in it */
-	uint32_t resumed_epoch;       /* the control link that knows this session */
+	const char *lost;           /* the channel or the peers are gone: the close reason, else NULL */
+	bool gone;                  /* the dataplane has forgotten the flow */
+	bool ready, running, woken; /* in the ready list; on the CPU; woken while running */
+	uint64_t wait_until_us;     /* while it waits */
+	uint32_t deadline_slot;     /* place in the heap of deadlines + 1, 0: not in it */
+	uint32_t resumed_epoch;     /* the control link that knows this session */
 	struct session *ready_next;
 	struct session *bucket_next;
 	struct session *previous, *next; /* all sessions */
 };
 
 /* -- virtual sockets (vsock.c): a leg's bytes between the dataplane's slabs and libssh -- */
-/* Received bytes in place (contiguous part); 0: none. The pointer is valid until vsock_consume or the fiber waits. */
+/* Received bytes in place (contiguous part); 0: none. The pointer is valid until vsock_consume or the fiber
+ * waits. */
 uint32_t vsock_peek(struct vsock *sock, const uint8_t **at);
 /* Takes `len` of them; the dataplane is told, so the peer's window opens. */
 void vsock_consume(struct vsock *sock, uint32_t len);
@@ -88,7 +90,8 @@ void vsock_shutdown(struct vsock *sock);
 
 /* -- waiting (fiber.c, worker.c) -- */
 /* Parks the fiber until something happens to the session (bytes, room, FIN, RST, kill, a recording's
- * acknowledgement, session_wake) or until `deadline_us` (CLOCK_MONOTONIC; UINT64_MAX: none). Spurious returns happen. */
+ * acknowledgement, session_wake) or until `deadline_us` (CLOCK_MONOTONIC; UINT64_MAX: none). Spurious returns
+ * happen. */
 void session_wait(struct session *session, uint64_t deadline_us);
 /* Makes the session's fiber run soon. */
 void session_wake(struct session *session);
@@ -103,12 +106,14 @@ void session_program_end(struct session *session, const struct rpc_ses_program_e
 void session_tell(struct session *session, uint16_t type, rpc_put_fn put, const void *body);
 
 /* -- the bridge (bridge.c) -- Both legs are authenticated and non-blocking. Runs until the session is over;
- * returns the close reason (a static string). Every way out leaves all programs closed towards the recorder. */
+ * returns the close reason (a static string). Every way out leaves all programs closed towards the recorder.
+ */
 const char *bridge_run(struct session *session);
 /* Called as soon as a leg's key exchange is done: puts the raw packet callbacks in front of libssh's (they
  * stay quiet until bridge_run), because clients pipeline. 0 or -1. */
 int bridge_prepare(struct session *session, enum leg leg);
-/* Frees what bridge_prepare made; to be called once for every session, before its libssh sessions are freed. */
+/* Frees what bridge_prepare made; to be called once for every session, before its libssh sessions are freed.
+ */
 void bridge_free(struct session *session);
 
 /* -- the recording channel (record_channel.c): one a worker, driven by the worker's loop -- */

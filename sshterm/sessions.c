@@ -232,7 +232,8 @@ struct session *session_open(struct flow_channel *channel, uint64_t flow, const 
 	session->sock[LEG_CLIENT] = vsock_create(session, LEG_CLIENT, channel);
 	session->sock[LEG_ORIGIN] = vsock_create(session, LEG_ORIGIN, channel);
 	session->fiber = fiber_create(session_main, session);
-	if (session->sock[LEG_CLIENT] == NULL || session->sock[LEG_ORIGIN] == NULL || session->fiber == NULL) {
+	if (session->sock[LEG_CLIENT] == NULL || session->sock[LEG_ORIGIN] == NULL ||
+	    session->fiber == NULL) {
 		session_free(session);
 		return NULL;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sessions: the live sessions of a worker: found by flow, run when something happened, woken by their deadlines.
+ * sessions: the live sessions of a worker: found by flow, run when something happened, woken by their
+ * deadlines.
  */
 #ifndef SSHTERM_SESSIONS_H
 #define SSHTERM_SESSIONS_H

@@ -29,10 +29,10 @@ struct vsock {
 	struct flow_channel *channel; /* NULL: abandoned */
 	enum leg leg;
 	int fd;
-	bool open;   /* libssh has not closed it */
-	bool fin;    /* the peer's */
-	bool reset;  /* by the peer, a time-out, or with the dataplane */
-	int error;   /* errno to report once reset */
+	bool open;  /* libssh has not closed it */
+	bool fin;   /* the peer's */
+	bool reset; /* by the peer, a time-out, or with the dataplane */
+	int error;  /* errno to report once reset */
 	struct segment *first, *last;
 	uint32_t received;  /* bytes in segments */
 	uint32_t held;      /* segments that lie in slabs */
@@ -41,8 +41,8 @@ struct vsock {
 	uint32_t open_slab; /* being filled, SLAB_NONE: none */
 	uint8_t *open_bytes;
 	uint32_t open_len;
-	uint32_t slabs_out;   /* open one included */
-	uint32_t unacked;     /* bytes put and not returned */
+	uint32_t slabs_out; /* open one included */
+	uint32_t unacked;   /* bytes put and not returned */
 	bool fin_wanted, fin_put;
 	bool is_dirty;
 	struct vsock *dirty_next;
@@ -339,7 +339,8 @@ void vsock_shutdown(struct vsock *sock)
 
 bool vsock_drained(const struct vsock *sock)
 {
-	return sock->reset || sock->channel == NULL || (vsock_unacked(sock) == 0 && sock->fin_put == sock->fin_wanted);
+	return sock->reset || sock->channel == NULL ||
+	       (vsock_unacked(sock) == 0 && sock->fin_put == sock->fin_wanted);
 }
 
 /* -- the end of a turn -- */
@@ -395,8 +396,8 @@ bool vsock_settle(struct vsock *sock)
 	if (sock->open_slab != SLAB_NONE && sock->open_len > 0 && !put_open_slab(sock))
 		return false;
 	if (report_due(sock)) {
-		if (!flow_channel_say(sock->channel, sock->session->channel_flow, SLAB_LEG_CONSUMED, sock->leg,
-			sock->consumed))
+		if (!flow_channel_say(sock->channel, sock->session->channel_flow, SLAB_LEG_CONSUMED,
+		        sock->leg, sock->consumed))
 			return false;
 		sock->reported = sock->consumed;
 	}
@@ -466,8 +467,8 @@ int vsock_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 		}
 		if (worker_now_us() >= deadline)
 			return 0;
-		session_wait(session,
-		    deadline < session->login_deadline_us ? deadline : session->login_deadline_us);
+		session_wait(
+		    session, deadline < session->login_deadline_us ? deadline : session->login_deadline_us);
 	}
 }
 
@@ -540,7 +541,8 @@ int vsock_close(int fd)
 
 	if (sock == NULL)
 		return -1;
-	/* The leg lives on: what was written still goes out, and the number is the session's until it ends. */
+	/* The leg lives on: what was written still goes out, and the number is the session's until it ends.
+	 */
 	sock->open = false;
 	return 0;
 }

@@ -9,10 +9,11 @@
  * CONSUMED. Sent bytes gather in one open slab, which is put when it is full or at the end of the turn; at
  * most send_credit slabs of a leg are out.
  *
- * libssh sees a descriptor (FIRST..LAST below) and calls vsock_poll and kin, to which its source is renamed at build
- * (libssh/vsock_rename.h). Those calls wait by yielding the session's fiber. Facts they are built on: libssh
- * takes EAGAIN of send as fatal, so a full leg's send takes 0 bytes; it only reads after POLLIN, or to learn
- * the error after POLLERR; its key exchange as a server has no timer, so deadlines are kept in vsock_poll.
+ * libssh sees a descriptor (FIRST..LAST below) and calls vsock_poll and kin, to which its source is renamed
+ * at build (libssh/vsock_rename.h). Those calls wait by yielding the session's fiber. Facts they are built
+ * on: libssh takes EAGAIN of send as fatal, so a full leg's send takes 0 bytes; it only reads after POLLIN,
+ * or to learn the error after POLLERR; its key exchange as a server has no timer, so deadlines are kept in
+ * vsock_poll.
  */
 #ifndef SSHTERM_VSOCK_H
 #define SSHTERM_VSOCK_H

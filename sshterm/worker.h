@@ -16,14 +16,14 @@
 
 struct worker_counters {
 	uint64_t sessions_total;
-	uint64_t refused;        /* flows reset because the worker was full or stopping */
-	uint64_t logged_in;      /* both legs authenticated */
-	uint64_t not_ssh;        /* the client, or the origin, did not speak SSH */
-	uint64_t auth_failures;  /* refused keys and certificates */
-	uint64_t login_timeouts; /* login grace time ran out */
-	uint64_t denied;         /* known users whom the rule did not let in */
+	uint64_t refused;         /* flows reset because the worker was full or stopping */
+	uint64_t logged_in;       /* both legs authenticated */
+	uint64_t not_ssh;         /* the client, or the origin, did not speak SSH */
+	uint64_t auth_failures;   /* refused keys and certificates */
+	uint64_t login_timeouts;  /* login grace time ran out */
+	uint64_t denied;          /* known users whom the rule did not let in */
 	uint64_t origin_failures; /* the origin refused, closed or broke its leg before login */
-	uint64_t lost;           /* ended with the dataplane */
+	uint64_t lost;            /* ended with the dataplane */
 	uint64_t killed;
 	uint64_t bytes_from_client, bytes_from_origin; /* of ended sessions */
 };
@@ -34,9 +34,9 @@ struct worker {
 	bool idle_poll; /* never sleep */
 	uint32_t login_grace_s;
 	bool started, stopping;
-	bool turning;  /* the loop goes on */
+	bool turning; /* the loop goes on */
 	uint64_t stop_at_us;
-	int bell;      /* eventfd that the other ends ring, -1 until it came */
+	int bell; /* eventfd that the other ends ring, -1 until it came */
 	int epoll;
 	struct rpc_link supervisor;
 	struct control control;
@@ -50,7 +50,8 @@ struct worker {
 int worker_init(struct worker *worker, const struct rpc_sup_config_sshterm *config);
 /* Watches a descriptor for input; what it is about is found out by asking all (there are three). */
 int worker_watch(struct worker *worker, int fd);
-/* Turns until the supervisor has said SUP_STOP and sessions are settled (0), or the supervisor is gone (-errno). */
+/* Turns until the supervisor has said SUP_STOP and sessions are settled (0), or the supervisor is gone
+ * (-errno). */
 int worker_loop(struct worker *worker);
 /* One turn without sleeping, for tests. True where anything was done. */
 bool worker_turn(struct worker *worker);

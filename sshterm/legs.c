@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The order of things in a session.
+ *
+ * The origin's key exchange runs first: its host key says which machine this is, and a changed one stops
+ * everything before any secret is sent. Then the client's, with the host key that belongs to that machine.
+ * Then: who is it, may they, our own login at the origin, and only then USERAUTH_SUCCESS to the client, so
+ * that what goes wrong until then is told before a login seems to have succeeded.
+ */
+#include "sshterm/legs.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sshterm/client_leg.h"
+#include "sshterm/control_rpc.h"
+#include "sshterm/fiber.h"
+#include "sshterm/libssh_inside.h"
+#include "sshterm/origin_leg.h"
+#include "sshterm/vsock.h"
+#include "sshterm/worker.h"
+
+#define AUTH_ATTEMPTS_DEFAULT 6
+#define FAREWELL_US 2000000 /* for a client to take the last words in */
+#define LINGER_US 5000000   /* for both peers to end their side, before they are reset */
+
+int legs_start(void)
+{
+	ssh_set_log_level(SSH_LOG_NOLOG);
+	return client_leg_start();
+}
+
+void legs_stop(void)
+{
+	client_leg_stop();
+	ssh_finalize();
+}
+
+/* -- failures -- */
+
+void leg_fail(struct leg_failure *failure, const char *close_reason, const char *format, ...)
+{
+	va_list args;
+
+	if (failure->close_reason != NULL)
+		return;
+	failure->close_reason = close_reason;
+	va_start(args, format);
+	vsnprintf(failure->text, sizeof(failure->text), format, args);
+	va_end(args);
+}
+
+void leg_fail_control(struct leg_failure *failure, int error)
+{
+	if (error == -ECANCELED) /* the session was over before the answer came; it has its own reason */
+		leg_fail(failure, "killed", "%s", "");
+	else if (error == -ETIMEDOUT)
+		leg_fail(failure, "control_unavailable",
+		    "the appliance cannot decide about new sessions at the moment; try again in a few "
+		    "seconds");
+	else
+		leg_fail(
+		    failure, "error", "the appliance could not settle this session (%s)", strerror(-error));
+}
+
+/* -- what control settles -- */
+
+static struct wire_span address_span(const struct session *session, const uint8_t *address)
+{
+	return (struct wire_span){address, session->flow.family == 4 ? 4 : 16};
+}
+
+struct beginning {
+	char host_key_algs[256];
+	unsigned attempts;
+};
+
+static int begin(struct session *session, struct beginning *beginning, struct leg_failure *failure)
+{
+	const struct slab_flow *flow = &session->flow;
+	struct control_reply reply;
+	struct rpc_ses_begin_reply answer;
+
+	int error = CONTROL_CALL(session, SES_BEGIN, ses_begin, &reply, .flow = session->flow_id,
+	    .client_addr = address_span(session, flow->client_addr), .client_port = flow->client_port,
+	    .server_addr = address_span(session, flow->server_addr), .server_port = flow->server_port,
+	    .link = flow->link, .vlan = flow->vlan, .rule = flow->rule, .generation = flow->generation);
+	if (error == 0 && !rpc_get_ses_begin_reply(reply.body, &answer))
+		error = -EPROTO;
+	if (error != 0) {
+		leg_fail_control(failure, error);
+	} else if (answer.error.len > 0) {
+		leg_fail(failure, "refused", "%.*s", (int)answer.error.len, (const char *)answer.error.at);
+	} else if (!wire_span_copy(answer.session_id, session->session_id, sizeof(session->session_id))) {
+		leg_fail_control(failure, -EPROTO);
+	} else {
+		session->resumed_epoch = session->worker->control.generation;
+		(void)wire_span_copy(answer.rule_name, session->rule_name, sizeof(session->rule_name));
+		(void)wire_span_copy(
+		    answer.host_key_algs, beginning->host_key_algs, sizeof(beginning->host_key_algs));
+		beginning->attempts = answer.auth_attempts > 0 ? answer.auth_attempts : AUTH_ATTEMPTS_DEFAULT;
+		if (answer.login_grace_s > 0)
+			session->login_deadline_us =
+			    worker_now_us() + (uint64_t)answer.login_grace_s * 1000000;
+	}
+	control_reply_free(&reply);
+	return failure->close_reason == NULL ? 0 : -1;
+}
+
+/* Which machine is it? Leaves the client leg's public host key in *host_public, which *reply holds. */
+static int target(struct session *session, struct control_reply *reply, struct wire_span *host_public,
+    struct leg_failure *failure)
+{
+	struct rpc_ses_target_reply answer;
+	size_t len = 0;
+	uint8_t *key = origin_leg_host_key(session, &len);
+
+	*reply = (struct control_reply){0};
+	if (key == NULL) {
+		leg_fail(failure, "error", "the origin's host key could not be read");
+		return -1;
+	}
+	int error = CONTROL_CALL(session, SES_TARGET, ses_target, reply, .flow = session->flow_id,
+	    .host_key = (struct wire_span){key, len});
+	free(key);
+	if (error == 0 && !rpc_get_ses_target_reply(reply->body, &answer))
+		error = -EPROTO;
+	if (error != 0)
+		leg_fail_control(failure, error);
+	else if (answer.verdict == RPC_TARGET_CHANGED || answer.verdict == RPC_TARGET_REFUSED)
+		leg_fail(failure,
+		    answer.verdict == RPC_TARGET_CHANGED ? "host_key_changed" : "host_key_refused", "%.*s",
+		    (int)answer.message.len, (const char *)answer.message.at);
+	else if (!wire_span_copy(answer.target_id, session->target_id, sizeof(session->target_id)))
+		leg_fail_control(failure, -EPROTO);
+	else
+		*host_public = answer.host_public;
+	return failure->close_reason == NULL ? 0 : -1;
+}
+
+static int take_grant(struct session_grant *grant, const struct rpc_ses_may_reply *answer)
+{
+	grant->permits = answer->permits;
+	grant->recording = (enum rpc_recording)answer->recording;
+	if (answer->recording > RPC_RECORDING_STRICT || answer->recipients.len % 32 != 0 ||
+	    answer->recipients.len / 32 > SESSION_RECIPIENTS_MAX)
+		return -1;
+	grant->recipient_count = (unsigned)(answer->recipients.len / 32);
+	if (answer->recipients.len > 0)
+		memcpy(grant->recipients, answer->recipients.at, answer->recipients.len);
+	/* Half a command would be another command. */
+	return wire_span_copy(answer->user_id, grant->user_id, sizeof(grant->user_id)) &&
+	               wire_span_copy(answer->user_email, grant->user_email, sizeof(grant->user_email)) &&
+	               wire_span_copy(answer->account_id, grant->account_id, sizeof(grant->account_id)) &&
+	               wire_span_copy(
+	                   answer->force_command, grant->force_command, sizeof(grant->force_command))
+	           ? 0
+	           : -1;
+}
+
+static int may(struct session *session, struct leg_failure *failure)
+{
+	struct control_reply reply;
+	struct rpc_ses_may_reply answer;
+
+	int error = CONTROL_CALL(session, SES_MAY, ses_may, &reply, .flow = session->flow_id,
+	    .login = wire_span_of(session->login));
+	if (error == 0 && !rpc_get_ses_may_reply(reply.body, &answer))
+		error = -EPROTO;
+	if (error != 0) {
+		leg_fail_control(failure, error);
+	} else if (!answer.allowed) {
+		session->worker->counters.denied++;
+		leg_fail(failure, "denied", "%.*s", (int)answer.message.len, (const char *)answer.message.at);
+	} else if (take_grant(&session->grant, &answer) != 0) {
+		leg_fail_control(failure, -EPROTO);
+	}
+	control_reply_free(&reply);
+	return failure->close_reason == NULL ? 0 : -1;
+}
+
+/* -- the order -- */
+
+static int prepare_bridge(struct session *session, enum leg leg, struct leg_failure *failure)
+{
+	if (bridge_prepare(session, leg) == 0)
+		return 0;
+	leg_fail(failure, "error", "the appliance has no memory for another session");
+	return -1;
+}
+
+static int both_keys(struct session *session, const struct beginning *beginning, struct leg_failure *failure)
+{
+	struct control_reply reply = {0};
+	struct wire_span host_public;
+
+	if (client_leg_look(session, failure) != 0 ||
+	    origin_leg_connect(session, beginning->host_key_algs, failure) != 0 ||
+	    prepare_bridge(session, LEG_ORIGIN, failure) != 0)
+		return -1;
+	int result = target(session, &reply, &host_public, failure);
+	if (result == 0)
+		result = client_leg_accept(session, host_public, failure);
+	control_reply_free(&reply);
+	return result == 0 ? prepare_bridge(session, LEG_CLIENT, failure) : -1;
+}
+
+static int login(struct session *session, struct leg_failure *failure)
+{
+	struct beginning beginning = {0};
+
+	if (begin(session, &beginning, failure) != 0 || both_keys(session, &beginning, failure) != 0)
+		return -1;
+	/* Key exchange has touched ten times the stack of what follows. */
+	fiber_trim_stack();
+	if (client_leg_authenticate(session, beginning.attempts, failure) != 0 ||
+	    may(session, failure) != 0 || origin_leg_login(session, failure) != 0)
+		return -1;
+	if (client_leg_admit(session) != 0) {
+		leg_fail(failure, "client_closed", "%s", "");
+		return -1;
+	}
+	ssh_set_blocking(session->ssh[LEG_CLIENT], 0);
+	ssh_set_blocking(session->ssh[LEG_ORIGIN], 0);
+	session->login_deadline_us = UINT64_MAX;
+	return 0;
+}
+
+/* -- the end -- */
+
+/* Deadline, kill and loss make every call fail in its own way; what was behind it is the reason. */
+static void name_cause(struct session *session, struct leg_failure *failure)
+{
+	if (session->kill_reason[0] != '\0') {
+		failure->close_reason = session->close_reason;
+		snprintf(failure->text, sizeof(failure->text), "%s", session->kill_reason);
+	} else if (session->lost != NULL) {
+		failure->close_reason = session->lost;
+		failure->text[0] = '\0';
+	} else if (worker_now_us() >= session->login_deadline_us) {
+		session->worker->counters.login_timeouts++;
+		failure->close_reason = "login_timeout";
+		snprintf(failure->text, sizeof(failure->text), "login took too long");
+	}
+}
+
+static void count_failure(struct worker_counters *counters, const char *reason)
+{
+	counters->not_ssh += strcmp(reason, "not_ssh") == 0;
+	counters->origin_failures += strcmp(reason, "origin_failed") == 0;
+}
+
+static void report_failure(struct session *session, const struct leg_failure *failure)
+{
+	json_t *detail = json_pack(
+	    "{s:b,s:s,s:s}", "success", 0, "reason", failure->close_reason, "message", failure->text);
+	char *text = NULL;
+
+	/* Not UTF-8: a message that quotes a stranger. */
+	if (detail == NULL)
+		detail = json_pack("{s:b,s:s}", "success", 0, "reason", failure->close_reason);
+	if (detail != NULL)
+		text = json_dumps(detail, JSON_COMPACT);
+	if (text != NULL && session->session_id[0] != '\0')
+		session_event(session, "auth", text);
+	json_decref(detail);
+	free(text);
+	count_failure(&session->worker->counters, failure->close_reason);
+	rpc_log(RPC_LOG_INFO, "session %s: not logged in: %s%s%s", session->session_id, failure->close_reason,
+	    failure->text[0] != '\0' ? ": " : "", failure->text);
+}
+
+static void tell_client(struct session *session, const char *text)
+{
+	ssh_session ssh = session->ssh[LEG_CLIENT];
+
+	if (text[0] == '\0')
+		return;
+	if (ssh == NULL)
+		client_leg_refuse_early(session, text);
+	else if (inside_has_keys(ssh))
+		client_leg_refuse(session, text);
+	else
+		inside_disconnect(ssh, INSIDE_BY_APPLICATION, text);
+}
+
+/* The bridge ended by itself, or because it was told to: then both people hear why. */
+static void tell_both(struct session *session)
+{
+	if (session->kill_reason[0] == '\0')
+		return;
+	inside_disconnect(session->ssh[LEG_CLIENT], INSIDE_BY_APPLICATION, session->kill_reason);
+	inside_disconnect(session->ssh[LEG_ORIGIN], INSIDE_BY_APPLICATION, session->kill_reason);
+}
+
+static void farewell(struct session *session)
+{
+	uint64_t until = worker_now_us() + FAREWELL_US;
+
+	while (inside_flush(session->ssh[LEG_CLIENT]) + inside_flush(session->ssh[LEG_ORIGIN]) > 0 &&
+	       !vsock_is_reset(session->sock[LEG_CLIENT]) && worker_now_us() < until)
+		session_wait(session, until);
+}
+
+static void discard_received(struct vsock *sock)
+{
+	const uint8_t *at;
+	uint32_t len;
+
+	while ((len = vsock_peek(sock, &at)) > 0)
+		vsock_consume(sock, len);
+}
+
+static bool leg_finished(struct vsock *sock)
+{
+	discard_received(sock);
+	return vsock_is_reset(sock) || (vsock_drained(sock) && vsock_at_eof(sock));
+}
+
+/* FIN to both, then until both are done too; who is not within LINGER_US is reset. */
+static void hang_up(struct session *session)
+{
+	struct vsock *client = session->sock[LEG_CLIENT], *origin = session->sock[LEG_ORIGIN];
+	uint64_t until = worker_now_us() + LINGER_US;
+
+	vsock_shutdown(client);
+	vsock_shutdown(origin);
+	while (!session->gone && session->lost == NULL && worker_now_us() < until) {
+		bool finished = leg_finished(client);
+		finished = leg_finished(origin) && finished;
+		if (finished)
+			return;
+		session_wait(session, until);
+	}
+	if (!session->gone)
+		(void)flow_channel_say(&session->worker->channels[session->lcore], session->channel_flow,
+		    SLAB_LEG_RESET, SLAB_LEG_BOTH, 0);
+}
+
+static void end(struct session *session, const char *reason)
+{
+	struct worker_counters *counters = &session->worker->counters;
+	struct rpc_ses_end body = {
+	    .flow = session->flow_id,
+	    .reason = wire_span_of(reason),
+	    .bytes_from_client = session->bytes[LEG_CLIENT],
+	    .bytes_from_origin = session->bytes[LEG_ORIGIN],
+	};
+
+	counters->bytes_from_client += session->bytes[LEG_CLIENT];
+	counters->bytes_from_origin += session->bytes[LEG_ORIGIN];
+	counters->lost += session->lost != NULL;
+	counters->killed += session->kill_reason[0] != '\0';
+	if (session->session_id[0] != '\0')
+		session_tell(session, RPC_SES_END, rpc_put_ses_end, &body);
+}
+
+void session_run(struct session *session)
+{
+	struct leg_failure failure = {0};
+	const char *reason;
+
+	if (login(session, &failure) == 0) {
+		session->worker->counters.logged_in++;
+		fiber_trim_stack();
+		reason = bridge_run(session);
+		tell_both(session);
+		if (session->kill_reason[0] != '\0')
+			reason = session->close_reason;
+		else if (session->lost != NULL)
+			reason = session->lost;
+	} else {
+		name_cause(session, &failure);
+		report_failure(session, &failure);
+		tell_client(session, failure.text);
+		reason = failure.close_reason;
+	}
+	farewell(session);
+	bridge_free(session);
+	ssh_free(session->ssh[LEG_CLIENT]);
+	ssh_free(session->ssh[LEG_ORIGIN]);
+	session->ssh[LEG_CLIENT] = session->ssh[LEG_ORIGIN] = NULL;
+	end(session, reason);
+	hang_up(session);
+}

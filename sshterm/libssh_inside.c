@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sshterm/libssh_inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <libssh/auth.h>
+#include <libssh/buffer.h>
+#include <libssh/crypto.h>
+#include <libssh/messages.h>
+#include <libssh/misc.h>
+#include <libssh/packet.h>
+#include <libssh/pki.h>
+#include <libssh/priv.h>
+#include <libssh/session.h>
+#include <libssh/socket.h>
+#include <libssh/ssh2.h>
+
+void inside_forget_files(ssh_session ssh)
+{
+	char *file;
+
+	while ((file = ssh_list_pop_head(char *, ssh->opts.identity_non_exp)) != NULL)
+		free(file);
+}
+
+ssh_string inside_public_blob(ssh_key key)
+{
+	ssh_string blob = NULL;
+
+	return key != NULL && ssh_pki_export_pubkey_blob(key, &blob) == SSH_OK ? blob : NULL;
+}
+
+ssh_key inside_read_blob(const uint8_t *blob, size_t len)
+{
+	ssh_string string = ssh_string_new(len);
+	ssh_key key = NULL;
+
+	if (string == NULL || ssh_string_fill(string, blob, len) != 0 ||
+	    ssh_pki_import_pubkey_blob(string, &key) != SSH_OK)
+		key = NULL;
+	ssh_string_free(string);
+	return key;
+}
+
+int inside_set_host_key(ssh_session ssh, const uint8_t *blob, size_t len)
+{
+	ssh_key key = inside_read_blob(blob, len);
+
+	if (ssh_key_type(key) != SSH_KEYTYPE_ED25519) {
+		ssh_key_free(key);
+		return -1;
+	}
+	ssh_key_free(ssh->srv.ed25519_key);
+	ssh->srv.ed25519_key = key;
+	return 0;
+}
+
+int inside_set_software(ssh_session ssh, const char *software)
+{
+	char *copy = strdup(software);
+
+	if (copy == NULL)
+		return -1;
+	free(ssh->server_opts.custombanner);
+	ssh->server_opts.custombanner = copy;
+	return 0;
+}
+
+/* -- authentication requests that libssh does not answer -- */
+
+static int count_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	struct inside_auth_watch *watch = user;
+
+	(void)ssh;
+	(void)type;
+	(void)packet;
+	watch->arrived++;
+	return SSH_PACKET_NOT_USED;
+}
+
+int inside_auth_watch_start(ssh_session ssh, struct inside_auth_watch *watch)
+{
+	*watch = (struct inside_auth_watch){.table = {count_request}};
+	watch->callbacks = (struct ssh_packet_callbacks_struct){
+	    .start = SSH2_MSG_USERAUTH_REQUEST,
+	    .n_callbacks = 1,
+	    .callbacks = watch->table,
+	    .user = watch,
+	};
+	return ssh_list_prepend(ssh->packet_callbacks, &watch->callbacks) == SSH_OK ? 0 : -1;
+}
+
+void inside_auth_watch_stop(ssh_session ssh, struct inside_auth_watch *watch)
+{
+	struct ssh_iterator *at = ssh_list_find(ssh->packet_callbacks, &watch->callbacks);
+
+	if (at != NULL)
+		ssh_list_remove(ssh->packet_callbacks, at);
+}
+
+ssh_message inside_next_message(ssh_session ssh, struct inside_auth_watch *watch, bool *unanswered)
+{
+	*unanswered = false;
+	for (;;) {
+		ssh_message message = ssh_message_pop_head(ssh);
+		if (message != NULL) {
+			watch->handled += ssh_message_type(message) == SSH_REQUEST_AUTH;
+			return message;
+		}
+		if (watch->handled < watch->arrived) {
+			watch->handled = watch->arrived;
+			*unanswered = true;
+			return NULL;
+		}
+		if (ssh->session_state == SSH_SESSION_STATE_ERROR ||
+		    ssh->session_state == SSH_SESSION_STATE_DISCONNECTED || !ssh_socket_is_open(ssh->socket))
+			return NULL;
+		/* The virtual poll keeps the deadlines, and answers with an error when one has come. */
+		if (ssh_handle_packets(ssh, SSH_TIMEOUT_INFINITE) == SSH_ERROR)
+			return NULL;
+	}
+}
+
+ssh_string inside_offered_key(ssh_message message, enum ssh_publickey_state_e *state)
+{
+	*state = message->auth_request.signature_state;
+	return inside_public_blob(message->auth_request.pubkey);
+}
+
+int inside_auth_failure(ssh_session ssh)
+{
+	return ssh_auth_reply_default(ssh, 0) == SSH_OK ? 0 : -1;
+}
+
+int inside_auth_success(ssh_session ssh)
+{
+	return ssh_auth_reply_success(ssh, 0) == SSH_OK ? 0 : -1;
+}
+
+/* -- transport -- */
+
+bool inside_has_keys(ssh_session ssh)
+{
+	return ssh != NULL && ssh->current_crypto != NULL;
+}
+
+void inside_disconnect(ssh_session ssh, enum inside_reason reason, const char *text)
+{
+	if (ssh == NULL || ssh->socket == NULL || !ssh_socket_is_open(ssh->socket))
+		return;
+	ssh_buffer_reinit(ssh->out_buffer);
+	if (ssh_buffer_pack(ssh->out_buffer, "bdss", SSH2_MSG_DISCONNECT, (uint32_t)reason, text, "") ==
+	    SSH_OK)
+		(void)ssh_packet_send(ssh);
+}
+
+uint32_t inside_flush(ssh_session ssh)
+{
+	if (ssh == NULL || ssh->socket == NULL || !ssh_socket_is_open(ssh->socket))
+		return 0;
+	if (ssh_socket_buffered_write_bytes(ssh->socket) > 0) {
+		ssh_socket_set_write_wontblock(ssh->socket);
+		(void)ssh_socket_nonblocking_flush(ssh->socket);
+	}
+	return ssh_socket_is_open(ssh->socket) ? (uint32_t)ssh_socket_buffered_write_bytes(ssh->socket) : 0;
+}
+
+const char *inside_peer_text(ssh_session ssh)
+{
+	return ssh == NULL ? NULL : ssh->peer_discon_msg;
+}
+
+const char *inside_peer_software(ssh_session ssh, bool server)
+{
+	return ssh == NULL ? NULL : server ? ssh->serverbanner : ssh->clientbanner;
+}
+
+void inside_pass_banner(ssh_session from, ssh_session to)
+{
+	if (from->banner != NULL)
+		(void)ssh_send_issue_banner(to, from->banner);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libssh_inside: the one place that touches libssh's private structures.
+ *
+ * What it relies on (0.12; each is a line to look at when libssh is upgraded):
+ *  - session->packet_callbacks is a list walked from its head; a callback that returns SSH_PACKET_NOT_USED
+ *    leaves the packet to the next one, with the reading position where it was left.
+ *  - ssh_packet_userauth_request (messages.c) queues a message or, for a bad signature or a key that it
+ * cannot read, silently does nothing: the peer would wait for ever.
+ *  - ssh_pki_export_pubkey_blob gives the certificate where the key has one, byte for byte as it was read.
+ *  - ssh_message_pop_head, ssh_handle_packets, ssh_buffer_pack, ssh_packet_send and ssh_socket_* exist in the
+ *    static library, with the meaning they have in client.c and server.c.
+ *  - session->out_buffer holds the payload that ssh_packet_send sends; ssh_packet_send sends DISCONNECT also
+ *    during key exchange and does not look at session_state.
+ *  - session->srv.ed25519_key is the server's host key, owned by the session; server_opts.custombanner is its
+ *    identification string without "SSH-2.0-", malloc'ed.
+ *  - session->opts.identity_non_exp lists files that ssh_options_apply would expand.
+ *  - session->peer_discon_msg is the text of the peer's DISCONNECT, session->banner its last USERAUTH_BANNER.
+ */
+#ifndef SSHTERM_LIBSSH_INSIDE_H
+#define SSHTERM_LIBSSH_INSIDE_H
+
+#include <libssh/callbacks.h>
+#include <libssh/libssh.h>
+#include <libssh/server.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Reasons of SSH_MSG_DISCONNECT (RFC 4253 section 11.1). */
+enum inside_reason {
+	INSIDE_PROTOCOL_ERROR = 2,
+	INSIDE_BY_APPLICATION = 11,
+	INSIDE_NO_MORE_METHODS = 14,
+};
+
+/* The public blob of a key (a certificate's is the certificate); NULL: none. ssh_string_free. */
+ssh_string inside_public_blob(ssh_key key);
+/* Reads a public key or certificate. NULL: it is not one. ssh_key_free. */
+ssh_key inside_read_blob(const uint8_t *blob, size_t len);
+
+/* A worker has no files: takes the default identities off the session, so that nothing looks for them. */
+void inside_forget_files(ssh_session ssh);
+/* The server's host key from a public blob; its private half is asked of a callback. 0 or -1. */
+int inside_set_host_key(ssh_session ssh, const uint8_t *blob, size_t len);
+/* The server's identification string, "SSH-2.0-" excluded. 0 or -1. */
+int inside_set_software(ssh_session ssh, const char *software);
+
+/* Counts authentication requests, to notice those that libssh does not answer. */
+struct inside_auth_watch {
+	struct ssh_packet_callbacks_struct callbacks;
+	ssh_packet_callback table[1];
+	unsigned arrived, handled;
+};
+int inside_auth_watch_start(ssh_session ssh, struct inside_auth_watch *watch);
+void inside_auth_watch_stop(ssh_session ssh, struct inside_auth_watch *watch);
+/* Waits for the client's next message. NULL: the connection is over, or (*unanswered) libssh threw a request
+ * away and a failure is owed. The message is the caller's (ssh_message_free). */
+ssh_message inside_next_message(ssh_session ssh, struct inside_auth_watch *watch, bool *unanswered);
+
+/* The key or certificate of a publickey request as a blob (ssh_string_free), NULL: none. *state tells whether
+ * it was only offered, or its signature is right. */
+ssh_string inside_offered_key(ssh_message message, enum ssh_publickey_state_e *state);
+/* USERAUTH_FAILURE with the methods that can continue; USERAUTH_SUCCESS. 0 or -1. */
+int inside_auth_failure(ssh_session ssh);
+int inside_auth_success(ssh_session ssh);
+
+/* Has the key exchange been completed once? */
+bool inside_has_keys(ssh_session ssh);
+/* Queues SSH_MSG_DISCONNECT; a session whose socket libssh has closed is left alone. */
+void inside_disconnect(ssh_session ssh, enum inside_reason reason, const char *text);
+/* Hands what libssh holds for the socket on. Bytes that are left. */
+uint32_t inside_flush(ssh_session ssh);
+/* Text of the DISCONNECT that the peer sent; NULL: none. */
+const char *inside_peer_text(ssh_session ssh);
+/* The peer's identification line, NULL before it came. `server`: whether the peer is the server. */
+const char *inside_peer_software(ssh_session ssh, bool server);
+/* Sends the last USERAUTH_BANNER that arrived on `from` to the client of `to`, if there was any. */
+void inside_pass_banner(ssh_session from, ssh_session to);
+
+#endif

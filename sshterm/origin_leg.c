@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The origin leg: we are the client, with a key that lives for one session. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sshterm/control_rpc.h"
+#include "sshterm/legs.h"
+#include "sshterm/libssh_inside.h"
+#include "sshterm/vsock.h"
+#include "sshterm/worker.h"
+
+/* sntrup761 costs 45 ms of CPU as the client, during which no other session of this worker runs: it is the
+ * last resort. The hybrid with ML-KEM costs a fifth of a millisecond. */
+#define ORIGIN_KEX                                                                                           \
+	"mlkem768x25519-sha256,curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,"           \
+	"ecdh-sha2-nistp384,ecdh-sha2-nistp521,diffie-hellman-group16-sha512,diffie-hellman-group18-sha512," \
+	"diffie-hellman-group14-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com"
+#define ORIGIN_CIPHERS                                                                                       \
+	"aes256-gcm@openssh.com,aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr," \
+	"aes128-ctr"
+#define ORIGIN_HOST_KEYS                                                                                     \
+	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256"
+#define RSA_BITS_MIN 2048
+#define HOST_KEYS_MAX 512
+
+/* `preferred` first, then the others of ours, none twice. What libssh does not know it leaves out. */
+static void host_key_list(const char *preferred, char list[HOST_KEYS_MAX])
+{
+	char all[HOST_KEYS_MAX];
+	char *save = NULL;
+	size_t used = 0;
+
+	if (snprintf(all, sizeof(all), "%s,%s", preferred, ORIGIN_HOST_KEYS) >= (int)sizeof(all))
+		snprintf(all, sizeof(all), "%s", ORIGIN_HOST_KEYS);
+	list[0] = '\0';
+	for (char *name = strtok_r(all, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save)) {
+		size_t len = strlen(name);
+		const char *at = list;
+		/* Only names of our list: a pinned key of a type that we do not speak cannot be asked for. */
+		if (strstr(ORIGIN_HOST_KEYS, name) == NULL)
+			continue;
+		while ((at = strstr(at, name)) != NULL && at[len] != ',' && at[len] != '\0')
+			at += len;
+		if (at == NULL && used + len + 2 < HOST_KEYS_MAX)
+			used += (size_t)snprintf(
+			    list + used, HOST_KEYS_MAX - used, "%s%s", used > 0 ? "," : "", name);
+	}
+}
+
+static int set_options(ssh_session ssh, struct session *session, const char *host_key_algs)
+{
+	bool no = false;
+	int fd = vsock_fd(session->sock[LEG_ORIGIN]);
+	int rsa = RSA_BITS_MIN;
+	long timeout_s = (long)session->worker->login_grace_s + 1;
+	char host_keys[HOST_KEYS_MAX];
+	int bad = 0;
+
+	host_key_list(host_key_algs, host_keys);
+	inside_forget_files(ssh);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_PROCESS_CONFIG, &no);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_HOST, "origin");
+	bad |=
+	    ssh_options_set(ssh, SSH_OPTIONS_USER, "nobody"); /* the login is an argument of ssh_userauth_* */
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_SSH_DIR, "/");
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_KNOWNHOSTS, "/dev/null"); /* control knows the hosts */
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null");
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_FD, &fd);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_TIMEOUT, &timeout_s);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_RSA_MIN_SIZE, &rsa);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_KEY_EXCHANGE, ORIGIN_KEX);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_CIPHERS_C_S, ORIGIN_CIPHERS);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_CIPHERS_S_C, ORIGIN_CIPHERS);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_HOSTKEYS, host_keys);
+	return bad < 0 ? -1 : 0;
+}
+
+/* What went wrong on this leg, in words for the person who waits at the client. */
+static void fail_transport(struct session *session, struct leg_failure *failure)
+{
+	ssh_session ssh = session->ssh[LEG_ORIGIN];
+	const char *said = inside_peer_text(ssh);
+
+	if (said != NULL)
+		leg_fail(failure, "origin_failed", "the origin ended the connection: %s", said);
+	else if (inside_peer_software(ssh, true) == NULL && vsock_at_eof(session->sock[LEG_ORIGIN]))
+		leg_fail(
+		    failure, "origin_failed", "the origin closed the connection before it said anything");
+	else if (inside_peer_software(ssh, true) == NULL)
+		leg_fail(failure, "not_ssh", "the origin does not speak SSH");
+	else
+		leg_fail(
+		    failure, "origin_failed", "no secure connection to the origin: %s", ssh_get_error(ssh));
+}
+
+int origin_leg_connect(struct session *session, const char *host_key_algs, struct leg_failure *failure)
+{
+	ssh_session ssh = ssh_new();
+
+	session->ssh[LEG_ORIGIN] = ssh;
+	if (ssh == NULL || set_options(ssh, session, host_key_algs) != 0) {
+		leg_fail(failure, "error", "the appliance has no memory for another session");
+		return -1;
+	}
+	if (ssh_connect(ssh) != SSH_OK) {
+		fail_transport(session, failure);
+		return -1;
+	}
+	return 0;
+}
+
+uint8_t *origin_leg_host_key(struct session *session, size_t *len)
+{
+	ssh_key key = NULL;
+	ssh_string blob = NULL;
+	uint8_t *copy = NULL;
+
+	if (ssh_get_server_publickey(session->ssh[LEG_ORIGIN], &key) == SSH_OK)
+		blob = inside_public_blob(key);
+	if (blob != NULL) {
+		*len = ssh_string_len(blob);
+		copy = malloc(*len);
+		if (copy != NULL)
+			memcpy(copy, ssh_string_data(blob), *len);
+	}
+	ssh_string_free(blob);
+	ssh_key_free(key);
+	return copy;
+}
+
+/* -- login -- */
+
+/* Puts the certificate blob that control gave onto the private key. */
+static int put_certificate(ssh_key key, struct wire_span certificate)
+{
+	ssh_key cert = inside_read_blob(certificate.at, certificate.len);
+	int rc = cert == NULL ? SSH_ERROR : ssh_pki_copy_cert_to_privkey(cert, key);
+
+	ssh_key_free(cert);
+	return rc == SSH_OK ? 0 : -1;
+}
+
+/* Has control's certificate made for this key. */
+static int certify(struct session *session, ssh_key key, struct leg_failure *failure)
+{
+	ssh_string blob = inside_public_blob(key);
+	struct control_reply reply;
+	struct rpc_ses_cert_reply answer;
+	int result = -1;
+
+	if (blob == NULL) {
+		leg_fail(failure, "error", "the appliance could not make a key for this session");
+		return -1;
+	}
+	struct wire_span public = {ssh_string_data(blob), ssh_string_len(blob)};
+	int error =
+	    CONTROL_CALL(session, SES_CERT, ses_cert, &reply, .flow = session->flow_id, .public_key = public);
+	ssh_string_free(blob);
+	if (error != 0) {
+		leg_fail_control(failure, error);
+		return -1;
+	}
+	if (!rpc_get_ses_cert_reply(reply.body, &answer))
+		leg_fail_control(failure, -EPROTO);
+	else if (answer.error.len > 0)
+		leg_fail(failure, "error", "no certificate for the origin: %.*s", (int)answer.error.len,
+		    (const char *)answer.error.at);
+	else if (put_certificate(key, answer.certificate) != 0)
+		leg_fail(failure, "error", "the certificate for the origin does not fit this session's key");
+	else
+		result = 0;
+	control_reply_free(&reply);
+	return result;
+}
+
+static void fail_login(struct session *session, int rc, struct leg_failure *failure)
+{
+	if (rc == SSH_AUTH_PARTIAL)
+		leg_fail(failure, "origin_failed",
+		    "the origin accepted Portreeve's certificate for login '%s' and wants a second method, "
+		    "which the rule does not provide",
+		    session->login);
+	else if (rc == SSH_AUTH_DENIED)
+		leg_fail(failure, "origin_failed",
+		    "the origin did not accept Portreeve's certificate for login '%s'; its TrustedUserCAKeys "
+		    "must hold the key that 'reeve ca show --type user' prints, and the login must exist "
+		    "there",
+		    session->login);
+	else
+		fail_transport(session, failure);
+}
+
+/* `none` first: the origin's EXT_INFO has been read when its answer is there, and some let anyone in. */
+static int try_login(struct session *session, ssh_key key, struct leg_failure *failure)
+{
+	ssh_session ssh = session->ssh[LEG_ORIGIN];
+	int rc = ssh_userauth_none(ssh, session->login);
+
+	if (rc == SSH_AUTH_DENIED)
+		rc = ssh_userauth_publickey(ssh, session->login, key);
+	if (rc == SSH_AUTH_SUCCESS)
+		return 0;
+	/* A DISCONNECT during authentication reads as "denied"; its text says more. */
+	if (inside_peer_text(ssh) != NULL)
+		rc = SSH_AUTH_ERROR;
+	fail_login(session, rc, failure);
+	return -1;
+}
+
+int origin_leg_login(struct session *session, struct leg_failure *failure)
+{
+	ssh_key key = NULL;
+	int result = -1;
+
+	if (ssh_pki_generate_key(SSH_KEYTYPE_ED25519, NULL, &key) != SSH_OK)
+		leg_fail(failure, "error", "the appliance could not make a key for this session");
+	else if (certify(session, key, failure) == 0)
+		result = try_login(session, key, failure);
+	ssh_key_free(key); /* wiped by libcrypto; the certificate is of no use without it */
+	return result;
+}

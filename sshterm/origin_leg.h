@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* origin_leg: the origin's side of a session, from its first byte to our login there. */
+#ifndef SSHTERM_ORIGIN_LEG_H
+#define SSHTERM_ORIGIN_LEG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sshterm/session.h"
+
+struct leg_failure;
+
+/* Each returns 0, or -1 with *failure filled in. */
+/* Key exchange as the origin's client; `host_key_algs` are preferred (comma separated, may be empty). */
+int origin_leg_connect(struct session *session, const char *host_key_algs, struct leg_failure *failure);
+/* Logs in as session->login with a fresh key and a certificate for it. */
+int origin_leg_login(struct session *session, struct leg_failure *failure);
+
+/* The origin's host key blob after the key exchange, malloc'ed; NULL: none. */
+uint8_t *origin_leg_host_key(struct session *session, size_t *len);
+
+#endif
