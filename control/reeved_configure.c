@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From settings to each role's RPC_SUP_CONFIG_*: a child learns what concerns it and nothing else. */
+#include "control/reeved.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define PART_MAX (SETTINGS_EAL_MAX * (SETTINGS_PORT_MAX + 4))
+
+/* Lists of a message, encoded one after the other. */
+struct part {
+	uint8_t bytes[PART_MAX];
+	struct wire_out out;
+};
+
+static struct wire_span part_span(const struct part *part)
+{
+	return (struct wire_span){part->bytes, wire_written(&part->out)};
+}
+
+static void part_numbers(struct part *part, const uint32_t *numbers, unsigned count)
+{
+	part->out = wire_into(part->bytes, sizeof(part->bytes));
+	for (unsigned i = 0; i < count; i++)
+		wire_put_u32(&part->out, numbers[i]);
+}
+
+static int configure_control(struct reeved *reeved, struct child *child)
+{
+	static struct part admins, auditors, links;
+	const struct settings *s = &reeved->settings;
+
+	part_numbers(&admins, s->admins, s->admin_count);
+	part_numbers(&auditors, s->auditors, s->auditor_count);
+	links.out = wire_into(links.bytes, sizeof(links.bytes));
+	for (unsigned i = 0; i < s->link_count; i++)
+		wire_put_cstring(&links.out, s->links[i].name);
+	return RPC_SEND(&child->link, SUP_CONFIG_CONTROL, sup_config_control, 0, 0,
+	    .socket = wire_span_of(s->socket), .state = wire_span_of(s->state),
+	    .policy = wire_span_of(s->policy),
+	    .recipients = {s->recipients[0], (size_t)s->recipient_count * FORMAT_KEY_SIZE},
+	    .workers = s->worker_count, .lcores = s->lcore_count, .admins = part_span(&admins),
+	    .auditors = part_span(&auditors), .links = part_span(&links), .owner = getuid());
+}
+
+static int configure_dataplane(struct reeved *reeved, struct child *child)
+{
+	static struct part lcores, eal, links;
+	const struct settings *s = &reeved->settings;
+
+	part_numbers(&lcores, s->lcores, s->lcore_count);
+	eal.out = wire_into(eal.bytes, sizeof(eal.bytes));
+	for (unsigned i = 0; i < s->eal_count; i++)
+		wire_put_cstring(&eal.out, s->eal[i]);
+	links.out = wire_into(links.bytes, sizeof(links.bytes));
+	for (unsigned i = 0; i < s->link_count; i++) {
+		wire_put_cstring(&links.out, s->links[i].name);
+		wire_put_cstring(&links.out, s->links[i].inside);
+		wire_put_cstring(&links.out, s->links[i].outside);
+	}
+	return RPC_SEND(&child->link, SUP_CONFIG_DATAPLANE, sup_config_dataplane, 0, 0,
+	    .netns = wire_span_of(s->netns), .lcores = part_span(&lcores), .eal = part_span(&eal),
+	    .links = part_span(&links), .idle = s->dataplane_poll ? 1 : 0, .mtu = reeved->mtu,
+	    .mbufs = s->mbufs, .flows = s->flows, .rx_descriptors = s->rx_descriptors,
+	    .tx_descriptors = s->tx_descriptors, .workers = s->worker_count,
+	    .generation = ++reeved->generation, .receive_credit = s->receive_credit,
+	    .send_credit = s->send_credit);
+}
+
+static int configure_sshterm(struct reeved *reeved, struct child *child)
+{
+	const struct settings *s = &reeved->settings;
+
+	return RPC_SEND(&child->link, SUP_CONFIG_SSHTERM, sup_config_sshterm, 0, 0, .worker = child->index,
+	    .core = s->cores[child->index], .idle = s->sshterm_poll ? 1 : 0, .sessions = s->sessions,
+	    .login_grace_s = s->login_grace_s, .lcores = s->lcore_count);
+}
+
+int configure(struct reeved *reeved, struct child *child)
+{
+	const struct settings *s = &reeved->settings;
+
+	switch (child->role) {
+	case RPC_CONTROL:
+		return configure_control(reeved, child);
+	case RPC_KEEPER:
+		return RPC_SEND_FDS(&child->link, SUP_CONFIG_KEEPER, sup_config_keeper, 0, 0,
+		    &reeved->keeper_directory, 1, 0);
+	case RPC_DATAPLANE:
+		return configure_dataplane(reeved, child);
+	case RPC_SSHTERM:
+		return configure_sshterm(reeved, child);
+	default:
+		return RPC_SEND(&child->link, SUP_CONFIG_RECORDER, sup_config_recorder, 0, 0,
+		    .directory = wire_span_of(s->directory), .workers = s->worker_count);
+	}
+}
