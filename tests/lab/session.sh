@@ -162,6 +162,18 @@ capture() {
 	err=$(cat "$STATE/stderr")
 }
 
+# Crafted frames through the box (frames.py SUITE [NUMBER]); each of its lines is an assertion.
+frames() {
+	local line
+	while IFS= read -r line; do
+		case $line in
+		ok\ *) pass "${line#ok }" ;;
+		FAIL\ *) fail "${line#FAIL }" ;;
+		*) printf '   %s\n' "$line" ;;
+		esac
+	done < <(timeout 120 python3 "$here/frames.py" "$LAB-client" "$LAB-origin" "$@" 2>&1 || [ $? = 1 ] || echo "FAIL frames.py $1 broke off")
+}
+
 # json EXPRESSION: evaluates a Python expression over the JSON on standard input, named j.
 json() { python3 -c 'import json, sys; j = json.load(sys.stdin); v = eval(sys.argv[1]); print(v if not isinstance(v, bool) else str(v).lower())' "$1"; }
 

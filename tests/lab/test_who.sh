@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+# Who gets in: certificates checked wholly, enrolled keys, logins; who does not, and what they are told.
+. "$(dirname "${BASH_SOURCE[0]}")/session.sh"
+session_start
+keys=$STATE/client/.ssh
+
+# what ssh says when FILE's key (and certificate beside it) is offered to LOGIN
+try() { client ssh -o BatchMode=yes -o IdentitiesOnly=yes -F none -o UserKnownHostsFile="$keys/known" -o StrictHostKeyChecking=accept-new \
+	-o GlobalKnownHostsFile=none -i "$keys/$1" "$2@origin" 'echo in as $USER' 2>&1 | grep -v '^Warning: Permanently'; }
+
+contains "a certificate of the box's client CA" "in as alice" "$(try alice alice)"
+lacks "not as somebody else" "in as" "$(try alice bob)"
+contains "and the client is told who may not be whom" "bob" "$(try alice bob)"
+
+ssh-keygen -q -t ed25519 -N '' -f "$keys/nobody"
+lacks "a key that nobody enrolled" "in as" "$(try nobody alice)"
+
+ssh-keygen -q -t ed25519 -N '' -f "$STATE/other_ca"
+ssh-keygen -q -t ed25519 -N '' -f "$keys/forged"
+ssh-keygen -q -s "$STATE/other_ca" -I forged -n alice -V +1h "$keys/forged.pub"
+lacks "a certificate of another CA" "in as" "$(try forged alice)"
+
+ssh-keygen -q -t ed25519 -N '' -f "$keys/short"
+reeve user cert alice --key "$keys/short.pub" --ttl 1s >/dev/null 2>&1 || pass "a ttl of a second is refused at once"
+sleep 3
+lacks "an expired certificate" "in as" "$(try short alice)"
+
+ssh-keygen -q -t ed25519 -N '' -f "$keys/plain"
+holds "enrolling a plain key" reeve user add carol --login alice --key "$keys/plain.pub" --group sre
+policy <<'YAML'
+default: allow
+rules:
+  - {name: s, action: audit_ssh, match: {dst_port: 22}, ssh: {users: {groups: [sre]}, logins: [alice], origin_auth: [certificate], recording: best_effort}}
+YAML
+contains "an enrolled key" "in as alice" "$(try plain alice)"
+for type in ecdsa rsa; do
+	ssh-keygen -q -t $type -N '' -f "$keys/plain_$type"
+	reeve user add "carol$type" --login alice --key "$keys/plain_$type.pub" --group sre >/dev/null
+	contains "an enrolled key, $type" "in as alice" "$(try plain_$type alice)"
+done
+enrol dave alice ops
+lacks "a user of a group that the rule does not name" "in as" "$(try dave alice)"
+reeve user rm carol >/dev/null
+lacks "a user who was removed" "in as" "$(try plain alice)"
+reeve user rm alice >/dev/null
+lacks "a certificate of a user who was removed" "in as" "$(try alice alice)"
+
+enrol erin alice sre
+contains "pinned on first use" "in as alice" "$(try erin alice)"
+lab sshd stop
+rm "$STATE"/origin/ssh_host_*
+for type in ed25519 ecdsa rsa; do ssh-keygen -q -t $type -N '' -f "$STATE/origin/ssh_host_${type}_key"; done
+lab sshd start
+changed=$(try erin alice)
+lacks "an origin whose host key changed is not logged in to" "in as" "$changed"
+contains "and the user is told why" "host key" "$changed"
+holds "the admin accepts the new key" reeve target forget 198.51.100.2
+rm -f "$keys/known"
+contains "and it goes on" "in as alice" "$(try erin alice)"
+
+equal "the box's own sshd never learnt the users' keys" 0 "$(find "$STATE/origin/home" -name authorized_keys | wc -l)"
+contains "the origin saw certificates minted for the session" "Accepted publickey for alice from 198.51.100.1" "$(cat "$STATE/origin/sshd.log")"
+contains "which name the user" "erin" "$(grep 'Accepted publickey' "$STATE/origin/sshd.log" | tail -n 1)"
+known=$(cut -d' ' -f3 "$keys/known" | sort -u)
+lacks "the host key that clients see is the box's own for this target" "$(cut -d' ' -f2 "$STATE/origin/ssh_host_ed25519_key.pub")" "$known"
+contains "the same under its IPv6 name" "$known" "$(client ssh-keyscan -t ed25519 origin6 2>/dev/null)"
