@@ -2,10 +2,10 @@
 /*
  * handoff: one lcore's end of the slab channels to the SSH workers.
  *
- * A worker has two lanes with each lcore: the lcore is the producer of one (in-order bytes of the peers) and the
- * consumer of the other (bytes for the peers). The handoff chooses a worker for each new flow, packs bytes into
- * slabs, gives slabs back, and tells the TCP shard of the same lcore what the workers said. Everything here
- * runs on that lcore's thread.
+ * A worker has two lanes with each lcore: the lcore is the producer of one (in-order bytes of the peers) and
+ * the consumer of the other (bytes for the peers). The handoff chooses a worker for each new flow, packs
+ * bytes into slabs, gives slabs back, and tells the TCP shard of the same lcore what the workers said.
+ * Everything here runs on that lcore's thread.
  */
 #ifndef DATAPLANE_HANDOFF_H
 #define DATAPLANE_HANDOFF_H
@@ -35,7 +35,8 @@ void handoff_detach(struct handoff *handoff, struct tcp_shard *shard, uint32_t w
 /* Is any worker up that could take a new flow? */
 bool handoff_any_up(const struct handoff *handoff);
 
-/* Takes what the workers sent and what they returned, bounded a call. Returns how much there was (0: idle). */
+/* Takes what the workers sent and what they returned, bounded a call. Returns how much there was (0: idle).
+ */
 uint32_t handoff_poll(struct handoff *handoff, struct tcp_shard *shard, uint64_t now_us);
 /* Shows the workers what was put since the last call and rings sleepers; once a burst, after tcp_flush. */
 void handoff_flush(struct handoff *handoff);
@@ -44,14 +45,14 @@ void handoff_flush(struct handoff *handoff);
 void handoff_asleep(struct handoff *handoff, bool asleep);
 bool handoff_ready(const struct handoff *handoff);
 
-#define HANDOFF_COUNTERS(F)                                                                                 \
-	F(workers_up, "workers that can take flows, now")                                                   \
-	F(flows_opened, "flows given to workers")                                                           \
-	F(workers_lost, "workers lost")                                                                     \
-	F(corrupt, "channels dropped because the worker's end broke their rules")                           \
-	F(violations, "descriptors refused")                                                                \
-	F(slabs_out, "slabs filled for workers")                                                            \
-	F(slabs_in, "slabs taken from workers")                                                             \
+#define HANDOFF_COUNTERS(F)                                                                                  \
+	F(workers_up, "workers that can take flows, now")                                                    \
+	F(flows_opened, "flows given to workers")                                                            \
+	F(workers_lost, "workers lost")                                                                      \
+	F(corrupt, "channels dropped because the worker's end broke their rules")                            \
+	F(violations, "descriptors refused")                                                                 \
+	F(slabs_out, "slabs filled for workers")                                                             \
+	F(slabs_in, "slabs taken from workers")                                                              \
 	F(no_slab, "times that bytes waited for a slab")
 struct handoff_counters {
 #define HANDOFF_COUNTER_FIELD(name, text) uint64_t name;

@@ -2,8 +2,8 @@
 /*
  * tcp: adopted flows of one lcore; pure functions over buffers and a clock (no DPDK, no system call).
  *
- * The lcore (dataplane/lcore.c) asks the policy and hands every TCP frame that an audit_ssh rule may concern to
- * tcp_input; what must be sent comes out through the hooks. Tests feed frames and virtual time.
+ * The lcore (dataplane/lcore.c) asks the policy and hands every TCP frame that an audit_ssh rule may concern
+ * to tcp_input; what must be sent comes out through the hooks. Tests feed frames and virtual time.
  */
 #ifndef DATAPLANE_TCP_H
 #define DATAPLANE_TCP_H
@@ -18,27 +18,28 @@ enum tcp_port_side { TCP_INSIDE = 0, TCP_OUTSIDE = 1 };
 
 /* What becomes of the frame that was given to tcp_input. */
 enum tcp_verdict {
-	TCP_FORWARD,  /* send it on by the opposite port (it may have been edited in place: options, ECN, length) */
+	TCP_FORWARD,  /* send it on by the opposite port (it may have been edited in place: options, ECN,
+	                 length) */
 	TCP_CONSUMED, /* it was for the box; free it */
 	TCP_DROP,     /* refused and counted; free it */
 	TCP_UNKNOWN,  /* of no flow here (any more): the caller asks the policy as for the first of a flow */
 };
 
 struct tcp_config {
-	uint32_t flows;            /* flow table size, taken at start */
-	uint32_t workers;          /* worker numbers are 0 .. workers - 1 */
-	uint32_t receive_credit;   /* bytes a leg to the worker before CONSUMED */
-	uint32_t send_credit;      /* slabs a leg from the worker */
-	uint32_t reorder_bytes;    /* undelivered and out-of-order bytes kept a leg */
-	uint64_t reorder_total;    /* and by all legs together */
-	uint32_t sent_segments;    /* unacknowledged segments that all legs together may have; 0: from `flows` */
-	uint16_t mtu;              /* of the link, bytes of IP datagram */
-	uint32_t handshake_ms;     /* a handshake may take so long */
-	uint32_t time_wait_ms;     /* a closed flow absorbs strays so long */
-	uint32_t fin_wait_ms;      /* a peer may keep its half open so long once the worker closed both legs */
+	uint32_t flows;          /* flow table size, taken at start */
+	uint32_t workers;        /* worker numbers are 0 .. workers - 1 */
+	uint32_t receive_credit; /* bytes a leg to the worker before CONSUMED */
+	uint32_t send_credit;    /* slabs a leg from the worker */
+	uint32_t reorder_bytes;  /* undelivered and out-of-order bytes kept a leg */
+	uint64_t reorder_total;  /* and by all legs together */
+	uint32_t sent_segments; /* unacknowledged segments that all legs together may have; 0: from `flows` */
+	uint16_t mtu;           /* of the link, bytes of IP datagram */
+	uint32_t handshake_ms;  /* a handshake may take so long */
+	uint32_t time_wait_ms;  /* a closed flow absorbs strays so long */
+	uint32_t fin_wait_ms;   /* a peer may keep its half open so long once the worker closed both legs */
 	uint32_t idle_keepalive_ms; /* a silent peer is probed after it; 0: never */
-	uint32_t retransmit_limit; /* time-outs in a row before a leg is given up */
-	uint64_t seed[2];          /* hash key of the flow table: random, secret */
+	uint32_t retransmit_limit;  /* time-outs in a row before a leg is given up */
+	uint64_t seed[2];           /* hash key of the flow table: random, secret */
 };
 /* Sensible values for everything; the caller sets flows, workers, mtu, seed. */
 void tcp_config_defaults(struct tcp_config *config);
@@ -65,7 +66,8 @@ struct tcp_hooks {
 	/* Chooses a worker for a new flow and tells it. Returns its number, or -1: nobody is up. */
 	int (*worker_open)(void *context, uint64_t flow, const struct slab_flow *about);
 	/* In-order bytes of leg `leg` (enum slab_leg). Returns how many were taken (0..len). */
-	uint32_t (*worker_data)(void *context, int worker, uint64_t flow, uint8_t leg, const uint8_t *at, uint32_t len);
+	uint32_t (*worker_data)(
+	    void *context, int worker, uint64_t flow, uint8_t leg, const uint8_t *at, uint32_t len);
 	bool (*worker_fin)(void *context, int worker, uint64_t flow, uint8_t leg);
 	bool (*worker_reset)(void *context, int worker, uint64_t flow, uint8_t leg, int error);
 	bool (*worker_gone)(void *context, int worker, uint64_t flow);
@@ -80,31 +82,35 @@ struct tcp_shard *tcp_shard_create(const struct tcp_config *config, const struct
 void tcp_shard_destroy(struct tcp_shard *shard);
 
 /*
- * For each TCP frame the lcore calls tcp_input first; it answers TCP_UNKNOWN, at the price of one hash and one
- * look, where the policy is to be asked. `bytes` is the frame again, writable; *len comes in as frame->len and
- * goes out as the length to forward (payload on a SYN is cut off).
+ * For each TCP frame the lcore calls tcp_input first; it answers TCP_UNKNOWN, at the price of one hash and
+ * one look, where the policy is to be asked. `bytes` is the frame again, writable; *len comes in as
+ * frame->len and goes out as the length to forward (payload on a SYN is cut off).
  */
-enum tcp_verdict tcp_input(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame,
-    uint8_t *bytes, uint32_t *len, uint64_t now_us);
+enum tcp_verdict tcp_input(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from,
+    const struct frame *frame, uint8_t *bytes, uint32_t *len, uint64_t now_us);
 /* Does this frame belong to a flow that is followed here (either orientation)? */
 bool tcp_knows(const struct tcp_shard *shard, uint8_t link, const struct frame *frame);
 /* A SYN (no ACK) that tcp_input did not know and an audit_ssh rule matched: begin to follow its handshake.
  * TCP_DROP: table full (counted), or the options are unsupported and the rule says so (an RST was sent). */
-enum tcp_verdict tcp_syn(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame,
-    uint8_t *bytes, uint32_t *len, const struct tcp_rule *rule, uint64_t now_us);
+enum tcp_verdict tcp_syn(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from,
+    const struct frame *frame, uint8_t *bytes, uint32_t *len, const struct tcp_rule *rule, uint64_t now_us);
 /* Remembers the flow of `frame` as one that is forwarded and never adopted (a policy change, no worker and
- * `on_unavailable: allow`, …): tcp_input answers TCP_FORWARD for it until it closes or is idle. False: table full. */
-bool tcp_pass(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame, uint64_t now_us);
+ * `on_unavailable: allow`, …): tcp_input answers TCP_FORWARD for it until it closes or is idle. False: table
+ * full. */
+bool tcp_pass(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame,
+    uint64_t now_us);
 /* An ICMP error that quotes a segment of an adopted flow: true where it is consumed. */
-bool tcp_icmp(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame, uint64_t now_us);
-/* Builds an RST answering `frame` as its destination would (RFC 9293 3.10.7.1), out of the port it came in by. */
+bool tcp_icmp(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame,
+    uint64_t now_us);
+/* Builds an RST answering `frame` as its destination would (RFC 9293 3.10.7.1), out of the port it came in
+ * by. */
 void tcp_refuse(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame);
 
 /* A descriptor from worker `worker` (enum slab_to_dataplane); `bytes` is its slab's memory, which must stay
  * readable until slab_done or tcp_worker_lost (the worker may be writing it). False: the worker broke the
  * rules; its flow was reset on both sides. */
-bool tcp_from_worker(struct tcp_shard *shard, int worker, const struct slab_desc *desc, const uint8_t *bytes,
-    uint64_t now_us);
+bool tcp_from_worker(
+    struct tcp_shard *shard, int worker, const struct slab_desc *desc, const uint8_t *bytes, uint64_t now_us);
 /* The worker's channel has room again. */
 void tcp_worker_ready(struct tcp_shard *shard, int worker, uint64_t now_us);
 /* The worker is gone: RST to both sides of all its flows (a slice of the table each tcp_tick); its slabs are
@@ -117,33 +123,34 @@ void tcp_flush(struct tcp_shard *shard, uint64_t now_us);
 /* Memory of a flow (both legs) in the table, bytes. */
 uint32_t tcp_flow_bytes(void);
 
-/* Counters, all since start; X-macro so that names are given once: TCP_COUNTERS(F) F(name, "what it counts"). */
-#define TCP_COUNTERS(F)                                                                                     \
-	F(flows, "flows in the table now")                                                                  \
-	F(legs_established, "adopted flows, both legs open, now")                                           \
-	F(syn_tracked, "SYNs of audited flows followed")                                                    \
-	F(adopted, "connections taken over")                                                                \
-	F(table_full, "audited SYNs dropped because the table was full")                                    \
-	F(worker_none, "adoptions refused because no worker was up")                                        \
-	F(wrong_side, "segments that came in by the wrong port")                                            \
-	F(bad_checksum, "segments of adopted flows with a wrong checksum")                                  \
-	F(out_of_window, "segments outside the window")                                                     \
-	F(retransmits, "segments sent again")                                                               \
-	F(reordered, "segments kept out of order")                                                          \
-	F(reorder_dropped, "out-of-order segments dropped for want of memory")                              \
-	F(resets_in, "RSTs accepted")                                                                       \
-	F(resets_out, "RSTs sent")                                                                          \
-	F(timeouts, "legs ended by retransmission or keepalive time-out")                                   \
-	F(icmp_consumed, "ICMP errors that quoted our segments")                                            \
-	F(no_buffer, "frames not sent for want of a buffer")                                                \
-	F(no_segment, "data held back for want of a segment record")                                        \
-	F(passed, "flows forwarded and never adopted, now")                                                 \
-	F(unsupported, "SYNs with options that rule out adoption")                                          \
-	F(paws_dropped, "segments dropped for an old timestamp")                                            \
-	F(challenge_acks, "challenge ACKs sent (RFC 5961)")                                                 \
-	F(worker_violations, "flows reset because the worker broke the rules")                              \
-	F(worker_lost, "flows reset because their worker was lost")                                         \
-	F(bytes_in, "in-order payload bytes handed to workers")                                             \
+/* Counters, all since start; X-macro so that names are given once: TCP_COUNTERS(F) F(name, "what it counts").
+ */
+#define TCP_COUNTERS(F)                                                                                      \
+	F(flows, "flows in the table now")                                                                   \
+	F(legs_established, "adopted flows, both legs open, now")                                            \
+	F(syn_tracked, "SYNs of audited flows followed")                                                     \
+	F(adopted, "connections taken over")                                                                 \
+	F(table_full, "audited SYNs dropped because the table was full")                                     \
+	F(worker_none, "adoptions refused because no worker was up")                                         \
+	F(wrong_side, "segments that came in by the wrong port")                                             \
+	F(bad_checksum, "segments of adopted flows with a wrong checksum")                                   \
+	F(out_of_window, "segments outside the window")                                                      \
+	F(retransmits, "segments sent again")                                                                \
+	F(reordered, "segments kept out of order")                                                           \
+	F(reorder_dropped, "out-of-order segments dropped for want of memory")                               \
+	F(resets_in, "RSTs accepted")                                                                        \
+	F(resets_out, "RSTs sent")                                                                           \
+	F(timeouts, "legs ended by retransmission or keepalive time-out")                                    \
+	F(icmp_consumed, "ICMP errors that quoted our segments")                                             \
+	F(no_buffer, "frames not sent for want of a buffer")                                                 \
+	F(no_segment, "data held back for want of a segment record")                                         \
+	F(passed, "flows forwarded and never adopted, now")                                                  \
+	F(unsupported, "SYNs with options that rule out adoption")                                           \
+	F(paws_dropped, "segments dropped for an old timestamp")                                             \
+	F(challenge_acks, "challenge ACKs sent (RFC 5961)")                                                  \
+	F(worker_violations, "flows reset because the worker broke the rules")                               \
+	F(worker_lost, "flows reset because their worker was lost")                                          \
+	F(bytes_in, "in-order payload bytes handed to workers")                                              \
 	F(bytes_out, "payload bytes sent for the first time")
 struct tcp_counters {
 #define TCP_COUNTER_FIELD(name, text) uint64_t name;

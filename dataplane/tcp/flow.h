@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * flow: what the files of dataplane/tcp/ share. Nothing outside this folder includes it.
+ *
+ * Sequence numbers are u32 and compared modulo 2^32 (RFC 9293 section 3.4); times are microseconds of the
+ * caller's monotonic clock; sizes are bytes unless they say otherwise.
+ */
+#ifndef DATAPLANE_TCP_FLOW_H
+#define DATAPLANE_TCP_FLOW_H
+
+#include <stddef.h>
+
+#include "dataplane/tcp/tcp.h"
+
+#define SEQ_LT(a, b) ((int32_t)((uint32_t)(a) - (uint32_t)(b)) < 0)
+#define SEQ_LEQ(a, b) ((int32_t)((uint32_t)(a) - (uint32_t)(b)) <= 0)
+#define SEQ_GT(a, b) SEQ_LT(b, a)
+#define SEQ_GEQ(a, b) SEQ_LEQ(b, a)
+
+#define NONE UINT32_MAX /* no index */
+#define NEVER UINT64_MAX
+
+enum {
+	L2_MAX = 14 + 4 * FRAME_VLAN_TAGS_MAX,
+	SACK_BLOCKS_MAX = 4,
+	DELAYED_ACK_US = 40000,
+	RTO_INITIAL_US = 1000000, /* RFC 6298 2.1 */
+	RTO_MIN_US = 200000,
+	RTO_MAX_US = 120000000,
+	PERSIST_MAX_US = 60000000,
+	KEEPALIVE_PROBES = 8,           /* unanswered ones before a leg is given up */
+	CHALLENGE_INTERVAL_US = 500000, /* one challenge ACK a leg in this time (RFC 5961 section 7) */
+	TIMESTAMP_TICK_US = 1000,
+	MSS_DEFAULT_IPV4 = 536,
+	MSS_DEFAULT_IPV6 = 1220,
+	MSS_MIN = 48,
+	WINDOW_SCALE_MAX = 14,
+	DUP_THRESHOLD = 3,
+	CHUNK_BYTES = 1524,
+	PASS_IDLE_US = 600000000, /* a forwarded flow is forgotten after one to two of these */
+};
+
+/* -- timers (timers.c) -- */
+struct timer {
+	struct timer *next, *prev; /* NULL: not linked */
+	uint64_t due;
+};
+
+#define WHEEL_SLOTS 2048u
+#define WHEEL_SLOT_US 4096u
+
+struct timer_wheel {
+	struct timer slot[WHEEL_SLOTS];
+	uint64_t occupied[WHEEL_SLOTS / 64];
+	uint64_t at; /* slots up to this tick have been looked at */
+};
+
+void timer_list_init(struct timer *list);
+/* Appends; lists hold one constant time-out each, so they stay sorted by themselves. */
+void timer_append(struct timer *list, struct timer *node, uint64_t due);
+void timer_unlink(struct timer *node);
+/* The first node that is due, unlinked; NULL: none. */
+struct timer *timer_expired(struct timer *list, uint64_t now_us);
+uint64_t timer_list_next(const struct timer *list);
+void wheel_init(struct timer_wheel *wheel, uint64_t now_us);
+/* (Re-)arms. A later `due` costs one store: the node moves when its slot comes round. */
+void wheel_arm(struct timer_wheel *wheel, struct timer *node, uint64_t due);
+struct timer *wheel_expired(struct timer_wheel *wheel, uint64_t now_us);
+/* A time at or before the next node's; NEVER: empty. */
+uint64_t wheel_next(const struct timer_wheel *wheel);
+
+/* -- what is in a segment's options (options.c) -- */
+struct tcp_options {
+	bool mss_present, wscale_present, sack_permitted, timestamps, authenticated;
+	uint16_t mss;
+	uint8_t wscale;
+	uint8_t sack_count;
+	uint32_t tsval, tsecr;
+	struct {
+		uint32_t start, end;
+	} sack[SACK_BLOCKS_MAX];
+};
+/* `at`: the option bytes behind the fixed header. Malformed ones end the walk. */
+void options_parse(struct tcp_options *options, const uint8_t *at, uint32_t len);
+/* Overwrites with NOPs what an adopted flow must not have negotiated and clears the ECN bits, in the frame's
+ * bytes, checksum kept right (RFC 1624). True where anything changed. */
+bool options_edit_syn(const struct frame *frame, uint8_t *bytes);
+/* Cuts the payload off a SYN: IP length and checksums; *len is the frame's new length. */
+void options_cut_payload(const struct frame *frame, uint8_t *bytes, uint32_t *len);
+
+/* -- one transmitted, unacknowledged segment: the scoreboard of a leg is a list of these -- */
+enum sent_flags {
+	SENT_FIN = 1,    /* the last sequence number of it is the FIN */
+	SENT_SACKED = 2, /* RFC 2018 */
+	SENT_LOST = 4,   /* thought lost and not yet sent again */
+	SENT_AGAIN = 8,  /* was retransmitted: no RTT from it (Karn) */
+};
+struct sent_segment {
+	uint64_t sent_us; /* last transmission */
+	uint32_t next;
+	uint32_t seq;
+	uint32_t len; /* sequence numbers, FIN included */
+	uint32_t flags;
+};
+
+/* -- a slab of the worker's, being sent -- */
+struct send_slab {
+	const uint8_t *bytes;
+	uint32_t len;
+	uint32_t next;
+};
+
+/* -- bytes that wait for their turn or for the worker -- */
+struct chunk {
+	uint32_t next;
+	uint32_t seq;
+	uint32_t len;
+	uint8_t data[CHUNK_BYTES];
+};
+
+enum leg_flags {
+	LEG_DIRTY = 1 << 0,       /* in the shard's list of legs to look at in tcp_flush */
+	LEG_ACK_NOW = 1 << 1,     /* an ACK goes out in the next flush */
+	LEG_ACK_DELAYED = 1 << 2, /* one is owed within DELAYED_ACK_US */
+	LEG_SACK = 1 << 3,        /* negotiated */
+	LEG_TIMESTAMPS = 1 << 4,  /* negotiated */
+	LEG_FIN_QUEUED = 1 << 5,  /* the worker will send no more */
+	LEG_FIN_SENT = 1 << 6,
+	LEG_FIN_ACKED = 1 << 7,
+	LEG_FIN_SEEN = 1 << 8,       /* fin_seq is known, perhaps out of order */
+	LEG_FIN_RECEIVED = 1 << 9,   /* all before it was received */
+	LEG_FIN_DELIVERED = 1 << 10, /* and the worker knows */
+	LEG_RESET = 1 << 11,         /* ended by RST of either side: nothing more in or out */
+	LEG_RECOVERY = 1 << 12,      /* fast recovery until snd_una reaches `recover` */
+	LEG_LOSS = 1 << 13,          /* after a time-out, until the same */
+	LEG_REORDERING = 1 << 14,    /* seen on this path (RFC 8985 section 6.2) */
+	LEG_CWND_LIMITED = 1 << 15,
+	LEG_OVERRIDE = 1 << 16, /* the persist timer lets a small segment go */
+	LEG_DSACK = 1 << 17,    /* dsack_start/end are to be reported (RFC 2883) */
+};
+
+enum leg_timer { LEG_TIMER_NONE, LEG_TIMER_RTO, LEG_TIMER_PERSIST, LEG_TIMER_KEEPALIVE };
+
+/* How frames towards a peer look: as the last in-window frame of the other peer did. Never reversed from the
+ * peer's own: with VRRP or asymmetric gateways those are not where frames to it go. */
+struct tcp_look {
+	uint8_t l2[L2_MAX];
+	uint8_t l2_len, ttl, dscp;
+	uint32_t flow_label;
+};
+
+/* Our TCP endpoint towards one peer. */
+struct tcp_leg {
+	/* what every segment touches */
+	uint32_t flags;
+	uint8_t id;         /* enum slab_leg */
+	uint8_t snd_wscale; /* the peer's, for windows that it announces */
+	uint8_t rcv_wscale; /* what the peer was told by the other end's SYN, for windows that we announce */
+	uint8_t backoff;    /* RTO or persist time-outs in a row */
+	uint32_t dirty_next;
+	uint32_t rcv_nxt, rcv_adv; /* rcv_adv: the right edge that the peer was ever promised */
+	uint32_t dlv_nxt;          /* next byte for the worker, <= rcv_nxt */
+	uint32_t last_ack_sent;
+	uint32_t snd_una, snd_nxt, snd_end; /* snd_end: behind the last byte the worker gave */
+	uint32_t snd_wnd, snd_wl1, snd_wl2, snd_wnd_max;
+	uint32_t ts_recent, ts_base;
+	uint64_t ts_zero_us;   /* our TSval was ts_base then */
+	uint64_t ts_recent_us; /* when ts_recent was noted */
+	uint64_t last_heard_us;
+	uint64_t consumed, delivered; /* bytes to the worker since adoption */
+	uint32_t credit;              /* bytes that may be with the worker and in the window */
+	uint16_t mss;                 /* payload of a full segment, our options taken off */
+	uint16_t dup_acks;
+	uint16_t full_segments; /* received since our last ACK */
+	uint16_t peer_mss_seen; /* largest payload from the peer: what it calls a full segment */
+
+	/* sending */
+	uint32_t sent_head, sent_tail;
+	uint32_t slab_head, slab_tail, slab_cursor; /* numbers of the worker's slabs */
+	uint32_t head_seq, cursor_seq;              /* sequence number of their first bytes */
+	uint32_t slabs;
+	uint32_t cwnd, ssthresh, recover, acked_in_round;
+	uint32_t sacked_bytes, lost_bytes, fack;
+	uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us;
+	uint32_t rack_end, rack_rtt_us;
+	uint64_t rack_sent_us;
+	uint64_t rto_due, reorder_due, last_send_us, challenge_us;
+
+	/* receiving */
+	uint32_t fin_seq;
+	uint32_t chunk_head, chunk_tail, chunks;
+	uint32_t last_out_of_order; /* which SACK block comes first */
+	uint32_t dsack_start, dsack_end;
+
+	struct tcp_look look;
+	uint8_t timer_kind; /* enum leg_timer */
+	uint8_t unanswered; /* probes since the peer was last heard */
+	uint16_t ip_id;
+
+	struct timer timer;       /* wheel */
+	struct timer delayed_ack; /* list */
+	struct timer idle;        /* list */
+};
+
+enum flow_state {
+	FLOW_FREE,
+	FLOW_SYN,       /* the client's SYN went by */
+	FLOW_SYN_ACK,   /* and the origin's answer */
+	FLOW_ADOPTED,   /* two endpoints */
+	FLOW_TIME_WAIT, /* over; strays are absorbed */
+	FLOW_PASS,      /* forwarded, never adopted */
+};
+
+/* Canonical: `low` is the lesser of (address, port). 48 bytes, hashed as six words. */
+struct flow_key {
+	uint8_t low[16], high[16];
+	uint16_t low_port, high_port;
+	uint16_t vlan[FRAME_VLAN_TAGS_MAX];
+	uint8_t link, family, vlan_tags, zero[5];
+};
+_Static_assert(sizeof(struct flow_key) == 48, "hashed as words, no padding");
+
+/* What one end said in its SYN. */
+struct syn_note {
+	uint32_t isn;
+	uint16_t window, mss;
+	uint8_t wscale;
+	bool wscale_present, sack_permitted, timestamps;
+	uint32_t tsval;
+	uint64_t at_us;
+};
+
+enum flow_flags {
+	FLOW_WAITING = 1,    /* in its worker's list of flows that have something to say */
+	FLOW_TELL_RESET = 2, /* the worker is to be told of a reset … */
+	FLOW_TELL_GONE = 4,  /* … and that it is over */
+	FLOW_HAS_WORKER = 8,
+	FLOW_FIN_WAIT = 16,   /* the fin_wait timer runs */
+	FLOW_CLIENT_LOW = 32, /* the client is the key's `low` end */
+};
+
+struct tcp_flow {
+	struct flow_key key;
+	uint32_t hash_next; /* in its bucket, or in the free list */
+	uint32_t incarnation;
+	uint8_t state; /* enum flow_state */
+	uint8_t flags;
+	uint8_t client_side; /* enum tcp_port_side the client is behind */
+	uint8_t reset_leg;
+	int16_t worker;
+	uint16_t reset_error;
+	uint32_t worker_epoch;
+	uint32_t wait_next;
+	struct tcp_rule rule;
+	struct timer timer; /* handshake, TIME_WAIT, FIN_WAIT or pass-idle list, by state */
+	union {
+		struct tcp_leg leg[2]; /* FLOW_ADOPTED, FLOW_TIME_WAIT; by enum slab_leg */
+		struct {               /* FLOW_SYN, FLOW_SYN_ACK; by who sent it, and towards whom */
+			struct syn_note syn[2];
+			struct tcp_look look[2];
+		};
+		uint64_t last_seen_us; /* FLOW_PASS */
+	};
+};
+
+struct congestion;
+
+struct worker_flows {
+	uint32_t epoch; /* counts losses: a flow of an older epoch is an orphan */
+	uint32_t wait_head, wait_tail;
+	struct send_slab *slabs; /* by slab number, SLAB_COUNT_MAX of them, touched as used */
+};
+
+struct tcp_shard {
+	struct tcp_config config;
+	struct tcp_hooks hooks;
+	struct tcp_counters counters;
+	const struct congestion *congestion;
+	struct tcp_flow *flows;
+	uint32_t *buckets;
+	uint32_t bucket_mask;
+	uint32_t free_flow;
+	uint32_t free_sent;
+	uint32_t free_chunk;
+	uint32_t dirty_head, dirty_tail;      /* leg numbers: flow * 2 + leg */
+	uint32_t orphan_cursor, orphans_left; /* the sweep after a lost worker */
+	struct sent_segment *sent;
+	struct chunk *chunks;
+	uint32_t chunk_limit; /* a leg's */
+	struct worker_flows *workers;
+	struct timer handshakes, time_waits, fin_waits, passes, idles, delayed_acks;
+	struct timer_wheel wheel;
+};
+
+static inline struct tcp_flow *leg_flow(struct tcp_leg *leg)
+{
+	return (struct tcp_flow *)((char *)(leg - leg->id) - offsetof(struct tcp_flow, leg));
+}
+static inline uint32_t flow_index(const struct tcp_shard *shard, const struct tcp_flow *flow)
+{
+	return (uint32_t)(flow - shard->flows);
+}
+static inline uint64_t flow_id(const struct tcp_shard *shard, const struct tcp_flow *flow)
+{
+	return (uint64_t)flow->incarnation << 32 | flow_index(shard, flow);
+}
+static inline struct tcp_leg *leg_other(struct tcp_leg *leg)
+{
+	return leg->id == SLAB_LEG_CLIENT ? leg + 1 : leg - 1;
+}
+/* The port our frames to this peer leave by, and its frames come in by. */
+static inline enum tcp_port_side leg_side(const struct tcp_flow *flow, uint8_t leg)
+{
+	return leg == SLAB_LEG_CLIENT ? (enum tcp_port_side)flow->client_side
+	                              : (enum tcp_port_side) !flow->client_side;
+}
+static inline uint32_t leg_header_len(const struct tcp_flow *flow, const struct tcp_leg *leg)
+{
+	return (flow->key.family == 4 ? 20u : 40u) + 20u + (leg->flags & LEG_TIMESTAMPS ? 12u : 0u);
+}
+
+/* -- flow_table.c -- */
+bool flow_table_init(struct tcp_shard *shard);
+/* Key of a frame; returns true where the frame's source is the key's `low` end. */
+bool flow_key_of(struct flow_key *key, uint8_t link, const struct frame *frame);
+struct tcp_flow *flow_find(const struct tcp_shard *shard, const struct flow_key *key);
+/* NULL: full. The flow comes zeroed but for its incarnation. */
+struct tcp_flow *flow_new(struct tcp_shard *shard, const struct flow_key *key);
+/* Timers and lists must have let go of it. */
+void flow_free(struct tcp_shard *shard, struct tcp_flow *flow);
+uint64_t flow_hash(const uint64_t seed[2], const struct flow_key *key);
+
+/* -- adopt.c -- */
+/* The flow's SYN notes become two endpoints; a worker is told. False: none is up, both sides were reset. */
+bool flow_adopt(struct tcp_shard *shard, struct tcp_flow *flow, const struct frame *frame,
+    const struct tcp_options *options, uint64_t now_us);
+/* Frames shall look like this one, which went to the same peer. */
+void leg_look_like(struct tcp_look *look, const struct frame *frame);
+
+/* -- close.c: how flows and legs end, and what the worker is told -- */
+/* Ends both legs: RST to those in `rst_mask` (1 << leg), the worker is told `error` of leg `leg`. */
+void flow_reset(struct tcp_shard *shard, struct tcp_flow *flow, uint8_t leg, int error, unsigned rst_mask,
+    uint64_t now_us);
+/* RST to this peer; its leg is over, the other one goes on. */
+void leg_reset(struct tcp_shard *shard, struct tcp_leg *leg, bool send, uint64_t now_us);
+/* True where the worker of the flow is gone: both sides were reset, slabs forgotten. */
+bool flow_orphaned(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us);
+/* Lets go of everything and gives the entry back. */
+void flow_forget(struct tcp_shard *shard, struct tcp_flow *flow);
+/* The peer is given up (`error`: ETIMEDOUT …). */
+void leg_time_out(struct tcp_shard *shard, struct tcp_leg *leg, int error, uint64_t now_us);
+/* A frame for a flow that is over. True: a new connection begins with it and the flow is forgotten. */
+bool time_wait_input(struct tcp_shard *shard, struct tcp_flow *flow, struct tcp_leg *leg,
+    const struct frame *frame, uint64_t now_us);
+/* Both legs over? Then the flow goes to TIME_WAIT. FIN_WAIT is timed, too. */
+void flow_check_over(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us);
+
+/* -- worker.c -- */
+/* Hands the worker what it can take: bytes, FINs, reset, gone; the rest waits for tcp_worker_ready. */
+void flow_settle(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us);
+/* Hands over in-order bytes; returns how many the worker took. */
+uint32_t leg_deliver(struct tcp_shard *shard, struct tcp_leg *leg, const uint8_t *at, uint32_t len);
+
+/* -- handshake.c -- */
+enum tcp_verdict handshake_input(struct tcp_shard *shard, struct tcp_flow *flow, uint8_t from_leg,
+    const struct frame *frame, uint8_t *bytes, uint32_t *len, uint64_t now_us);
+/* -- input.c -- */
+void leg_input(struct tcp_shard *shard, struct tcp_leg *leg, const struct frame *frame, uint64_t now_us);
+/* -- output.c -- */
+void leg_output(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
+void leg_mark_dirty(struct tcp_shard *shard, struct tcp_leg *leg);
+/* Raises rcv_adv as far as the worker's credit allows; returns the window field of our next segment. */
+uint16_t leg_window(struct tcp_leg *leg);
+/* True where the window could be opened by enough to tell the peer (RFC 9293 3.8.6.2.2). */
+bool leg_window_opened(const struct tcp_leg *leg);
+/* Sets the wheel timer for what the leg waits for now. */
+void leg_arm(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
+/* The wheel timer of a leg came due. */
+void leg_timer_fired(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
+/* Begins to probe a silent peer. */
+void leg_keepalive(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
+/* The RTO runs anew: something was acknowledged. */
+void leg_restart_rto(struct tcp_leg *leg, uint64_t now_us);
+void leg_challenge(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
+/* Slabs of the worker, by sequence number. */
+bool leg_slab_append(
+    struct tcp_shard *shard, struct tcp_leg *leg, uint32_t slab, const uint8_t *bytes, uint32_t len);
+void leg_slabs_release(struct tcp_shard *shard, struct tcp_leg *leg, bool all);
+void leg_path_mtu(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t mtu, uint64_t now_us);
+/* -- sack.c: the scoreboard -- */
+struct sent_segment *sent_append(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, uint32_t len,
+    uint32_t flags, uint64_t now_us);
+/* Splits so that `segment` keeps `len` sequence numbers. False: no record. */
+bool sent_split(struct tcp_shard *shard, struct tcp_leg *leg, struct sent_segment *segment, uint32_t len);
+void sent_release(struct tcp_shard *shard, struct tcp_leg *leg);
+/* Cumulative ACK: drops records below `ack`; returns the RTT sample in us, or 0. */
+uint32_t sent_acked(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t ack, uint64_t now_us);
+/* SACK blocks; returns newly SACKed bytes. */
+uint32_t sent_sacked(struct tcp_shard *shard, struct tcp_leg *leg, const struct tcp_options *options,
+    uint32_t ack, uint64_t now_us);
+/* RACK's rule (RFC 8985 6.2): marks records lost; returns how many bytes became so. */
+uint32_t sent_detect_losses(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
+/* After a time-out all that was not delivered is lost, and SACKs are forgotten (RFC 2018 section 8). */
+void sent_all_lost(struct tcp_shard *shard, struct tcp_leg *leg);
+void sent_head_lost(struct tcp_shard *shard, struct tcp_leg *leg);
+/* Bytes thought to be in the network (RFC 6675 `pipe`). */
+uint32_t sent_pipe(const struct tcp_leg *leg);
+/* -- congestion.c -- */
+struct congestion {
+	const char *name;
+	void (*init)(struct tcp_leg *leg);
+	void (*acked)(struct tcp_leg *leg, uint32_t bytes, uint64_t now_us);
+	void (*lost)(struct tcp_leg *leg, uint64_t now_us);      /* entering fast recovery */
+	void (*recovered)(struct tcp_leg *leg, uint64_t now_us); /* leaving it */
+	void (*timed_out)(struct tcp_leg *leg, uint64_t now_us);
+	void (*idled)(struct tcp_leg *leg); /* nothing sent for an RTO (RFC 5681 4.1) */
+};
+extern const struct congestion congestion_newreno;
+void rtt_sample(struct tcp_leg *leg, uint32_t rtt_us);
+/* -- reassembly.c -- */
+bool chunks_init(struct tcp_shard *shard);
+/* Keeps [seq, seq + len) that the leg does not have yet. False: (partly) no memory. */
+bool chunks_insert(
+    struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, const uint8_t *at, uint32_t len);
+/* The end of the contiguous bytes from `seq` on. */
+uint32_t chunks_contiguous(const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t seq);
+void chunks_drop_first(struct tcp_shard *shard, struct tcp_leg *leg);
+void chunks_release(struct tcp_shard *shard, struct tcp_leg *leg);
+/* SACK blocks of what lies beyond rcv_nxt, most recent first; returns their number. */
+unsigned chunks_sack_blocks(
+    const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t blocks[][2], unsigned max);
+/* -- segment.c -- */
+/* Builds and sends one segment of this leg; payload from the slabs at `seq`. False: no buffer. */
+bool segment_send(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, uint8_t flags, uint32_t payload,
+    uint64_t now_us);
+/* -- shard.c -- */
+/* Our TSval: continues the other end's clock, a tick a millisecond. */
+uint32_t leg_timestamp(const struct tcp_leg *leg, uint64_t now_us);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Handshakes pass end to end, so that a closed, filtered or absent origin looks to the client exactly as it
+ * would without the box: we keep no LISTEN state and make no sequence numbers. We only note what both ends
+ * say, and take out what we will not speak. Nothing with payload passes before adoption.
+ */
+#include "dataplane/tcp/flow.h"
+
+#include <string.h>
+
+static void note_syn(
+    struct syn_note *note, const struct frame *frame, const struct tcp_options *options, uint64_t now_us)
+{
+	*note = (struct syn_note){
+	    .isn = frame->seq,
+	    .window = frame->tcp_window,
+	    .mss = options->mss_present ? options->mss : 0,
+	    .wscale = options->wscale,
+	    .wscale_present = options->wscale_present,
+	    .sack_permitted = options->sack_permitted,
+	    .timestamps = options->timestamps,
+	    .tsval = options->tsval,
+	    .at_us = now_us,
+	};
+}
+
+static void syn_options(struct tcp_options *options, const struct frame *frame)
+{
+	options_parse(options, frame->bytes + frame->l4_offset + 20, frame->tcp_header_len - 20u);
+}
+
+/* Notes a SYN of the client, edits it, lets it go on. */
+static enum tcp_verdict client_syn(struct tcp_shard *shard, struct tcp_flow *flow, const struct frame *frame,
+    const struct tcp_options *options, uint8_t *bytes, uint32_t *len, uint64_t now_us)
+{
+	flow->state = FLOW_SYN;
+	note_syn(&flow->syn[SLAB_LEG_CLIENT], frame, options, now_us);
+	leg_look_like(&flow->look[SLAB_LEG_ORIGIN], frame);
+	options_edit_syn(frame, bytes);
+	options_cut_payload(frame, bytes, len);
+	timer_append(&shard->handshakes, &flow->timer, now_us + (uint64_t)shard->config.handshake_ms * 1000);
+	return TCP_FORWARD;
+}
+
+enum tcp_verdict tcp_syn(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from,
+    const struct frame *frame, uint8_t *bytes, uint32_t *len, const struct tcp_rule *rule, uint64_t now_us)
+{
+	struct tcp_options options;
+	struct flow_key key;
+	bool low = flow_key_of(&key, link, frame);
+
+	syn_options(&options, frame);
+	if (options.authenticated) {
+		shard->counters.unsupported++;
+		if (rule->on_unsupported != 0)
+			return tcp_pass(shard, link, from, frame, now_us) ? TCP_FORWARD : TCP_DROP;
+		tcp_refuse(shard, link, from, frame);
+		return TCP_DROP;
+	}
+	struct tcp_flow *flow = flow_new(shard, &key);
+	if (flow == NULL) {
+		shard->counters.table_full++;
+		return TCP_DROP;
+	}
+	flow->flags = low ? FLOW_CLIENT_LOW : 0;
+	flow->client_side = (uint8_t)from;
+	flow->rule = *rule;
+	shard->counters.syn_tracked++;
+	return client_syn(shard, flow, frame, &options, bytes, len, now_us);
+}
+
+/* An RST that its receiver will believe ends the story; others pass and change nothing. */
+static enum tcp_verdict handshake_reset(
+    struct tcp_shard *shard, struct tcp_flow *flow, uint8_t from_leg, const struct frame *frame)
+{
+	const struct syn_note *client = &flow->syn[SLAB_LEG_CLIENT], *origin = &flow->syn[SLAB_LEG_ORIGIN];
+	bool believed;
+
+	if (from_leg == SLAB_LEG_CLIENT)
+		believed = frame->seq == client->isn + 1 || frame->seq == client->isn;
+	else if (flow->state == FLOW_SYN)
+		believed = (frame->tcp_flags & TCP_ACK) && frame->ack == client->isn + 1;
+	else
+		believed = frame->seq == origin->isn + 1;
+	if (believed) {
+		shard->counters.resets_in++;
+		flow_forget(shard, flow);
+	}
+	return TCP_FORWARD;
+}
+
+static enum tcp_verdict from_client(struct tcp_shard *shard, struct tcp_flow *flow, const struct frame *frame,
+    uint8_t *bytes, uint32_t *len, uint64_t now_us)
+{
+	const struct syn_note *client = &flow->syn[SLAB_LEG_CLIENT], *origin = &flow->syn[SLAB_LEG_ORIGIN];
+	struct tcp_options options;
+
+	syn_options(&options, frame);
+	if ((frame->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
+		if (frame->seq != client->isn) /* another attempt from the same port */
+			return client_syn(shard, flow, frame, &options, bytes, len, now_us);
+		options_edit_syn(frame, bytes);
+		options_cut_payload(frame, bytes, len);
+		return TCP_FORWARD;
+	}
+	if (flow->state == FLOW_SYN_ACK && (frame->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_ACK &&
+	    frame->ack == origin->isn + 1 && SEQ_GEQ(frame->seq, client->isn + 1) &&
+	    SEQ_LEQ(frame->seq, client->isn + 1 + origin->window)) {
+		if (!frame_checksum_ok(frame)) {
+			shard->counters.bad_checksum++;
+			return TCP_DROP;
+		}
+		if (flow_adopt(shard, flow, frame, &options, now_us))
+			leg_input(shard, &flow->leg[SLAB_LEG_CLIENT], frame, now_us);
+		return TCP_CONSUMED;
+	}
+	return frame->payload_len == 0 ? TCP_FORWARD : TCP_DROP;
+}
+
+static enum tcp_verdict from_origin(struct tcp_shard *shard, struct tcp_flow *flow, const struct frame *frame,
+    uint8_t *bytes, uint32_t *len, uint64_t now_us)
+{
+	const struct syn_note *client = &flow->syn[SLAB_LEG_CLIENT];
+	struct tcp_options options;
+
+	if (!(frame->tcp_flags & TCP_SYN))
+		return frame->payload_len == 0 ? TCP_FORWARD : TCP_DROP;
+	if (!(frame->tcp_flags & TCP_ACK)) /* a simultaneous open is no client's connection to an origin */
+		return TCP_DROP;
+	if (frame->ack == client->isn + 1) {
+		syn_options(&options, frame);
+		note_syn(&flow->syn[SLAB_LEG_ORIGIN], frame, &options, now_us);
+		leg_look_like(&flow->look[SLAB_LEG_CLIENT], frame);
+		flow->state = FLOW_SYN_ACK;
+	}
+	(void)shard;
+	options_edit_syn(frame, bytes);
+	options_cut_payload(frame, bytes, len);
+	return TCP_FORWARD;
+}
+
+enum tcp_verdict handshake_input(struct tcp_shard *shard, struct tcp_flow *flow, uint8_t from_leg,
+    const struct frame *frame, uint8_t *bytes, uint32_t *len, uint64_t now_us)
+{
+	if (frame->tcp_flags & TCP_RST)
+		return handshake_reset(shard, flow, from_leg, frame);
+	if (from_leg == SLAB_LEG_CLIENT)
+		return from_client(shard, flow, frame, bytes, len, now_us);
+	return from_origin(shard, flow, frame, bytes, len, now_us);
+}
+
+bool tcp_pass(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame,
+    uint64_t now_us)
+{
+	struct flow_key key;
+	bool low = flow_key_of(&key, link, frame);
+	struct tcp_flow *flow = flow_find(shard, &key);
+
+	if (flow != NULL)
+		return flow->state == FLOW_PASS;
+	flow = flow_new(shard, &key);
+	if (flow == NULL) {
+		shard->counters.table_full++;
+		return false;
+	}
+	flow->state = FLOW_PASS;
+	flow->flags = low ? FLOW_CLIENT_LOW : 0;
+	flow->client_side = (uint8_t)from;
+	flow->last_seen_us = now_us;
+	shard->counters.passed++;
+	timer_append(&shard->passes, &flow->timer, now_us + PASS_IDLE_US);
+	return true;
+}

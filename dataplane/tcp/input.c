@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A segment of an adopted flow, in the order of RFC 9293 3.10.7.4: timestamps (PAWS), sequence, RST, SYN,
+ * ACK, text, FIN. Everything in it is foreign. Blind attackers are answered as RFC 5961 says: an RST counts
+ * only at exactly rcv_nxt, a SYN never, an ACK only for what may have been sent; doubt costs them a
+ * rate-limited ACK.
+ */
+#include "dataplane/tcp/flow.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PAWS_VALID_US (24ull * 24 * 3600 * 1000000) /* RFC 7323 5.5 */
+
+static void parse_options(struct tcp_options *options, const struct frame *frame)
+{
+	const uint8_t *at = frame->bytes + frame->l4_offset + 20;
+	uint32_t len = frame->tcp_header_len - 20u, word;
+
+	/* Timestamps alone, in everybody's layout (RFC 7323 appendix A): no walk. */
+	if (len == 12 && memcmp(at, "\x01\x01\x08\x0a", 4) == 0) {
+		memset(options, 0, offsetof(struct tcp_options, sack));
+		options->timestamps = true;
+		memcpy(&word, at + 4, 4);
+		options->tsval = __builtin_bswap32(word);
+		memcpy(&word, at + 8, 4);
+		options->tsecr = __builtin_bswap32(word);
+		return;
+	}
+	options_parse(options, at, len);
+}
+
+/* False: an old duplicate by its timestamp. */
+static bool paws_ok(const struct tcp_leg *leg, const struct tcp_options *options, uint64_t now_us)
+{
+	if (!(leg->flags & LEG_TIMESTAMPS) || !options->timestamps)
+		return true;
+	return SEQ_GEQ(options->tsval, leg->ts_recent) || now_us - leg->ts_recent_us > PAWS_VALID_US;
+}
+
+static void ack_now(struct tcp_shard *shard, struct tcp_leg *leg)
+{
+	leg->flags |= LEG_ACK_NOW;
+	leg_mark_dirty(shard, leg);
+}
+
+static void unacceptable(
+    struct tcp_shard *shard, struct tcp_leg *leg, const struct frame *frame, uint64_t now_us)
+{
+	shard->counters.out_of_window++;
+	if (frame->tcp_flags & TCP_RST)
+		return;
+	if (frame->payload_len > 0 && SEQ_LT(frame->seq, leg->rcv_nxt)) {
+		/* A retransmission of what we have: our ACK was lost. */
+		leg->dsack_start = frame->seq;
+		leg->dsack_end = frame->seq + frame->payload_len;
+		leg->flags |= LEG_DSACK;
+		ack_now(shard, leg);
+	} else if (frame->tcp_flags & TCP_FIN || SEQ_LT(frame->seq, leg->rcv_nxt)) {
+		ack_now(shard, leg); /* FIN again, keepalive or window probe */
+	} else {
+		leg_challenge(shard, leg, now_us);
+	}
+}
+
+/* RST and SYN; true where the segment is done with. */
+static bool reset_or_syn(
+    struct tcp_shard *shard, struct tcp_leg *leg, const struct frame *frame, uint64_t now_us)
+{
+	if (frame->tcp_flags & TCP_RST) {
+		if (frame->seq != leg->rcv_nxt) {
+			leg_challenge(shard, leg, now_us);
+			return true;
+		}
+		shard->counters.resets_in++;
+		leg_reset(shard, leg, false, now_us);
+		flow_reset(shard, leg_flow(leg), leg->id, ECONNRESET, 1u << leg_other(leg)->id, now_us);
+		return true;
+	}
+	if (frame->tcp_flags & TCP_SYN) {
+		leg_challenge(shard, leg, now_us);
+		return true;
+	}
+	return !(frame->tcp_flags & TCP_ACK);
+}
+
+static bool ack_acceptable(const struct tcp_leg *leg, uint32_t ack)
+{
+	return SEQ_LEQ(ack, leg->snd_nxt) && SEQ_GEQ(ack, leg->snd_una - leg->snd_wnd_max);
+}
+
+static void take_window(struct tcp_leg *leg, const struct frame *frame)
+{
+	if (SEQ_LT(leg->snd_wl1, frame->seq) ||
+	    (leg->snd_wl1 == frame->seq && SEQ_LEQ(leg->snd_wl2, frame->ack))) {
+		leg->snd_wnd = (uint32_t)frame->tcp_window << leg->snd_wscale;
+		leg->snd_wl1 = frame->seq;
+		leg->snd_wl2 = frame->ack;
+		if (leg->snd_wnd > leg->snd_wnd_max)
+			leg->snd_wnd_max = leg->snd_wnd;
+	}
+}
+
+static void advance_una(struct tcp_shard *shard, struct tcp_leg *leg, const struct frame *frame,
+    const struct tcp_options *options, uint64_t now_us)
+{
+	uint32_t rtt = sent_acked(shard, leg, frame->ack, now_us);
+
+	leg->snd_una = frame->ack;
+	leg_slabs_release(shard, leg, false);
+	if ((leg->flags & LEG_FIN_SENT) && leg->snd_una == leg->snd_nxt)
+		leg->flags |= LEG_FIN_ACKED;
+	/* Karn: a retransmitted segment gives no sample, but for an echoed timestamp. */
+	if (rtt == 0 && (leg->flags & LEG_TIMESTAMPS) && options->timestamps && options->tsecr != 0) {
+		uint32_t ticks = leg_timestamp(leg, now_us) - options->tsecr;
+		if (ticks < RTO_MAX_US / TIMESTAMP_TICK_US)
+			rtt = ticks == 0 ? TIMESTAMP_TICK_US : ticks * TIMESTAMP_TICK_US;
+	}
+	if (rtt != 0) {
+		rtt_sample(leg, rtt);
+		leg->backoff = 0;
+	}
+	leg_restart_rto(leg, now_us);
+}
+
+/* Which segments are lost now, and does recovery begin or end? */
+static void react_to_loss(struct tcp_shard *shard, struct tcp_leg *leg, bool advanced, uint64_t now_us)
+{
+	bool recovering = leg->flags & (LEG_RECOVERY | LEG_LOSS);
+
+	if (recovering && SEQ_GEQ(leg->snd_una, leg->recover)) {
+		if (leg->flags & LEG_RECOVERY)
+			shard->congestion->recovered(leg, now_us);
+		leg->flags &= ~(uint32_t)(LEG_RECOVERY | LEG_LOSS);
+		recovering = false;
+	}
+	leg->reorder_due = NEVER;
+	if (leg->sent_head == NONE)
+		return;
+	if (leg->flags & LEG_SACK) {
+		if (leg->sacked_bytes > 0 || recovering)
+			sent_detect_losses(shard, leg, now_us);
+	} else if (leg->flags & LEG_RECOVERY) {
+		if (advanced) /* a partial ACK points at the next hole (RFC 6582) */
+			sent_head_lost(shard, leg);
+	} else if (leg->dup_acks == DUP_THRESHOLD && !recovering) {
+		sent_head_lost(shard, leg);
+	}
+	if (leg->lost_bytes > 0 && !recovering) {
+		leg->flags |= LEG_RECOVERY;
+		leg->recover = leg->snd_nxt;
+		shard->congestion->lost(leg, now_us);
+	}
+}
+
+static void process_ack(struct tcp_shard *shard, struct tcp_leg *leg, const struct frame *frame,
+    const struct tcp_options *options, uint64_t now_us)
+{
+	uint32_t old_window = leg->snd_wnd, acked = frame->ack - leg->snd_una;
+
+	if (SEQ_LT(frame->ack, leg->snd_una))
+		return;
+	take_window(leg, frame);
+	if (options->sack_count > 0 && (leg->flags & LEG_SACK))
+		sent_sacked(shard, leg, options, frame->ack, now_us);
+	if (acked > 0) {
+		advance_una(shard, leg, frame, options, now_us);
+		leg->dup_acks = 0;
+	} else if (leg->sent_head != NONE && frame->payload_len == 0 && leg->snd_wnd == old_window &&
+	           !(frame->tcp_flags & TCP_FIN) && leg->dup_acks < UINT16_MAX) {
+		leg->dup_acks++; /* RFC 5681 section 2 */
+	}
+	react_to_loss(shard, leg, acked > 0, now_us);
+	if (acked > 0 && !(leg->flags & LEG_RECOVERY))
+		shard->congestion->acked(leg, acked, now_us);
+	if (leg->timer_kind == LEG_TIMER_PERSIST && leg->snd_wnd != old_window)
+		leg->timer_kind = LEG_TIMER_NONE; /* it opened; closed again, it starts anew */
+	if (acked > 0 || leg->lost_bytes > 0 || leg->snd_nxt != leg->snd_end ||
+	    leg->timer_kind != LEG_TIMER_NONE)
+		leg_mark_dirty(shard, leg);
+}
+
+/* In-order bytes: straight from the frame to the worker if nothing is before or among them. */
+static void receive_in_order(struct tcp_shard *shard, struct tcp_leg *leg, const uint8_t *at, uint32_t len)
+{
+	uint32_t seq = leg->rcv_nxt;
+	bool gap_filled = leg->chunk_head != NONE;
+
+	if (leg->dlv_nxt == seq &&
+	    (leg->chunk_head == NONE || SEQ_GEQ(shard->chunks[leg->chunk_head].seq, seq + len))) {
+		uint32_t taken = leg_deliver(shard, leg, at, len);
+		seq += taken, at += taken, len -= taken;
+		leg->rcv_nxt = seq;
+	}
+	if (len > 0 && !chunks_insert(shard, leg, seq, at, len))
+		shard->counters.reorder_dropped++;
+	if (leg->chunk_head != NONE)
+		leg->rcv_nxt = chunks_contiguous(shard, leg, leg->rcv_nxt);
+	if (gap_filled || leg->rcv_nxt - leg->last_ack_sent >= 2u * leg->peer_mss_seen)
+		leg->flags |= LEG_ACK_NOW;
+	else
+		leg->flags |= LEG_ACK_DELAYED;
+}
+
+static void receive_out_of_order(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq,
+    const uint8_t *at, uint32_t len, uint64_t now_us)
+{
+	if (chunks_insert(shard, leg, seq, at, len))
+		shard->counters.reordered++;
+	else
+		shard->counters.reorder_dropped++;
+	leg->last_out_of_order = seq;
+	/* Each one is answered at once: the sender counts duplicates (RFC 5681 4.2). */
+	segment_send(shard, leg, leg->snd_nxt, TCP_ACK, 0, now_us);
+}
+
+static void receive_payload(
+    struct tcp_shard *shard, struct tcp_leg *leg, const struct frame *frame, uint64_t now_us)
+{
+	uint32_t seq = frame->seq, len = frame->payload_len;
+	const uint8_t *at = frame->bytes + frame->payload_offset;
+
+	if (len > leg->peer_mss_seen)
+		leg->peer_mss_seen = len > UINT16_MAX ? UINT16_MAX : (uint16_t)len;
+	if (SEQ_LT(seq, leg->rcv_nxt)) {
+		uint32_t known = leg->rcv_nxt - seq < len ? leg->rcv_nxt - seq : len;
+		leg->dsack_start = seq;
+		leg->dsack_end = seq + known;
+		leg->flags |= LEG_DSACK | LEG_ACK_NOW;
+		seq += known, at += known, len -= known;
+	}
+	uint32_t edge =
+	    leg->flags & LEG_FIN_SEEN && SEQ_LT(leg->fin_seq, leg->rcv_adv) ? leg->fin_seq : leg->rcv_adv;
+	if (len > 0 && SEQ_GT(seq + len, edge)) {
+		len = SEQ_LT(seq, edge) ? edge - seq : 0;
+		shard->counters.out_of_window++;
+		leg->flags |= LEG_ACK_NOW;
+	}
+	if (len == 0)
+		return;
+	if (seq == leg->rcv_nxt)
+		receive_in_order(shard, leg, at, len);
+	else
+		receive_out_of_order(shard, leg, seq, at, len, now_us);
+}
+
+static void receive_fin(struct tcp_leg *leg, const struct frame *frame)
+{
+	uint32_t fin_seq = frame->seq + frame->payload_len;
+
+	if ((frame->tcp_flags & TCP_FIN) && !(leg->flags & LEG_FIN_SEEN) && SEQ_LEQ(fin_seq, leg->rcv_adv) &&
+	    SEQ_GEQ(fin_seq, leg->rcv_nxt)) {
+		leg->fin_seq = fin_seq;
+		leg->flags |= LEG_FIN_SEEN;
+	}
+	if ((leg->flags & (LEG_FIN_SEEN | LEG_FIN_RECEIVED)) == LEG_FIN_SEEN &&
+	    leg->rcv_nxt == leg->fin_seq) {
+		leg->rcv_nxt++;
+		leg->flags |= LEG_FIN_RECEIVED | LEG_ACK_NOW;
+	}
+}
+
+void leg_input(struct tcp_shard *shard, struct tcp_leg *leg, const struct frame *frame, uint64_t now_us)
+{
+	struct tcp_flow *flow = leg_flow(leg);
+	struct tcp_options options;
+	uint32_t end = frame->seq + frame->payload_len + ((frame->tcp_flags & TCP_FIN) != 0);
+
+	if (!frame_checksum_ok(frame)) {
+		shard->counters.bad_checksum++;
+		return;
+	}
+	if (leg->flags & LEG_RESET)
+		return;
+	parse_options(&options, frame);
+	/* The origin repeats its SYN-ACK until it has our ACK, which may have been lost. */
+	if ((frame->tcp_flags & TCP_SYN) && frame->seq + 1 == leg->rcv_nxt && leg->id == SLAB_LEG_ORIGIN &&
+	    leg->delivered == 0 && (frame->tcp_flags & TCP_ACK)) {
+		ack_now(shard, leg);
+		return;
+	}
+	if (!(frame->tcp_flags & TCP_RST) && !paws_ok(leg, &options, now_us)) {
+		shard->counters.paws_dropped++;
+		ack_now(shard, leg);
+		return;
+	}
+	if (SEQ_LT(end, leg->rcv_nxt) || SEQ_GT(frame->seq, leg->rcv_adv)) {
+		if (frame->tcp_flags & TCP_SYN)
+			leg_challenge(shard, leg, now_us);
+		else
+			unacceptable(shard, leg, frame, now_us);
+		return;
+	}
+	if (reset_or_syn(shard, leg, frame, now_us))
+		return;
+	if (!ack_acceptable(leg, frame->ack)) {
+		leg_challenge(shard, leg, now_us);
+		return;
+	}
+	leg->last_heard_us = now_us;
+	leg->unanswered = 0;
+	leg_look_like(&leg_other(leg)->look, frame);
+	if ((leg->flags & LEG_TIMESTAMPS) && options.timestamps && SEQ_GEQ(options.tsval, leg->ts_recent) &&
+	    SEQ_LEQ(frame->seq, leg->last_ack_sent)) {
+		leg->ts_recent = options.tsval;
+		leg->ts_recent_us = now_us;
+	}
+	process_ack(shard, leg, frame, &options, now_us);
+	if (frame->payload_len == 0 && !(frame->tcp_flags & TCP_FIN)) {
+		if (leg->flags & LEG_FIN_ACKED)
+			flow_check_over(shard, flow, now_us);
+		return;
+	}
+	if (leg->flags & LEG_FIN_RECEIVED) { /* text or FIN after FIN: known, or nonsense */
+		ack_now(shard, leg);
+	} else {
+		receive_payload(shard, leg, frame, now_us);
+		receive_fin(leg, frame);
+		leg_mark_dirty(shard, leg);
+	}
+	if (leg->dlv_nxt != leg->rcv_nxt)
+		flow_settle(shard, flow, now_us);
+	flow_check_over(shard, flow, now_us);
+}

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sending: what is lost first, then new data as far as both windows allow (RFC 9293 3.8.6, RFC 5681), then
+ * the ACK that is owed if nothing carried it. Nagle is off: the worker batches.
+ */
+#include "dataplane/tcp/flow.h"
+
+#include <errno.h>
+
+enum { BACKOFF_SHIFT_MAX = 8, KEEPALIVE_INTERVAL_MIN_US = 1000000 };
+
+/* -- the worker's slabs -- */
+
+bool leg_slab_append(
+    struct tcp_shard *shard, struct tcp_leg *leg, uint32_t slab, const uint8_t *bytes, uint32_t len)
+{
+	struct send_slab *slabs = shard->workers[leg_flow(leg)->worker].slabs;
+
+	if (slab >= SLAB_COUNT_MAX || leg->slabs >= shard->config.send_credit)
+		return false;
+	slabs[slab] = (struct send_slab){.bytes = bytes, .len = len, .next = NONE};
+	if (leg->slab_head == NONE) {
+		leg->slab_head = slab;
+		leg->head_seq = leg->snd_end;
+	} else {
+		slabs[leg->slab_tail].next = slab;
+	}
+	if (leg->slab_cursor == NONE) {
+		leg->slab_cursor = slab;
+		leg->cursor_seq = leg->snd_end;
+	}
+	leg->slab_tail = slab;
+	leg->slabs++;
+	leg->snd_end += len;
+	return true;
+}
+
+void leg_slabs_release(struct tcp_shard *shard, struct tcp_leg *leg, bool all)
+{
+	struct tcp_flow *flow = leg_flow(leg);
+	struct send_slab *slabs = flow->worker < 0 ? NULL : shard->workers[flow->worker].slabs;
+
+	while (slabs != NULL && leg->slab_head != NONE) {
+		uint32_t slab = leg->slab_head, end = leg->head_seq + slabs[slab].len;
+		if (!all && SEQ_GT(end, leg->snd_una))
+			return;
+		leg->slab_head = slabs[slab].next;
+		leg->head_seq = end;
+		leg->slabs--;
+		if (leg->slab_cursor == slab) {
+			leg->slab_cursor = leg->slab_head;
+			leg->cursor_seq = end;
+		}
+		shard->hooks.slab_done(shard->hooks.worker_context, flow->worker, slab);
+	}
+}
+
+/* -- the window that we offer -- */
+
+/* The right edge that the worker's credit allows now. */
+static uint32_t right_edge(const struct tcp_leg *leg)
+{
+	return leg->dlv_nxt - (uint32_t)(leg->delivered - leg->consumed) + leg->credit;
+}
+
+static uint32_t peer_full_segment(const struct tcp_leg *leg)
+{
+	return leg->peer_mss_seen > MSS_DEFAULT_IPV4 ? leg->peer_mss_seen : MSS_DEFAULT_IPV4;
+}
+
+uint16_t leg_window(struct tcp_leg *leg)
+{
+	uint32_t right = right_edge(leg);
+	uint32_t step = peer_full_segment(leg) < leg->credit / 2 ? peer_full_segment(leg) : leg->credit / 2;
+
+	/* The edge never moves left, and right only by steps worth a segment (RFC 9293 3.8.6.2.2). */
+	if (SEQ_GEQ(right, leg->rcv_adv + step))
+		leg->rcv_adv = right;
+	if (SEQ_LEQ(leg->rcv_adv, leg->rcv_nxt))
+		return 0;
+	uint32_t window = (leg->rcv_adv - leg->rcv_nxt) >> leg->rcv_wscale;
+	return window > UINT16_MAX ? UINT16_MAX : (uint16_t)window;
+}
+
+bool leg_window_opened(const struct tcp_leg *leg)
+{
+	uint32_t right = right_edge(leg), step = peer_full_segment(leg);
+
+	if (SEQ_LEQ(right, leg->rcv_adv) || (leg->flags & LEG_FIN_RECEIVED))
+		return false;
+	uint32_t opens = right - leg->rcv_adv;
+	uint32_t left = SEQ_GT(leg->rcv_adv, leg->rcv_nxt) ? leg->rcv_adv - leg->rcv_nxt : 0;
+	if (step > leg->credit / 2)
+		step = leg->credit / 2;
+	return opens >= leg->credit / 4 || (opens >= step && left < 2 * step);
+}
+
+/* -- sending -- */
+
+void leg_mark_dirty(struct tcp_shard *shard, struct tcp_leg *leg)
+{
+	if (leg->flags & LEG_DIRTY)
+		return;
+	uint32_t number = flow_index(shard, leg_flow(leg)) * 2 + leg->id;
+	leg->flags |= LEG_DIRTY;
+	leg->dirty_next = NONE;
+	if (shard->dirty_tail == NONE) {
+		shard->dirty_head = number;
+	} else {
+		uint32_t tail = shard->dirty_tail;
+		shard->flows[tail / 2].leg[tail % 2].dirty_next = number;
+	}
+	shard->dirty_tail = number;
+}
+
+void leg_challenge(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+{
+	if (leg->challenge_us != 0 && now_us - leg->challenge_us < CHALLENGE_INTERVAL_US)
+		return;
+	leg->challenge_us = now_us;
+	shard->counters.challenge_acks++;
+	leg->flags |= LEG_ACK_NOW;
+	leg_mark_dirty(shard, leg);
+}
+
+void leg_restart_rto(struct tcp_leg *leg, uint64_t now_us)
+{
+	uint64_t rto = (uint64_t)leg->rto_us
+	               << (leg->backoff < BACKOFF_SHIFT_MAX ? leg->backoff : BACKOFF_SHIFT_MAX);
+
+	leg->rto_due = now_us + (rto < RTO_MAX_US ? rto : RTO_MAX_US);
+}
+
+static uint8_t data_flags(const struct tcp_leg *leg, uint32_t end, bool fin)
+{
+	return (uint8_t)(TCP_ACK | (end == leg->snd_end ? TCP_PSH : 0) | (fin ? TCP_FIN : 0));
+}
+
+static void retransmit_lost(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+{
+	for (uint32_t i = leg->sent_head; i != NONE && leg->lost_bytes > 0; i = shard->sent[i].next) {
+		struct sent_segment *record = &shard->sent[i];
+		/* The first goes whatever cwnd and the window say: it is the fast retransmit, and the probe.
+		 */
+		bool first = i == leg->sent_head;
+		if (!(record->flags & SENT_LOST))
+			continue;
+		if (record->len > leg->mss + (record->flags & SENT_FIN ? 1u : 0u) &&
+		    !sent_split(shard, leg, record, leg->mss))
+			return;
+		if (!first && (sent_pipe(leg) + record->len > leg->cwnd ||
+		                  SEQ_GT(record->seq + record->len, leg->snd_una + leg->snd_wnd)))
+			return;
+		bool fin = record->flags & SENT_FIN;
+		uint32_t payload = record->len - fin;
+		if (!segment_send(shard, leg, record->seq, data_flags(leg, record->seq + payload, fin),
+		        payload, now_us))
+			return;
+		record->flags = (record->flags & ~(uint32_t)SENT_LOST) | SENT_AGAIN;
+		record->sent_us = now_us;
+		leg->lost_bytes -= record->len;
+		leg->last_send_us = now_us;
+		shard->counters.retransmits++;
+	}
+}
+
+/* How much new data may go now in one segment: *fin where the FIN goes with it. False: nothing. */
+static bool next_segment(struct tcp_leg *leg, uint32_t *payload, bool *fin)
+{
+	uint32_t left = leg->flags & LEG_FIN_SENT ? 0 : leg->snd_end - leg->snd_nxt;
+	bool fin_left = (leg->flags & (LEG_FIN_QUEUED | LEG_FIN_SENT)) == LEG_FIN_QUEUED;
+	uint32_t edge = leg->snd_una + leg->snd_wnd;
+	uint32_t room = SEQ_GT(edge, leg->snd_nxt) ? edge - leg->snd_nxt : 0;
+	uint32_t n = left < leg->mss ? left : leg->mss;
+
+	if ((left == 0 && !fin_left) || room == 0)
+		return false;
+	if (n > room) {
+		/* Sender's silly window avoidance (RFC 9293 3.8.6.2.1). */
+		if (room < leg->snd_wnd_max / 2 && !(leg->flags & LEG_OVERRIDE))
+			return false;
+		n = room;
+	}
+	uint32_t pipe = sent_pipe(leg);
+	if (pipe > 0 && n > 0 && pipe + n > leg->cwnd) {
+		leg->flags |= LEG_CWND_LIMITED;
+		return false;
+	}
+	*fin = fin_left && n == left && room > n;
+	*payload = n;
+	return n > 0 || *fin;
+}
+
+static void send_new(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+{
+	uint32_t payload;
+	bool fin;
+
+	if (leg->sent_head == NONE && leg->last_send_us != 0 && now_us - leg->last_send_us > leg->rto_us)
+		shard->congestion->idled(leg);
+	while (next_segment(leg, &payload, &fin)) {
+		if (shard->free_sent == NONE) {
+			shard->counters.no_segment++;
+			break;
+		}
+		if (!segment_send(shard, leg, leg->snd_nxt, data_flags(leg, leg->snd_nxt + payload, fin),
+		        payload, now_us))
+			break;
+		if (leg->sent_head == NONE)
+			leg_restart_rto(leg, now_us);
+		sent_append(shard, leg, leg->snd_nxt, payload + fin, fin ? SENT_FIN : 0, now_us);
+		leg->snd_nxt += payload + fin;
+		leg->last_send_us = now_us;
+		shard->counters.bytes_out += payload;
+		if (fin)
+			leg->flags |= LEG_FIN_SENT;
+	}
+	if (2 * sent_pipe(leg) < leg->cwnd)
+		leg->flags &= ~(uint32_t)LEG_CWND_LIMITED;
+}
+
+static bool something_waits(const struct tcp_leg *leg)
+{
+	return !(leg->flags & LEG_FIN_SENT) &&
+	       (leg->snd_nxt != leg->snd_end || (leg->flags & LEG_FIN_QUEUED));
+}
+
+void leg_arm(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+{
+	if (leg->flags & LEG_RESET) {
+		leg->timer_kind = LEG_TIMER_NONE;
+	} else if (leg->sent_head != NONE) {
+		if (leg->timer_kind != LEG_TIMER_RTO && leg->timer_kind != LEG_TIMER_NONE) {
+			leg->unanswered = 0;
+			leg->backoff = 0;
+			leg_restart_rto(leg, now_us);
+		}
+		leg->timer_kind = LEG_TIMER_RTO;
+		wheel_arm(&shard->wheel, &leg->timer,
+		    leg->rto_due < leg->reorder_due ? leg->rto_due : leg->reorder_due);
+	} else if (something_waits(leg)) {
+		if (leg->timer_kind == LEG_TIMER_PERSIST)
+			return;
+		/* The window is closed (or memory was short): ask again after an RTO, then less and less. */
+		leg->timer_kind = LEG_TIMER_PERSIST;
+		leg->backoff = leg->unanswered = 0;
+		wheel_arm(&shard->wheel, &leg->timer, now_us + leg->rto_us);
+	} else if (leg->timer_kind != LEG_TIMER_KEEPALIVE) {
+		leg->timer_kind = LEG_TIMER_NONE;
+		leg->backoff = 0;
+	}
+}
+
+void leg_output(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+{
+	if (leg->flags & LEG_RESET)
+		return;
+	if (leg_flow(leg)->state == FLOW_ADOPTED) {
+		if (leg->lost_bytes > 0)
+			retransmit_lost(shard, leg, now_us);
+		if (something_waits(leg))
+			send_new(shard, leg, now_us);
+	}
+	if (leg->flags & LEG_ACK_NOW)
+		segment_send(shard, leg, leg->snd_nxt, TCP_ACK, 0, now_us);
+	else if ((leg->flags & LEG_ACK_DELAYED) && leg->delayed_ack.next == NULL)
+		timer_append(&shard->delayed_acks, &leg->delayed_ack, now_us + DELAYED_ACK_US);
+	if (leg_flow(leg)->state == FLOW_ADOPTED)
+		leg_arm(shard, leg, now_us);
+}
+
+/* -- timers -- */
+
+static void retransmission_timeout(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+{
+	if (leg->backoff >= shard->config.retransmit_limit) {
+		leg_time_out(shard, leg, ETIMEDOUT, now_us);
+		return;
+	}
+	shard->congestion->timed_out(leg, now_us);
+	leg->backoff++;
+	leg->flags = (leg->flags & ~(uint32_t)LEG_RECOVERY) | LEG_LOSS;
+	leg->recover = leg->snd_nxt;
+	leg->dup_acks = 0;
+	leg->reorder_due = NEVER;
+	sent_all_lost(shard, leg);
+	leg_restart_rto(leg, now_us);
+	leg_output(shard, leg, now_us);
+}
+
+/* A segment below the window, which any TCP answers with where it stands (RFC 9293 3.8.4, 3.10.7.4). */
+static void probe(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+{
+	segment_send(shard, leg, leg->snd_una - 1, TCP_ACK, 0, now_us);
+	leg->unanswered++;
+}
+
+static void persist_timeout(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+{
+	if (leg->unanswered >= shard->config.retransmit_limit) {
+		leg_time_out(shard, leg, ETIMEDOUT, now_us);
+		return;
+	}
+	leg->flags |= LEG_OVERRIDE;
+	leg_output(shard, leg, now_us);
+	leg->flags &= ~(uint32_t)LEG_OVERRIDE;
+	if (leg->sent_head != NONE || (leg->flags & LEG_RESET))
+		return;
+	probe(shard, leg, now_us);
+	if (leg->backoff < BACKOFF_SHIFT_MAX)
+		leg->backoff++;
+	uint64_t wait = (uint64_t)leg->rto_us << leg->backoff;
+	wheel_arm(&shard->wheel, &leg->timer, now_us + (wait < PERSIST_MAX_US ? wait : PERSIST_MAX_US));
+}
+
+void leg_keepalive(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+{
+	uint64_t interval = (uint64_t)shard->config.idle_keepalive_ms * 1000 / KEEPALIVE_PROBES;
+
+	if (leg->unanswered >= KEEPALIVE_PROBES) {
+		leg_time_out(shard, leg, ETIMEDOUT, now_us);
+		return;
+	}
+	probe(shard, leg, now_us);
+	leg->timer_kind = LEG_TIMER_KEEPALIVE;
+	wheel_arm(&shard->wheel, &leg->timer,
+	    now_us + (interval > KEEPALIVE_INTERVAL_MIN_US ? interval : KEEPALIVE_INTERVAL_MIN_US));
+}
+
+static void rto_or_reorder(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+{
+	if (leg->sent_head == NONE)
+		return;
+	if (now_us >= leg->rto_due) {
+		retransmission_timeout(shard, leg, now_us);
+		return;
+	}
+	if (now_us >= leg->reorder_due && sent_detect_losses(shard, leg, now_us) > 0 &&
+	    !(leg->flags & (LEG_RECOVERY | LEG_LOSS))) {
+		leg->flags |= LEG_RECOVERY;
+		leg->recover = leg->snd_nxt;
+		shard->congestion->lost(leg, now_us);
+	}
+	leg_output(shard, leg, now_us);
+}
+
+void leg_timer_fired(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+{
+	switch ((enum leg_timer)leg->timer_kind) {
+	case LEG_TIMER_RTO:
+		rto_or_reorder(shard, leg, now_us);
+		break;
+	case LEG_TIMER_PERSIST:
+		persist_timeout(shard, leg, now_us);
+		break;
+	case LEG_TIMER_KEEPALIVE:
+		/* Heard of since the probe: alive. */
+		if (leg->unanswered == 0)
+			leg->timer_kind = LEG_TIMER_NONE;
+		else
+			leg_keepalive(shard, leg, now_us);
+		break;
+	case LEG_TIMER_NONE:
+		break;
+	}
+}
+
+/* -- path MTU (RFC 1191, 8201) -- */
+
+void leg_path_mtu(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t mtu, uint64_t now_us)
+{
+	uint32_t headers = leg_header_len(leg_flow(leg), leg);
+
+	if (mtu < headers + MSS_MIN || mtu - headers >= leg->mss)
+		return;
+	leg->mss = (uint16_t)(mtu - headers);
+	/* What is too large never arrived; sending it again in pieces is not congestion. */
+	for (uint32_t i = leg->sent_head; i != NONE; i = shard->sent[i].next) {
+		struct sent_segment *record = &shard->sent[i];
+		if (record->len > leg->mss && !(record->flags & (SENT_LOST | SENT_SACKED))) {
+			record->flags |= SENT_LOST;
+			leg->lost_bytes += record->len;
+		}
+	}
+	leg_mark_dirty(shard, leg);
+	(void)now_us;
+}
