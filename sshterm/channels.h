@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * channels: what the connection protocol (RFC 4254) says that passes through the bridge.
+ *
+ * Theory of operation. Every message 80..127 that arrives on a leg is shown to channels_packet() before it is
+ * sent on. It keeps one table of channels, found by either side's number: a message from one leg carries the
+ * *other* leg's number. From it a session learns its programs: a session channel becomes one at its shell,
+ * exec or subsystem request, every other channel at its opening. What it learns goes to `struct channel_ops`;
+ * nothing here knows of libssh, of recordings or of time, so that tests and a fuzzer feed it bytes alone.
+ *
+ * The verdict says what becomes of the packet: it passes, it stays (refused, or of that leg's own business),
+ * or it contradicts the protocol in a way after which the table could no longer say which channel is which:
+ * then the session ends, because what cannot be named cannot be recorded. Messages for numbers that nobody
+ * has, and messages and names that nobody here has heard of, pass: the peer knows best.
+ *
+ * Refusals are answered in turn (replies.h): `answer` is called for the messages of the box's own that are due
+ * *after* the packet itself has been sent on.
+ *
+ * Bounds: CHANNELS_MAX live channels a session (more are refused as a peer would), REPLIES_RUNS_MAX runs a FIFO.
+ */
+#ifndef SSHTERM_CHANNELS_H
+#define SSHTERM_CHANNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/wire/wire.h"
+#include "recorder/format/format.h"
+#include "sshterm/refusals.h"
+#include "sshterm/replies.h"
+
+#define CHANNELS_MAX 1024
+#define CHANNELS_BUCKETS 32
+#define CHANNEL_TYPE_MAX 64
+#define CHANNEL_PLACE_MAX 300 /* "host:port" of a forwarding, cut to fit */
+
+/* Which leg, as in session.h (0 client, 1 origin); an int so that this file needs nothing of a session. */
+typedef unsigned channel_leg;
+
+struct program; /* the caller's */
+
+/* A terminal, as pty-req gave it (RFC 4254 sections 6.2, 8). */
+struct channel_pty {
+	char term[FORMAT_TERM_MAX];
+	uint32_t width, height; /* characters */
+	struct format_mode modes[FORMAT_MODES_MAX];
+	size_t mode_count;
+};
+
+/* How a program ended (RFC 4254 section 6.10). */
+struct channel_exit {
+	bool has_status;
+	uint32_t status;
+	char signal[32]; /* without SIG */
+	bool core_dumped;
+	char error_msg[FORMAT_TEXT_MAX];
+};
+
+/* What is known of a program when it starts. Spans and pointers are valid during the call. */
+struct channel_program {
+	const char *type;          /* shell, exec, subsystem, or the channel's type */
+	struct wire_span command;  /* exec: the command line; subsystem: its name */
+	const struct channel_pty *pty;
+	bool content;              /* its data is recorded, not only counted */
+	const char *destination;   /* forwardings: where to, and on whose behalf; else empty */
+	const char *originator;
+};
+
+struct channel_ops {
+	/* A program begins; what is returned stands for it below. NULL: nobody wants to hear of it. */
+	struct program *(*program_start)(void *context, const struct channel_program *facts);
+	/* `code`: 0 data, else the extended data type (RFC 4254 section 5.2; 1 is stderr). Never empty. */
+	void (*program_data)(
+	    void *context, struct program *program, channel_leg from, uint32_t code, struct wire_span data);
+	void (*program_resize)(void *context, struct program *program, uint32_t width, uint32_t height);
+	void (*program_exit)(void *context, struct program *program, const struct channel_exit *how);
+	/* The origin refused the terminal that the program was to have. */
+	void (*program_no_pty)(void *context, struct program *program);
+	/* The channel is closed, or the request that should have started it failed: `reason` says which. */
+	void (*program_end)(void *context, struct program *program, const char *reason);
+	/* A global forwarding request passed (tcpip-forward, …): `place` is where the origin shall listen. */
+	void (*forward_requested)(void *context, const char *request, const char *place);
+	/* The box refused something by the rule. */
+	void (*refused)(void *context, channel_leg from, struct wire_span name, const char *text);
+	/* Send this payload to `to`, after the packet that is being looked at. */
+	void (*answer)(void *context, channel_leg to, const uint8_t *payload, size_t len);
+};
+
+struct channel;
+
+struct channels {
+	const struct channel_ops *ops;
+	void *context;
+	uint32_t permits; /* enum rpc_permit */
+	struct channel *by_number[2][CHANNELS_BUCKETS];
+	struct replies global[2]; /* by the asking leg */
+	uint32_t count;
+	uint64_t bytes[2];        /* channel data, by the leg it came from */
+	const char *violation;    /* why, after CHANNELS_VIOLATION */
+};
+
+enum channels_verdict { CHANNELS_PASS = 0, CHANNELS_STAY, CHANNELS_VIOLATION };
+
+void channels_init(struct channels *table, uint32_t permits, const struct channel_ops *ops, void *context);
+/* Looks at one whole payload (message number first, 80..127) that came from `from`. */
+enum channels_verdict channels_packet(
+    struct channels *table, channel_leg from, const uint8_t *payload, size_t len);
+/* Ends every program that still runs, with `reason`, and frees the table. */
+void channels_end(struct channels *table, const char *reason);
+
+#endif
