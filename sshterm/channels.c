@@ -41,8 +41,8 @@ static struct channel *find(struct channels *table, channel_leg leg, uint32_t nu
 	return channel;
 }
 
-/* The channel that a message from `from` speaks of, by the receiver's number; NULL where nobody has it. Before
- * the confirmation nobody may speak of it: *early. */
+/* The channel that a message from `from` speaks of, by the receiver's number; NULL where nobody has it.
+ * Before the confirmation nobody may speak of it: *early. */
 static struct channel *find_spoken_of(struct channels *table, channel_leg from, uint32_t number, bool *early)
 {
 	struct channel *channel = find(table, OTHER(from), number);
@@ -232,7 +232,8 @@ static enum channels_verdict global_reply(struct channels *table, channel_leg fr
 
 /* -- opening (RFC 4254 section 5.1) -- */
 
-/* Destination and originator of the forwarding channels (RFC 4254 sections 6.3.2, 7.2; OpenSSH PROTOCOL 2.4). */
+/* Destination and originator of the forwarding channels (RFC 4254 sections 6.3.2, 7.2; OpenSSH PROTOCOL 2.4).
+ */
 static void read_places(struct wire_span type, struct wire body, char destination[CHANNEL_PLACE_MAX],
     char originator[CHANNEL_PLACE_MAX])
 {
@@ -246,7 +247,7 @@ static void read_places(struct wire_span type, struct wire body, char destinatio
 		port = wire_u32(&body);
 		print_place(originator, host, port);
 	} else if (wire_span_is(type, "direct-streamlocal@openssh.com") ||
-		   wire_span_is(type, "forwarded-streamlocal@openssh.com")) {
+	           wire_span_is(type, "forwarded-streamlocal@openssh.com")) {
 		struct wire_span path = wire_string(&body);
 
 		snprintf(destination, CHANNEL_PLACE_MAX, "%.*s", (int)(path.len > 256 ? 256 : path.len),
@@ -263,9 +264,9 @@ static void read_places(struct wire_span type, struct wire body, char destinatio
  * a network carries. Their ends and byte counts are logged. Everything else, known or not, is recorded. */
 static bool is_forwarding(struct wire_span type)
 {
-	static const char *const types[] = {"direct-tcpip", "forwarded-tcpip", "direct-streamlocal@openssh.com",
-	    "forwarded-streamlocal@openssh.com", "tun@openssh.com", "x11", "auth-agent@openssh.com", "auth-agent",
-	    "agent-connect"};
+	static const char *const types[] = {"direct-tcpip", "forwarded-tcpip",
+	    "direct-streamlocal@openssh.com", "forwarded-streamlocal@openssh.com", "tun@openssh.com", "x11",
+	    "auth-agent@openssh.com", "auth-agent", "agent-connect"};
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		if (wire_span_is(type, types[i]))
@@ -274,19 +275,18 @@ static bool is_forwarding(struct wire_span type)
 	return false;
 }
 
-static void start_channel_program(struct channels *table, struct channel *channel, struct wire_span type,
-    struct wire body)
+static void start_channel_program(
+    struct channels *table, struct channel *channel, struct wire_span type, struct wire body)
 {
 	char destination[CHANNEL_PLACE_MAX], originator[CHANNEL_PLACE_MAX];
 
 	read_places(type, body, destination, originator);
-	channel->program = table->ops->program_start(table->context,
-	    &(struct channel_program){
-		.type = channel->type,
-		.content = !is_forwarding(type),
-		.destination = destination,
-		.originator = originator,
-	    });
+	channel->program = table->ops->program_start(table->context, &(struct channel_program){
+	                                                                 .type = channel->type,
+	                                                                 .content = !is_forwarding(type),
+	                                                                 .destination = destination,
+	                                                                 .originator = originator,
+	                                                             });
 }
 
 static enum channels_verdict refuse_opening(
@@ -376,13 +376,13 @@ static void start_session_program(
     struct channels *table, struct channel *channel, const char *type, struct wire_span command)
 {
 	channel->program = table->ops->program_start(table->context, &(struct channel_program){
-									 .type = type,
-									 .command = command,
-									 .pty = channel->pty,
-									 .content = true,
-									 .destination = "",
-									 .originator = "",
-								     });
+	                                                                 .type = type,
+	                                                                 .command = command,
+	                                                                 .pty = channel->pty,
+	                                                                 .content = true,
+	                                                                 .destination = "",
+	                                                                 .originator = "",
+	                                                             });
 }
 
 static enum channels_verdict data(struct channels *table, channel_leg from, struct wire body, bool extended)
@@ -422,7 +422,8 @@ static enum channels_verdict close_channel(struct channels *table, channel_leg f
 
 /* -- channel requests (RFC 4254 sections 5.4, 6) -- */
 
-/* Encoded terminal modes (RFC 4254 section 8): opcodes 1 to 159 have a uint32, 0 ends, others stop parsing. */
+/* Encoded terminal modes (RFC 4254 section 8): opcodes 1 to 159 have a uint32, 0 ends, others stop parsing.
+ */
 static void read_modes(struct channel_pty *pty, struct wire_span encoded)
 {
 	struct wire modes = wire_over(encoded.at, encoded.len);
@@ -432,7 +433,8 @@ static void read_modes(struct channel_pty *pty, struct wire_span encoded)
 
 		if (opcode == 0 || opcode >= 160)
 			return;
-		pty->modes[pty->mode_count++] = (struct format_mode){.opcode = opcode, .value = wire_u32(&modes)};
+		pty->modes[pty->mode_count++] =
+		    (struct format_mode){.opcode = opcode, .value = wire_u32(&modes)};
 	}
 }
 
@@ -506,7 +508,8 @@ static bool exit_status(struct channels *table, struct channel *channel, struct 
 }
 
 /* A request that starts a program. One that runs already stays: the origin will refuse the second. */
-static bool start_program(struct channels *table, struct channel *channel, struct wire_span name, struct wire body)
+static bool start_program(
+    struct channels *table, struct channel *channel, struct wire_span name, struct wire body)
 {
 	struct wire_span command = {0};
 
@@ -519,7 +522,7 @@ static bool start_program(struct channels *table, struct channel *channel, struc
 	start_session_program(table, channel,
 	    wire_span_is(name, "shell")  ? "shell"
 	    : wire_span_is(name, "exec") ? "exec"
-					 : "subsystem",
+	                                 : "subsystem",
 	    command);
 	return true;
 }
@@ -531,7 +534,8 @@ static bool learn_request(struct channels *table, struct channel *channel, chann
 	if (!channel->session)
 		return true;
 	if (from == CLIENT) {
-		if (wire_span_is(name, "shell") || wire_span_is(name, "exec") || wire_span_is(name, "subsystem")) {
+		if (wire_span_is(name, "shell") || wire_span_is(name, "exec") ||
+		    wire_span_is(name, "subsystem")) {
 			if (channel->program == NULL)
 				*kind = REPLY_PROGRAM;
 			return start_program(table, channel, name, body);

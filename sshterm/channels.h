@@ -13,10 +13,11 @@
  * then the session ends, because what cannot be named cannot be recorded. Messages for numbers that nobody
  * has, and messages and names that nobody here has heard of, pass: the peer knows best.
  *
- * Refusals are answered in turn (replies.h): `answer` is called for the messages of the box's own that are due
- * *after* the packet itself has been sent on.
+ * Refusals are answered in turn (replies.h): `answer` is called for the messages of the box's own that are
+ * due *after* the packet itself has been sent on.
  *
- * Bounds: CHANNELS_MAX live channels a session (more are refused as a peer would), REPLIES_RUNS_MAX runs a FIFO.
+ * Bounds: CHANNELS_MAX live channels a session (more are refused as a peer would), REPLIES_RUNS_MAX runs a
+ * FIFO.
  */
 #ifndef SSHTERM_CHANNELS_H
 #define SSHTERM_CHANNELS_H
@@ -58,11 +59,11 @@ struct channel_exit {
 
 /* What is known of a program when it starts. Spans and pointers are valid during the call. */
 struct channel_program {
-	const char *type;          /* shell, exec, subsystem, or the channel's type */
-	struct wire_span command;  /* exec: the command line; subsystem: its name */
+	const char *type;         /* shell, exec, subsystem, or the channel's type */
+	struct wire_span command; /* exec: the command line; subsystem: its name */
 	const struct channel_pty *pty;
-	bool content;              /* its data is recorded, not only counted */
-	const char *destination;   /* forwardings: where to, and on whose behalf; else empty */
+	bool content;            /* its data is recorded, not only counted */
+	const char *destination; /* forwardings: where to, and on whose behalf; else empty */
 	const char *originator;
 };
 
@@ -95,8 +96,8 @@ struct channels {
 	struct channel *by_number[2][CHANNELS_BUCKETS];
 	struct replies global[2]; /* by the asking leg */
 	uint32_t count;
-	uint64_t bytes[2];        /* channel data, by the leg it came from */
-	const char *violation;    /* why, after CHANNELS_VIOLATION */
+	uint64_t bytes[2];     /* channel data, by the leg it came from */
+	const char *violation; /* why, after CHANNELS_VIOLATION */
 };
 
 enum channels_verdict { CHANNELS_PASS = 0, CHANNELS_STAY, CHANNELS_VIOLATION };

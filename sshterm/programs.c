@@ -20,7 +20,7 @@ struct program {
 	char *destination, *originator;
 	struct channel_pty *pty;
 	uint64_t started_us, finished_us; /* CLOCK_REALTIME */
-	uint64_t close_at_us;		  /* CLOCK_MONOTONIC */
+	uint64_t close_at_us;             /* CLOCK_MONOTONIC */
 	uint64_t bytes[2];
 	struct channel_exit exit;
 	bool has_exit;
@@ -44,32 +44,33 @@ static void make_id(char out[40])
 	randombytes_buf(b, sizeof(b));
 	b[6] = (b[6] & 0x0f) | 0x40;
 	b[8] = (b[8] & 0x3f) | 0x80;
-	snprintf(out, 40, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-	    b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	snprintf(out, 40, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+	    b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-static char *log_of(const struct programs *programs, const struct program *program, uint64_t session_finished_us)
+static char *log_of(
+    const struct programs *programs, const struct program *program, uint64_t session_finished_us)
 {
 	const struct recording *recording = program->recording;
 
-	return session_log_json(programs->session,
-	    &(struct session_log_program){
-		.program_id = program->id,
-		.type = program->type,
-		.command = program->command,
-		.pty = program->pty,
-		.destination = program->destination == NULL ? "" : program->destination,
-		.originator = program->originator == NULL ? "" : program->originator,
-		.recorded = recording != NULL && recording->content,
-		.started_us = program->started_us,
-		.finished_us = program->finished_us,
-		.session_finished_us = session_finished_us,
-		.bytes = {program->bytes[0], program->bytes[1]},
-		.lost_records = recording == NULL ? 0 : recording->header.lost_records,
-		.exit = program->has_exit ? &program->exit : NULL,
-		.error = program->exit.error_msg,
-		.close_reason = program->close_reason == NULL ? "" : program->close_reason,
-	    });
+	return session_log_json(
+	    programs->session, &(struct session_log_program){
+	                           .program_id = program->id,
+	                           .type = program->type,
+	                           .command = program->command,
+	                           .pty = program->pty,
+	                           .destination = program->destination == NULL ? "" : program->destination,
+	                           .originator = program->originator == NULL ? "" : program->originator,
+	                           .recorded = recording != NULL && recording->content,
+	                           .started_us = program->started_us,
+	                           .finished_us = program->finished_us,
+	                           .session_finished_us = session_finished_us,
+	                           .bytes = {program->bytes[0], program->bytes[1]},
+	                           .lost_records = recording == NULL ? 0 : recording->header.lost_records,
+	                           .exit = program->has_exit ? &program->exit : NULL,
+	                           .error = program->exit.error_msg,
+	                           .close_reason = program->close_reason == NULL ? "" : program->close_reason,
+	                       });
 }
 
 /* -- telling control -- */
@@ -114,15 +115,15 @@ static void tell_start(struct programs *programs, const struct program *program)
 	bool content = recording != NULL && recording->content;
 	const char *event = event_of(program->type);
 
-	session_program(programs->session,
-	    &(struct rpc_ses_program){
-		.program_id = wire_span_of(program->id),
-		.type = wire_span_of(program->type),
-		.command = wire_span_of(program->command == NULL ? "" : program->command),
-		.encapsulated_key = {.at = content ? recording->header.encapsulated : NULL,
-		    .len = content ? FORMAT_KEY_SIZE : 0},
-		.started_at = program->started_us / 1000000,
-	    });
+	session_program(
+	    programs->session, &(struct rpc_ses_program){
+	                           .program_id = wire_span_of(program->id),
+	                           .type = wire_span_of(program->type),
+	                           .command = wire_span_of(program->command == NULL ? "" : program->command),
+	                           .encapsulated_key = {.at = content ? recording->header.encapsulated : NULL,
+	                               .len = content ? FORMAT_KEY_SIZE : 0},
+	                           .started_at = program->started_us / 1000000,
+	                       });
 	if (event == NULL)
 		return;
 	json_t *detail = json_pack("{s:s, s:s}", "program_id", program->id, "type", program->type);
@@ -140,11 +141,11 @@ static void tell_end(struct programs *programs, const struct program *program)
 
 	session_program_end(programs->session,
 	    &(struct rpc_ses_program_end){
-		.program_id = wire_span_of(program->id),
-		.chain = {.at = content ? recording->chain : NULL, .len = content ? RECORD_CHAIN_SIZE : 0},
-		.blocks = content ? recording->next_block : 0,
-		.lost_records = recording == NULL ? 0 : recording->header.lost_records,
-		.error = wire_span_of(recording != NULL && recording->failed ? "recording_failed" : ""),
+	        .program_id = wire_span_of(program->id),
+	        .chain = {.at = content ? recording->chain : NULL, .len = content ? RECORD_CHAIN_SIZE : 0},
+	        .blocks = content ? recording->next_block : 0,
+	        .lost_records = recording == NULL ? 0 : recording->header.lost_records,
+	        .error = wire_span_of(recording != NULL && recording->failed ? "recording_failed" : ""),
 	    });
 }
 
@@ -156,13 +157,13 @@ static struct recording *start_recording(struct programs *programs, struct progr
 	const struct session_grant *grant = &session->grant;
 	struct recording *recording = recording_open(worker_record_channel(session->worker), session,
 	    &(struct recording_facts){
-		.program_id = program->id,
-		.session_id = session->session_id,
-		.content = content && grant->recording != RPC_RECORDING_NONE,
-		.strict = grant->recording == RPC_RECORDING_STRICT,
-		.recipients = grant->recipients,
-		.recipient_count = grant->recipient_count,
-		.started_at = program->started_us / 1000000,
+	        .program_id = program->id,
+	        .session_id = session->session_id,
+	        .content = content && grant->recording != RPC_RECORDING_NONE,
+	        .strict = grant->recording == RPC_RECORDING_STRICT,
+	        .recipients = grant->recipients,
+	        .recipient_count = grant->recipient_count,
+	        .started_at = program->started_us / 1000000,
 	    },
 	    log_of(programs, program, 0));
 
@@ -218,7 +219,8 @@ static struct program *program_start(void *context, const struct channel_program
 	program->started_us = wall_clock_us();
 	program->recording = start_recording(programs, program, facts->content);
 	if (program->recording == NULL)
-		snprintf(session->kill_reason, sizeof(session->kill_reason), "the session could not be recorded");
+		snprintf(
+		    session->kill_reason, sizeof(session->kill_reason), "the session could not be recorded");
 	else
 		record_channel_push(program->recording);
 	program->next = programs->live;
@@ -241,7 +243,8 @@ static void program_data(
 	program->bytes[from] += data.len;
 	if (program->recording == NULL || !program->recording->content)
 		return;
-	/* Extended data types beyond stderr are nobody's yet; those in the range of our events would read as one. */
+	/* Extended data types beyond stderr are nobody's yet; those in the range of our events would read as
+	 * one. */
 	recording_write(program->recording, from == LEG_CLIENT ? FORMAT_FROM_CLIENT : FORMAT_FROM_ORIGIN,
 	    code >= FORMAT_EVENT ? FORMAT_EVENT - 1 : code, data);
 	programs->touched = program->recording;
@@ -305,8 +308,8 @@ static void refused(void *context, channel_leg from, struct wire_span name, cons
 		return;
 	session_log_text(clean, sizeof(clean), name.at, name.len);
 	tell_event(programs->session, "refused",
-	    json_pack("{s:s, s:s, s:s}", "type", clean, "asker", from == LEG_CLIENT ? "client" : "origin", "reason",
-		text));
+	    json_pack("{s:s, s:s, s:s}", "type", clean, "asker", from == LEG_CLIENT ? "client" : "origin",
+	        "reason", text));
 }
 
 static void answer(void *context, channel_leg to, const uint8_t *payload, size_t len)
@@ -389,9 +392,11 @@ bool programs_broken(const struct programs *programs)
 }
 
 void programs_init(struct programs *programs, struct session *session,
-    void (*answer_to)(void *context, channel_leg to, const uint8_t *payload, size_t len), void *answer_context)
+    void (*answer_to)(void *context, channel_leg to, const uint8_t *payload, size_t len),
+    void *answer_context)
 {
-	*programs = (struct programs){.session = session, .answer = answer_to, .answer_context = answer_context};
+	*programs =
+	    (struct programs){.session = session, .answer = answer_to, .answer_context = answer_context};
 }
 
 const struct channel_ops programs_ops = {

@@ -2,10 +2,10 @@
 /*
  * programs: the programs (channels) of a session, towards recorder, control and session log.
  *
- * It is what channels.h reports to. Each program gets a UUID, a recording (record.h) if its content is kept, a
- * session-log object, and a word to control at its start (with the encapsulated key) and at its end (with the
- * chain over its sealed blocks). A program that ended is not closed at once but within PROGRAM_LINGER_US, or
- * with its session, which mostly ends in the same moment: the log can then say when the session finished.
+ * It is what channels.h reports to. Each program gets a UUID, a recording (record.h) if its content is kept,
+ * a session-log object, and a word to control at its start (with the encapsulated key) and at its end (with
+ * the chain over its sealed blocks). A program that ended is not closed at once but within PROGRAM_LINGER_US,
+ * or with its session, which mostly ends in the same moment: the log can then say when the session finished.
  */
 #ifndef SSHTERM_PROGRAMS_H
 #define SSHTERM_PROGRAMS_H
@@ -24,9 +24,9 @@ struct program;
 
 struct programs {
 	struct session *session;
-	struct program *live;              /* newest first */
+	struct program *live;               /* newest first */
 	struct program *ended, *ended_last; /* in the order of their ends */
-	struct recording *touched; /* what the last packet was recorded in; the bridge resets it */
+	struct recording *touched;          /* what the last packet was recorded in; the bridge resets it */
 	uint32_t refusals;
 	uint32_t started;
 	void (*answer)(void *context, channel_leg to, const uint8_t *payload, size_t len);

@@ -32,8 +32,8 @@ static int set_up_keys(struct recording *recording, const struct recording_facts
 	return 0;
 }
 
-struct recording *recording_open(struct record_channel *channel, struct session *session,
-    const struct recording_facts *facts, char *log)
+struct recording *recording_open(
+    struct record_channel *channel, struct session *session, const struct recording_facts *facts, char *log)
 {
 	struct recording *recording = calloc(1, sizeof(*recording));
 
@@ -80,7 +80,8 @@ static bool start_batch(struct recording *recording)
 	if (recording->batch == NULL)
 		return false;
 	recording->batch_len = 0;
-	/* A strict one ends when a packet waits for it; the 200 ms are for what nobody waits for (resizes). */
+	/* A strict one ends when a packet waits for it; the 200 ms are for what nobody waits for (resizes).
+	 */
 	recording->due_us = worker_now_us() + RECORD_BATCH_US;
 	record_channel_schedule(recording);
 	return true;
@@ -134,8 +135,8 @@ static uint64_t now_of(struct recording *recording)
 
 static bool put(struct recording *recording, const struct format_record *record)
 {
-	struct wire_out out = wire_into(
-	    recording->batch + recording->batch_len, batch_limit(recording) - recording->batch_len);
+	struct wire_out out =
+	    wire_into(recording->batch + recording->batch_len, batch_limit(recording) - recording->batch_len);
 
 	if (!format_put_record(&out, record))
 		return false;
@@ -158,11 +159,12 @@ static bool open_batch(struct recording *recording)
 	if (!start_batch(recording))
 		return false;
 	if (recording->lost_before > 0) {
-		uint32_t lost = recording->lost_before > 0xffffff ? 0xffffff : (uint32_t)recording->lost_before;
+		uint32_t lost =
+		    recording->lost_before > 0xffffff ? 0xffffff : (uint32_t)recording->lost_before;
 
 		(void)put(recording, &(struct format_record){.source = FORMAT_FROM_CLIENT,
-					 .code = FORMAT_GAP | lost,
-					 .time_us = now_of(recording)});
+		                         .code = FORMAT_GAP | lost,
+		                         .time_us = now_of(recording)});
 		recording->lost_before = 0;
 	}
 	return true;
@@ -189,9 +191,8 @@ void recording_event(struct recording *recording, uint32_t code)
 		lose(recording);
 		return;
 	}
-	(void)put(recording, &(struct format_record){.source = FORMAT_FROM_CLIENT,
-				 .code = code,
-				 .time_us = now_of(recording)});
+	(void)put(recording, &(struct format_record){
+	                         .source = FORMAT_FROM_CLIENT, .code = code, .time_us = now_of(recording)});
 }
 
 /* How much of `len` bytes goes into the batch that is open, so that bulk data fills blocks to the brim. */
@@ -222,9 +223,9 @@ void recording_write(
 			return;
 		}
 		(void)put(recording, &(struct format_record){.source = (uint8_t)source,
-					 .code = code,
-					 .time_us = time_us,
-					 .data = {.at = data.at, .len = piece}});
+		                         .code = code,
+		                         .time_us = time_us,
+		                         .data = {.at = data.at, .len = piece}});
 		data.at += piece;
 		data.len -= piece;
 	}

@@ -7,11 +7,11 @@
  * record, or, where a packet waits for it (`strict`), as soon as the last batch is 5 ms old. Closing seals it
  * straight into a slab of the channel to the recorder (record_channel.c). Block n is sealed with sequence
  * number n, so that a block, once sealed, is never given up: it stays in its slab, in this process's hands,
- * until the recorder says that it has it. Where no slab is to be had the batch stays as it is; when it is full
- * too, records are discarded *before* sealing, counted, and the next block opens with a gap record.
+ * until the recorder says that it has it. Where no slab is to be had the batch stays as it is; when it is
+ * full too, records are discarded *before* sealing, counted, and the next block opens with a gap record.
  *
- * `strict` recordings never discard: without a slab they seal into memory of their own. That is bounded because
- * packets wait for their records, and the bridge stops reading when enough of them wait.
+ * `strict` recordings never discard: without a slab they seal into memory of their own. That is bounded
+ * because packets wait for their records, and the bridge stops reading when enough of them wait.
  *
  * Invariants: no data leaves a batch but sealed; batches and contexts are wiped; times never go back; whole
  * records within a block; no empty record and no empty block; the chain (SHA-256 over the sealed blocks)
@@ -37,10 +37,10 @@ struct sealed_block {
 	struct sealed_block *next;
 	uint64_t number;
 	uint32_t len;
-	uint32_t slab;            /* SLAB_NONE: in `heap` */
-	struct slab_pool *pool;   /* whose slab it is */
+	uint32_t slab;          /* SLAB_NONE: in `heap` */
+	struct slab_pool *pool; /* whose slab it is */
 	uint8_t *heap;
-	bool given;               /* to the recorder that is attached now */
+	bool given; /* to the recorder that is attached now */
 	bool acknowledged;
 };
 
@@ -64,9 +64,9 @@ struct recording {
 	struct session *session; /* to wake; NULL once the session is over */
 	bool content;            /* false: known to log and index alone */
 	bool strict;
-	bool failed;  /* the recorder could not store it: nothing more is sealed */
-	bool told;    /* some recorder has heard of it: open is a resumption from now on */
-	bool closed;  /* the program is over; waits for the recorder's acknowledgements */
+	bool failed;      /* the recorder could not store it: nothing more is sealed */
+	bool told;        /* some recorder has heard of it: open is a resumption from now on */
+	bool closed;      /* the program is over; waits for the recorder's acknowledgements */
 	unsigned holders; /* held packets that refer to it */
 	enum recording_stage stage;
 	uint64_t handle; /* `flow` on the channel */
@@ -101,11 +101,11 @@ struct recording_facts {
 	uint64_t started_at; /* unix seconds */
 };
 
-/* Begins a recording and tells the recorder as soon as there is one. `log` is taken over (malloc'ed JSON). The
- * caller may fill in the terminal (header.has_pty …) at once and how it ended before closing. NULL: no memory,
- * or no recipient's key is usable. */
-struct recording *recording_open(struct record_channel *channel, struct session *session,
-    const struct recording_facts *facts, char *log);
+/* Begins a recording and tells the recorder as soon as there is one. `log` is taken over (malloc'ed JSON).
+ * The caller may fill in the terminal (header.has_pty …) at once and how it ended before closing. NULL: no
+ * memory, or no recipient's key is usable. */
+struct recording *recording_open(
+    struct record_channel *channel, struct session *session, const struct recording_facts *facts, char *log);
 /* Appends data, in as many records as needed. What has to be discarded is counted in header.lost_records. */
 void recording_write(
     struct recording *recording, enum format_source source, uint32_t code, struct wire_span data);
@@ -124,7 +124,8 @@ void recording_hold(struct recording *recording);
 void recording_unhold(struct recording *recording);
 
 /* -- between record.c and record_channel.c -- */
-/* Closes the batch. False: no slab (the batch stays). `last`: there must be a block; memory is taken if need be. */
+/* Closes the batch. False: no slab (the batch stays). `last`: there must be a block; memory is taken if need
+ * be. */
 bool recording_seal(struct recording *recording, bool last);
 void recording_free(struct recording *recording);
 

@@ -3,22 +3,23 @@
  * Theory of operation: a worker's slab channel to the recorder, over the recorder's deaths.
  *
  * Each attached channel brings a pool of slabs. A sealed block lives in the slab it was sealed into until the
- * recorder returns that slab: the return is the acknowledgement. When the recorder dies its channel becomes an
- * *old pool*: nothing is given to it any more, but its memory stays mapped, keeps the blocks that nobody has
- * acknowledged, and goes on lending its free slabs to new blocks. When the next recorder attaches, every live
- * recording is opened again (resume), the recorder says how many whole blocks the file holds, those are
+ * recorder returns that slab: the return is the acknowledgement. When the recorder dies its channel becomes
+ * an *old pool*: nothing is given to it any more, but its memory stays mapped, keeps the blocks that nobody
+ * has acknowledged, and goes on lending its free slabs to new blocks. When the next recorder attaches, every
+ * live recording is opened again (resume), the recorder says how many whole blocks the file holds, those are
  * dropped here, and the others are copied into slabs of the new channel, in order, as room comes. An old pool
  * is unmapped when its last block has left.
  *
- * What a recording still has to say goes out in a fixed order: open; blocks; close. A recording that could not
- * say all (no slab, or the recorder has not answered its resumption yet) is on the `waiting` list and is tried
- * again when slabs came back.
+ * What a recording still has to say goes out in a fixed order: open; blocks; close. A recording that could
+ * not say all (no slab, or the recorder has not answered its resumption yet) is on the `waiting` list and is
+ * tried again when slabs came back.
  *
- * Shares. The last slabs of a pool (1/16, at least 2) are kept for opens and closes, and one recording may hold
- * at most half of a pool: a bulk transfer may lose records, but never another session's.
+ * Shares. The last slabs of a pool (1/16, at least 2) are kept for opens and closes, and one recording may
+ * hold at most half of a pool: a bulk transfer may lose records, but never another session's.
  *
  * The recorder is not trusted with anything but the truth of its acknowledgements: what it returns was
- * described by our own copy of the descriptor; a channel that slab.h calls corrupt is dropped like a dead one.
+ * described by our own copy of the descriptor; a channel that slab.h calls corrupt is dropped like a dead
+ * one.
  */
 #include "sshterm/record.h"
 
@@ -43,7 +44,7 @@ struct slab_pool {
 	struct slab_pool *next; /* older */
 	struct slab_producer *end;
 	uint32_t capacity, reserve;
-	uint32_t blocks; /* unacknowledged ones that lie here */
+	uint32_t blocks;       /* unacknowledged ones that lie here */
 	struct slab_use *uses; /* by slab */
 };
 
@@ -53,10 +54,10 @@ struct recording_list {
 
 struct record_channel {
 	struct worker *worker;
-	struct slab_pool *current; /* NULL: no recorder */
-	struct slab_pool *old;     /* newest first */
+	struct slab_pool *current;                  /* NULL: no recorder */
+	struct slab_pool *old;                      /* newest first */
 	struct recording_list all, waiting, due[2]; /* due: best effort, strict; each in order of due_us */
-	struct sealed_block *spare; /* freed nodes */
+	struct sealed_block *spare;                 /* freed nodes */
 	uint8_t *buffers[BUFFERS_KEPT];
 	unsigned buffers_kept;
 	uint32_t block_max;
@@ -72,8 +73,8 @@ struct record_channel {
 /* -- lists -- */
 
 /* Links it in after `place` (NULL: at the front). */
-static void list_insert(struct recording_list *list, struct recording_link *place, struct recording_link *link,
-    struct recording *of)
+static void list_insert(struct recording_list *list, struct recording_link *place,
+    struct recording_link *link, struct recording *of)
 {
 	link->of = of;
 	link->before = place;
@@ -307,8 +308,10 @@ static bool give_message(struct recording *recording, enum slab_to_recorder type
 	if (len > 0 && len <= slab_size(pool->end) && slab < pool->capacity) {
 		memcpy(bytes, text, len);
 		given = give(channel, recording, NULL,
-		    &(struct slab_desc){
-			.slab = slab, .len = (uint32_t)len, .type = (uint16_t)type, .flow = recording->handle});
+		    &(struct slab_desc){.slab = slab,
+		        .len = (uint32_t)len,
+		        .type = (uint16_t)type,
+		        .flow = recording->handle});
 	}
 	free(text);
 	if (!given)
@@ -354,7 +357,8 @@ static bool say(struct recording *recording)
 		if (!give_message(recording, SLAB_REC_OPEN))
 			return false;
 		recording->told = true;
-		/* A new file takes blocks at once; a resumed one only when the recorder has said from where. */
+		/* A new file takes blocks at once; a resumed one only when the recorder has said from where.
+		 */
 		recording->stage = fresh ? RECORDING_OPEN : RECORDING_OPENING;
 	}
 	if (recording->stage == RECORDING_OPENING)
@@ -541,8 +545,7 @@ static bool take_answers(struct record_channel *channel)
 	uint64_t status;
 	bool any = false;
 
-	while (channel->current != NULL &&
-	       slab_reclaim(channel->current->end, &desc, &status, false)) {
+	while (channel->current != NULL && slab_reclaim(channel->current->end, &desc, &status, false)) {
 		any = true;
 		if (desc.slab < channel->current->capacity)
 			take_answer(channel, &desc, status);

@@ -3,8 +3,8 @@
 
 #include "control/rpc/rpc.h"
 
-/* RFC 4254 sections 6.3, 7; OpenSSH's PROTOCOL sections 2.3, 2.4; the agent draft's names as well. A name that
- * stands in no table is nothing that a rule speaks of: it passes. */
+/* RFC 4254 sections 6.3, 7; OpenSSH's PROTOCOL sections 2.3, 2.4; the agent draft's names as well. A name
+ * that stands in no table is nothing that a rule speaks of: it passes. */
 struct rule_of_name {
 	const char *name;
 	uint32_t permit;

@@ -2,8 +2,8 @@
 /*
  * refusals: what a rule does not let pass, and the message with which the box says so.
  *
- * A refusal is answered to the asker as its peer would (RFC 4254 sections 4, 5.1, 5.4). These functions decide
- * and write the payloads; when the answer goes out is the business of replies.h.
+ * A refusal is answered to the asker as its peer would (RFC 4254 sections 4, 5.1, 5.4). These functions
+ * decide and write the payloads; when the answer goes out is the business of replies.h.
  */
 #ifndef SSHTERM_REFUSALS_H
 #define SSHTERM_REFUSALS_H

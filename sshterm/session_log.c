@@ -10,9 +10,11 @@
 /* Length of the UTF-8 sequence (RFC 3629) at `at`, 0 where it is none. NUL and C1 are left to the reader. */
 static size_t utf8_len(const uint8_t *at, size_t left)
 {
-	size_t len = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : at[0] >= 0xe0 && at[0] < 0xf0 ? 3
-	    : at[0] >= 0xf0 && at[0] < 0xf5				  ? 4
-									  : 0;
+	size_t len = at[0] < 0x80                    ? 1
+	             : at[0] >= 0xc2 && at[0] < 0xe0 ? 2
+	             : at[0] >= 0xe0 && at[0] < 0xf0 ? 3
+	             : at[0] >= 0xf0 && at[0] < 0xf5 ? 4
+	                                             : 0;
 
 	if (at[0] == 0 || len == 0 || len > left)
 		return 0;

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this file relies on in libssh (0.12.2; read these again with each new version):
+ *
+ *  - session->packet_callbacks is walked in order, and a callback that returns SSH_PACKET_USED ends the walk
+ *    (ssh_packet_process). Patch 0010 lets 83..89 and 101..127 come that far once a session is authenticated.
+ *  - In a packet callback `packet` is read up to behind the message number, which lies right before
+ *    ssh_buffer_get(packet), and session->recv_seq was already counted up for it.
+ *  - ssh_packet_socket_callback takes at most one packet, and nothing of one that is not whole; between the
+ *    two looks at a packet, packet_state is PACKET_STATE_SIZEREAD and in_packet.len its length field. It does
+ *    not touch its input after the callbacks ran, so the fiber may wait in them.
+ *  - What is in session->out_buffer is a payload; ssh_packet_send encrypts it into the socket's out_buffer
+ * and counts send_seq up by one, or, during a key exchange, puts it into session->out_queue.
+ *  - A key exchange is under way while dh_handshake_state is not DH_STATE_FINISHED; messages go out again
+ * from DH_STATE_NEWKEYS_SENT on.
+ *  - ssh_socket_nonblocking_flush writes at once when write_wontblock was set, and takes 0 for "no room".
+ *  - Patch 0011: ssh_socket_get_in_buffer.
+ */
+#include "sshterm/bridge_packets.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <libssh/priv.h>
+
+#include <libssh/buffer.h>
+#include <libssh/callbacks.h>
+#include <libssh/crypto.h>
+#include <libssh/packet.h>
+#include <libssh/session.h>
+#include <libssh/socket.h>
+#include <libssh/ssh2.h>
+
+#define FIRST_RELAYED 80
+#define LAST_RELAYED 127
+#define CALLBACKS (LAST_RELAYED + 1)
+
+struct packets {
+	ssh_session ssh;
+	const struct packets_handlers *handlers;
+	void *context;
+	uint32_t queued; /* bytes in out_queue */
+	struct ssh_packet_callbacks_struct registration;
+};
+
+/* The payload with its message number, as it lies in libssh's buffer. */
+static const uint8_t *whole_payload(ssh_buffer packet, size_t *len)
+{
+	*len = ssh_buffer_get_len(packet) + 1;
+	return (const uint8_t *)ssh_buffer_get(packet) - 1;
+}
+
+static int on_message(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	struct packets *packets = user;
+	size_t len;
+	const uint8_t *payload = whole_payload(packet, &len);
+
+	(void)type;
+	packets->handlers->message(packets->context, payload, len, ssh->recv_seq - 1);
+	return SSH_PACKET_USED;
+}
+
+static int on_disconnect(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	struct packets *packets = user;
+	size_t len;
+	const uint8_t *payload = whole_payload(packet, &len);
+
+	(void)ssh;
+	(void)type;
+	return packets->handlers->disconnect(packets->context, payload, len) ? SSH_PACKET_USED
+	                                                                     : SSH_PACKET_NOT_USED;
+}
+
+static int on_unimplemented(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	struct packets *packets = user;
+	size_t len;
+	const uint8_t *payload = whole_payload(packet, &len);
+
+	(void)ssh;
+	(void)type;
+	if (len >= 5)
+		packets->handlers->unimplemented(
+		    packets->context, (uint32_t)payload[1] << 24 | (uint32_t)payload[2] << 16 |
+		                          (uint32_t)payload[3] << 8 | payload[4]);
+	return SSH_PACKET_USED;
+}
+
+/* By message number. */
+static ssh_packet_callback table[CALLBACKS];
+
+static void fill_table(void)
+{
+	table[SSH2_MSG_DISCONNECT] = on_disconnect;
+	table[SSH2_MSG_UNIMPLEMENTED] = on_unimplemented;
+	for (unsigned type = FIRST_RELAYED; type <= LAST_RELAYED; type++)
+		table[type] = on_message;
+}
+
+struct packets *packets_attach(
+    struct ssh_session_struct *ssh, const struct packets_handlers *handlers, void *context)
+{
+	struct packets *packets = calloc(1, sizeof(*packets));
+
+	if (packets == NULL)
+		return NULL;
+	fill_table();
+	packets->ssh = ssh;
+	packets->handlers = handlers;
+	packets->context = context;
+	packets->registration = (struct ssh_packet_callbacks_struct){
+	    .start = 0, .n_callbacks = CALLBACKS, .callbacks = table, .user = packets};
+	if (ssh_list_prepend(ssh->packet_callbacks, &packets->registration) != SSH_OK) {
+		free(packets);
+		return NULL;
+	}
+	return packets;
+}
+
+void packets_detach(struct packets *packets)
+{
+	if (packets == NULL)
+		return;
+	ssh_packet_remove_callbacks(packets->ssh, &packets->registration);
+	free(packets);
+}
+
+/* -- receiving -- */
+
+size_t packets_take_received(struct packets *packets, uint8_t *out, size_t size)
+{
+	struct ssh_buffer_struct *received = ssh_socket_get_in_buffer(packets->ssh->socket);
+	uint32_t len = ssh_buffer_get_len(received);
+
+	if (len > 0 && len <= size)
+		(void)ssh_buffer_get_data(received, out, len);
+	return len;
+}
+
+size_t packets_feed(struct packets *packets, const uint8_t *at, size_t len)
+{
+	return ssh_packet_socket_callback(at, len, packets->ssh);
+}
+
+size_t packets_wanted(const struct packets *packets)
+{
+	ssh_session ssh = packets->ssh;
+	struct ssh_crypto_struct *crypto = ssh_packet_get_current_crypto(ssh, SSH_DIRECTION_IN);
+	size_t mac = crypto == NULL ? 0 : hmac_digest_len(crypto->in_hmac);
+
+	if (ssh->packet_state == PACKET_STATE_SIZEREAD)
+		return ssh->in_packet.len + sizeof(uint32_t) + mac;
+	if (crypto == NULL)
+		return 8;
+	if (crypto->in_hmac_etm)
+		return sizeof(uint32_t);
+	return crypto->in_cipher->lenfield_blocksize > 0 ? crypto->in_cipher->lenfield_blocksize
+	                                                 : crypto->in_cipher->blocksize;
+}
+
+bool packets_broken(const struct packets *packets)
+{
+	return packets->ssh->session_state == SSH_SESSION_STATE_ERROR ||
+	       packets->ssh->session_state == SSH_SESSION_STATE_DISCONNECTED ||
+	       !ssh_socket_is_open(packets->ssh->socket);
+}
+
+const char *packets_error(const struct packets *packets)
+{
+	return ssh_get_error(packets->ssh);
+}
+
+bool packets_rekeying(const struct packets *packets)
+{
+	return packets->ssh->dh_handshake_state != DH_STATE_FINISHED;
+}
+
+/* -- sending -- */
+
+int packets_send(struct packets *packets, const uint8_t *payload, size_t len, bool *now, uint32_t *sequence)
+{
+	ssh_session ssh = packets->ssh;
+	uint32_t before = ssh->send_seq;
+
+	*now = false;
+	*sequence = before;
+	if (ssh_list_get_iterator(ssh->out_queue) == NULL)
+		packets->queued = 0;
+	/* Something left there would be sent along; libssh leaves nothing but after its own failures. */
+	if (ssh_buffer_get_len(ssh->out_buffer) > 0 && ssh_buffer_reinit(ssh->out_buffer) != 0)
+		return -1;
+	if (ssh_buffer_add_data(ssh->out_buffer, payload, (uint32_t)len) != SSH_OK)
+		return -1;
+	if (ssh_packet_send(ssh) == SSH_ERROR)
+		return -1;
+	if (ssh_list_get_iterator(ssh->out_queue) != NULL) {
+		packets->queued += (uint32_t)len;
+		return 0;
+	}
+	*now = ssh->send_seq == before + 1;
+	return 0;
+}
+
+uint32_t packets_unsent(const struct packets *packets)
+{
+	uint32_t buffered = (uint32_t)ssh_socket_buffered_write_bytes(packets->ssh->socket);
+
+	return buffered + (ssh_list_get_iterator(packets->ssh->out_queue) == NULL ? 0 : packets->queued);
+}
+
+int packets_flush(struct packets *packets)
+{
+	ssh_session ssh = packets->ssh;
+
+	if (ssh_list_get_iterator(ssh->out_queue) == NULL)
+		packets->queued = 0;
+	if (!ssh_socket_is_open(ssh->socket))
+		return -1;
+	if (ssh_socket_buffered_write_bytes(ssh->socket) == 0)
+		return 0;
+	ssh_socket_set_write_wontblock(ssh->socket);
+	return ssh_socket_nonblocking_flush(ssh->socket) == SSH_ERROR ? -1 : 0;
+}
