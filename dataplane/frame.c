@@ -158,17 +158,19 @@ static void read_upper(struct frame *f, struct wire *w)
 }
 
 /*
- * A fragment's payload is what is left in `w`. A first fragment shows its ports, so that a rule that blocks
- * a port stops the whole datagram: without its first fragment it is never reassembled (RFC 1858).
+ * A fragment's payload is its share of the fragmentable part: what follows the first `header` bytes of the IP
+ * packet. A first fragment shows its ports, so that a rule that blocks a port stops the whole datagram:
+ * without its first fragment it is never reassembled (RFC 1858).
  */
-static void read_fragment(struct frame *f, struct wire *w)
+static void read_fragment(struct frame *f, struct wire *w, uint16_t header)
 {
-	size_t length = wire_left(w);
+	uint32_t length = f->ip_len - header;
 
 	f->kind = FRAME_FRAGMENT;
 	f->l4_offset = (uint16_t)(f->l2_len + f->l3_len);
-	f->payload_offset = f->l4_offset;
-	f->payload_len = (uint32_t)length;
+	f->l3_len = header;
+	f->payload_offset = (uint16_t)(f->l2_len + header);
+	f->payload_len = length;
 	if (length == 0 || f->fragment_offset + length > FRAGMENT_END_MAX ||
 	    (f->fragment_more && length % 8 != 0))
 		malformed(f, FRAME_BAD_FRAGMENT);
@@ -221,7 +223,7 @@ static void read_ipv4(struct frame *f, struct wire *w)
 	}
 	wire_skip(w, header - IPV4_LEN);
 	if (f->fragment_more || f->fragment_offset > 0)
-		read_fragment(f, w);
+		read_fragment(f, w, f->l3_len);
 	else
 		read_upper(f, w);
 }
@@ -264,14 +266,21 @@ static bool skip_extension(struct frame *f, struct wire *w)
 	return !w->failed;
 }
 
-/* Leaves the cursor behind the last header before the upper layer, or behind a later fragment's header. */
-static bool skip_extensions(struct frame *f, struct wire *w)
+/*
+ * Leaves the cursor behind the last header before the upper layer, or behind a later fragment's header.
+ * *fragmentable: length of the IP packet up to and with the fragment header; 0 without one. Two of them in
+ * one packet are nobody's honest work.
+ */
+static bool skip_extensions(struct frame *f, struct wire *w, uint16_t *fragmentable)
 {
+	*fragmentable = 0;
 	for (unsigned n = 0; is_extension(f->protocol); n++) {
 		bool fragment = f->protocol == PROTO_FRAGMENT;
-		if (n == EXTENSION_HEADERS_MAX || !skip_extension(f, w))
+		if (n == EXTENSION_HEADERS_MAX || (fragment && *fragmentable > 0) || !skip_extension(f, w))
 			return false;
 		f->ip_options = true;
+		if (fragment)
+			*fragmentable = f->l3_len;
 		if (fragment && f->fragment_offset > 0)
 			break;
 	}
@@ -281,6 +290,7 @@ static bool skip_extensions(struct frame *f, struct wire *w)
 static void read_ipv6(struct frame *f, struct wire *w)
 {
 	struct wire_span h = wire_bytes(w, IPV6_LEN);
+	uint16_t fragmentable;
 
 	if (h.len == 0) {
 		malformed(f, FRAME_BAD_IP_SHORT);
@@ -302,13 +312,13 @@ static void read_ipv6(struct frame *f, struct wire *w)
 		malformed(f, FRAME_BAD_IP_LENGTH);
 		return;
 	}
-	if (!skip_extensions(f, w)) {
+	if (!skip_extensions(f, w, &fragmentable)) {
 		malformed(f, FRAME_BAD_EXTENSIONS);
 		return;
 	}
 	/* Offset 0 and no more: an atomic fragment, a whole packet (RFC 6946). */
 	if (f->fragment_more || f->fragment_offset > 0)
-		read_fragment(f, w);
+		read_fragment(f, w, fragmentable);
 	else
 		read_upper(f, w);
 }
@@ -347,6 +357,52 @@ void frame_parse(struct frame *f, const uint8_t *bytes, uint32_t len)
 		read_ipv4(f, &w);
 	else if (f->ether_type == ETHER_IPV6)
 		read_ipv6(f, &w);
+}
+
+static bool is_error(const struct frame *f)
+{
+	uint8_t type;
+
+	if (f->kind != FRAME_ICMP)
+		return false;
+	type = f->bytes[f->l4_offset];
+	/* RFC 792, RFC 4443 section 2.1: ICMPv6 errors are the types below 128. */
+	return f->family == 4 ? type == 3 || type == 4 || type == 5 || type == 11 || type == 12 : type < 128;
+}
+
+bool frame_quoted(const struct frame *icmp, struct frame *quoted)
+{
+	struct wire w = wire_over(icmp->bytes + icmp->payload_offset, icmp->payload_len);
+	uint16_t fragmentable;
+
+	*quoted = (struct frame){.kind = FRAME_IP, .family = icmp->family, .vlan_tags = icmp->vlan_tags};
+	if (!is_error(icmp))
+		return false;
+	memcpy(quoted->vlan, icmp->vlan, sizeof(quoted->vlan));
+	wire_skip(&w, 4); /* unused, MTU, pointer */
+	struct wire_span ip = wire_bytes(&w, icmp->family == 4 ? IPV4_LEN : IPV6_LEN);
+	if (ip.len == 0 || ip.at[0] >> 4 != icmp->family)
+		return false;
+	if (icmp->family == 4) {
+		memcpy(quoted->src, ip.at + 12, 4);
+		memcpy(quoted->dst, ip.at + 16, 4);
+		quoted->protocol = ip.at[9];
+		quoted->fragment_offset = (uint16_t)((be16(ip.at + 6) & 0x1fff) * 8);
+		if ((ip.at[0] & 0x0f) * 4 < IPV4_LEN)
+			return false;
+		wire_skip(&w, (ip.at[0] & 0x0f) * 4u - IPV4_LEN);
+	} else {
+		memcpy(quoted->src, ip.at + 8, 16);
+		memcpy(quoted->dst, ip.at + 24, 16);
+		quoted->protocol = ip.at[6];
+		if (!skip_extensions(quoted, &w, &fragmentable))
+			return false;
+	}
+	if (w.failed)
+		return false;
+	if (quoted->fragment_offset == 0 && has_ports(quoted->protocol))
+		read_ports(quoted, &w);
+	return true;
 }
 
 /* One's complement sum (RFC 1071); `sum` carries on from an even number of bytes. */

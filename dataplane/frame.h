@@ -55,8 +55,8 @@ struct frame {
 	uint16_t l2_len;                    /* Ethernet header and tags */
 	uint8_t family;                     /* 4, 6, or 0 */
 	uint8_t protocol;                   /* the upper-layer protocol, after extension headers */
-	uint16_t l3_len;                    /* IP header, options and extension headers */
-	uint32_t ip_len;                    /* the IP datagram's length by its header; padding excluded */
+	uint16_t l3_len; /* IP header, options, extension headers; of a fragment: to its fragment header */
+	uint32_t ip_len; /* the IP datagram's length by its header; padding excluded */
 	uint8_t ttl, dscp_ecn;
 	uint8_t src[16], dst[16]; /* network order; IPv4 in the first 4 bytes, the rest 0 */
 	uint16_t sport, dport;    /* host order; of a first fragment too; 0 where there are none */
@@ -72,7 +72,7 @@ struct frame {
 	uint8_t tcp_flags;
 	uint16_t tcp_window;
 	uint16_t tcp_urgent;
-	uint16_t payload_offset;
+	uint16_t payload_offset; /* of a fragment: what follows l3_len, its share of the fragmentable part */
 	uint32_t payload_len;
 };
 
@@ -89,6 +89,9 @@ enum {
 
 /* Fills *frame from `len` bytes. Never fails: what it cannot read is FRAME_OTHER or FRAME_MALFORMED. */
 void frame_parse(struct frame *frame, const uint8_t *bytes, uint32_t len);
+/* Of an ICMP error: the packet that it quotes, as far as it is there (family, addresses, protocol, ports;
+ * kind FRAME_IP). False where it is no error or quotes too little to name a flow. */
+bool frame_quoted(const struct frame *icmp, struct frame *quoted);
 /* True where the IPv4 header checksum is right and, of a FRAME_TCP, the TCP checksum. False for what is not
  * IP. */
 bool frame_checksum_ok(const struct frame *frame);

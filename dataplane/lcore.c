@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The run loop of one lcore.
+ *
+ * A turn: frames of each port, frames from other lcores, letters, what the workers sent, timers; then
+ * everything that became sendable goes out, in one burst a port. At its end the lcore holds no pointer into
+ * the policy: that is the quiescent point.
+ *
+ * Idle. Polling drivers have no descriptor to sleep on, so a dry lcore naps: after DRY_SPINS turns without
+ * work it sleeps NAP_MIN_US, later up to NAP_MAX_US, on its bell, which workers, other lcores and the control
+ * thread ring where its flag is up. A frame waits for at most one nap.
+ */
+#include "dataplane/lcore.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <rte_cycles.h>
+#include <rte_lcore.h>
+#include <rte_mbuf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control/rpc/rpc.h"
+
+#define HANDOVER_RING 2048
+#define SCRATCH_SIZE 65536
+#define EXPIRE_EVERY_US 100000
+#define DRY_SPINS 64
+#define NAP_MIN_US 10
+#define NAP_MAX_US 100
+#define NAP_GROWS 32 /* turns for each further microsecond of nap */
+
+/* -- sending -------------------------------------------------------------------------------------- */
+
+static void flush_port(struct lcore *lc, unsigned number)
+{
+	struct lcore_tx *tx = &lc->tx[number];
+	const struct port *port = &lc->dataplane->ports.port[number];
+	unsigned sent;
+
+	if (tx->count == 0)
+		return;
+	sent = rte_eth_tx_burst(port->id, (uint16_t)lc->index, tx->frames, (uint16_t)tx->count);
+	tx->count -= sent;
+	/* What the port did not take keeps its place in the line. */
+	if (sent > 0 && tx->count > 0)
+		memmove(tx->frames, tx->frames + sent, tx->count * sizeof(tx->frames[0]));
+}
+
+void lcore_flush(struct lcore *lc)
+{
+	for (unsigned i = 0; i < lc->dataplane->ports.count; i++)
+		flush_port(lc, i);
+}
+
+void lcore_send(struct lcore *lc, unsigned number, struct rte_mbuf *m)
+{
+	struct lcore_tx *tx = &lc->tx[number];
+	uint16_t queues = lc->dataplane->ports.port[number].tx_queues;
+
+	if (lc->index >= queues) {
+		handover_put(lc, lc->index % queues, m, HANDOVER_SEND, (uint8_t)number);
+		return;
+	}
+	if (tx->count == LCORE_TX_ROOM) {
+		flush_port(lc, number);
+		if (tx->count == LCORE_TX_ROOM) {
+			lc->counters.tx_dropped++;
+			lc->counters.port[number].tx_dropped++;
+			rte_pktmbuf_free(m);
+			return;
+		}
+	}
+	lc->counters.port[number].tx_packets++;
+	lc->counters.port[number].tx_bytes += m->pkt_len;
+	tx->frames[tx->count++] = m;
+}
+
+void lcore_pass(struct lcore *lc, struct packet *p)
+{
+	if (p->whole != NULL) {
+		for (unsigned i = 0; i < p->whole->handle_count; i++)
+			lcore_send(lc, p->port ^ 1u, p->whole->handles[i]);
+		lc->counters.passed += p->whole->handle_count;
+		return;
+	}
+	lc->counters.passed++;
+	lcore_send(lc, p->port ^ 1u, p->m);
+}
+
+void lcore_drop(struct packet *p)
+{
+	if (p->whole == NULL) {
+		rte_pktmbuf_free(p->m);
+		return;
+	}
+	for (unsigned i = 0; i < p->whole->handle_count; i++)
+		rte_pktmbuf_free(p->whole->handles[i]);
+}
+
+/* -- what the TCP endpoint sends (tcp_hooks) ------------------------------------------------------ */
+
+static uint8_t *frame_alloc(void *context, uint32_t len, void **handle)
+{
+	struct lcore *lc = context;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(lc->dataplane->ports.mbufs);
+	char *at = m == NULL || len > UINT16_MAX ? NULL : rte_pktmbuf_append(m, (uint16_t)len);
+
+	if (at == NULL) {
+		rte_pktmbuf_free(m);
+		lc->counters.no_mbuf++;
+		return NULL;
+	}
+	*handle = m;
+	return (uint8_t *)at;
+}
+
+static void frame_send(void *context, uint8_t link, enum tcp_port_side side, void *handle, uint32_t len)
+{
+	struct lcore *lc = context;
+	struct rte_mbuf *m = handle;
+
+	if (len < m->data_len)
+		(void)rte_pktmbuf_trim(m, (uint16_t)(m->data_len - len));
+	lcore_send(lc, link * 2u + (side == TCP_OUTSIDE ? 1u : 0u), m);
+}
+
+/* -- receiving ------------------------------------------------------------------------------------ */
+
+static unsigned receive_port(struct lcore *lc, unsigned number)
+{
+	const struct port *port = &lc->dataplane->ports.port[number];
+	struct rte_mbuf *frames[LCORE_BURST];
+	unsigned count;
+
+	if (lc->index >= port->rx_queues)
+		return 0;
+	count = rte_eth_rx_burst(port->id, (uint16_t)lc->index, frames, LCORE_BURST);
+	if (count == 0)
+		return 0;
+	uint64_t bytes = 0;
+	for (unsigned i = 0; i < count; i++)
+		bytes += frames[i]->pkt_len;
+	lc->counters.port[number].rx_packets += count;
+	lc->counters.port[number].rx_bytes += bytes;
+	inspect_burst(lc, (uint8_t)number, frames, count);
+	return count;
+}
+
+static unsigned receive_handed_over(struct lcore *lc)
+{
+	void *frames[LCORE_BURST];
+	unsigned all = 0;
+
+	for (unsigned from = 0; from < lc->dataplane->lcore_count; from++) {
+		if (lc->from[from] == NULL)
+			continue;
+		unsigned count = rte_ring_sc_dequeue_burst(lc->from[from], frames, LCORE_BURST, NULL);
+		for (unsigned i = 0; i < count; i++) {
+			struct rte_mbuf *m = frames[i];
+			enum handover why = (enum handover)(m->hash.usr & 0xff);
+			if (why == HANDOVER_SEND)
+				lcore_send(lc, m->hash.usr >> 8, m);
+			else
+				inspect_handed_over(lc, m, why);
+		}
+		all += count;
+	}
+	return all;
+}
+
+static void open_letter(struct lcore *lc, const struct lcore_letter *letter)
+{
+	int error;
+
+	if (letter->kind == LETTER_DETACH) {
+		handoff_detach(lc->handoff, lc->shard, letter->worker, lc->now_us);
+		return;
+	}
+	error = handoff_attach(lc->handoff, lc->shard, letter->worker, letter->lane, letter->memfd,
+	    letter->bell, letter->epoch, lc->now_us);
+	if (error != 0)
+		rpc_log(RPC_LOG_ERROR, "slab channel of worker %u with lcore %u refused: %s", letter->worker,
+		    lc->index, strerror(-error));
+}
+
+static unsigned read_letters(struct lcore *lc)
+{
+	struct lcore_letter *letters;
+	unsigned count = 0;
+
+	if (!atomic_load_explicit(&lc->letters_waiting, memory_order_acquire))
+		return 0;
+	pthread_mutex_lock(&lc->letters_lock);
+	letters = lc->letters;
+	lc->letters = NULL;
+	atomic_store_explicit(&lc->letters_waiting, false, memory_order_relaxed);
+	pthread_mutex_unlock(&lc->letters_lock);
+	while (letters != NULL) {
+		struct lcore_letter *next = letters->next;
+		open_letter(lc, letters);
+		free(letters);
+		letters = next;
+		count++;
+	}
+	return count;
+}
+
+void lcore_tell(struct lcore *lc, struct lcore_letter *letter)
+{
+	letter->next = NULL;
+	pthread_mutex_lock(&lc->letters_lock);
+	struct lcore_letter **last = &lc->letters;
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = letter;
+	atomic_store_explicit(&lc->letters_waiting, true, memory_order_release);
+	pthread_mutex_unlock(&lc->letters_lock);
+	lcore_wake(lc);
+}
+
+/* -- sleeping ------------------------------------------------------------------------------------- */
+
+void lcore_wake(struct lcore *lc)
+{
+	const uint64_t one = 1;
+
+	/* Pairs with the fence in nap(): either the sleeper sees what was put, or we see its flag. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&lc->asleep, memory_order_relaxed)) {
+		ssize_t written = write(lc->bell, &one, sizeof(one)); /* fails only where it rings already */
+		(void)written;
+	}
+}
+
+static bool anything_waits(struct lcore *lc)
+{
+	if (atomic_load_explicit(&lc->letters_waiting, memory_order_relaxed) || handoff_ready(lc->handoff) ||
+	    atomic_load_explicit(&lc->dataplane->stop, memory_order_relaxed))
+		return true;
+	for (unsigned i = 0; i < lc->dataplane->lcore_count; i++)
+		if (lc->from[i] != NULL && !rte_ring_empty(lc->from[i]))
+			return true;
+	return false;
+}
+
+static void nap(struct lcore *lc)
+{
+	uint64_t us = NAP_MIN_US + (lc->dry - DRY_SPINS) / NAP_GROWS;
+	struct pollfd bell = {.fd = lc->bell, .events = POLLIN};
+
+	if (us > NAP_MAX_US)
+		us = NAP_MAX_US;
+	if (lc->tick_at_us <= lc->now_us + us)
+		us = lc->tick_at_us > lc->now_us ? lc->tick_at_us - lc->now_us : 0;
+	if (us == 0)
+		return;
+	atomic_store_explicit(&lc->asleep, true, memory_order_relaxed);
+	handoff_asleep(lc->handoff, true);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!anything_waits(lc)) {
+		const struct timespec wait = {.tv_nsec = (long)us * 1000};
+		lc->counters.sleeps++;
+		if (ppoll(&bell, 1, &wait, NULL) > 0) {
+			uint64_t rings;
+			ssize_t got = read(lc->bell, &rings, sizeof(rings));
+			(void)got;
+			lc->dry = 0;
+		}
+	}
+	handoff_asleep(lc->handoff, false);
+	atomic_store_explicit(&lc->asleep, false, memory_order_relaxed);
+}
+
+/* -- the loop ------------------------------------------------------------------------------------- */
+
+static void tell_time(struct lcore *lc)
+{
+	lc->now_us = (uint64_t)((double)rte_rdtsc() * lc->us_per_cycle);
+	lc->now_s = (uint32_t)(lc->now_us / 1000000);
+}
+
+static unsigned receive(struct lcore *lc)
+{
+	unsigned work = 0;
+
+	/* Until the first policy is here nothing may go by, nor be lost: frames wait in the ports' rings. */
+	if (lc->policy == NULL)
+		return 0;
+	for (unsigned i = 0; i < lc->dataplane->ports.count; i++)
+		work += receive_port(lc, i);
+	if (lc->dataplane->lcore_count > 1)
+		work += receive_handed_over(lc);
+	return work;
+}
+
+static void keep_time(struct lcore *lc, unsigned work)
+{
+	if (work > 0 || lc->now_us >= lc->tick_at_us)
+		lc->tick_at_us = tcp_tick(lc->shard, lc->now_us);
+	if (lc->reassembler != NULL && lc->now_us >= lc->expire_at_us) {
+		reassemble_expire(lc->reassembler, lc->now_us);
+		lc->expire_at_us = lc->now_us + EXPIRE_EVERY_US;
+	}
+}
+
+static unsigned turn(struct lcore *lc)
+{
+	unsigned work;
+
+	tell_time(lc);
+	lc->policy = atomic_load_explicit(&lc->dataplane->policy, memory_order_acquire);
+	work = receive(lc);
+	work += read_letters(lc);
+	work += handoff_poll(lc->handoff, lc->shard, lc->now_us);
+	keep_time(lc, work);
+	tcp_flush(lc->shard, lc->now_us);
+	handoff_flush(lc->handoff);
+	lcore_flush(lc);
+	handover_flush(lc);
+	rte_rcu_qsbr_quiescent(lc->dataplane->rcu, lc->index);
+	return work;
+}
+
+static bool tx_waits(const struct lcore *lc)
+{
+	for (unsigned i = 0; i < lc->dataplane->ports.count; i++)
+		if (lc->tx[i].count > 0)
+			return true;
+	return false;
+}
+
+int lcore_run(void *argument)
+{
+	struct lcore *lc = argument;
+
+	(void)prctl(PR_SET_TIMERSLACK, 1UL); /* naps are shorter than the default slack of 50 us */
+	(void)rte_rcu_qsbr_thread_register(lc->dataplane->rcu, lc->index);
+	rte_rcu_qsbr_thread_online(lc->dataplane->rcu, lc->index);
+	while (!atomic_load_explicit(&lc->dataplane->stop, memory_order_relaxed)) {
+		unsigned work = turn(lc);
+		if (work > 0) {
+			lc->dry = 0;
+			continue;
+		}
+		lc->dry++;
+		if (!lc->dataplane->poll && lc->dry > DRY_SPINS && !tx_waits(lc))
+			nap(lc);
+	}
+	rte_rcu_qsbr_thread_offline(lc->dataplane->rcu, lc->index);
+	(void)rte_rcu_qsbr_thread_unregister(lc->dataplane->rcu, lc->index);
+	return 0;
+}
+
+/* -- life ----------------------------------------------------------------------------------------- */
+
+static bool open_rings(struct lcore *lc)
+{
+	char name[RTE_RING_NAMESIZE];
+
+	for (unsigned i = 0; i < lc->dataplane->lcore_count; i++) {
+		if (i == lc->index)
+			continue;
+		snprintf(name, sizeof(name), "handover%u-%u", i, lc->index);
+		lc->from[i] =
+		    rte_ring_create(name, HANDOVER_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		if (lc->from[i] == NULL)
+			return false;
+	}
+	return true;
+}
+
+static bool open_tcp(struct lcore *lc, const struct lcore_config *config)
+{
+	struct tcp_config tcp;
+	struct tcp_hooks hooks = {.context = lc, .frame_alloc = frame_alloc, .frame_send = frame_send};
+
+	tcp_config_defaults(&tcp);
+	tcp.flows = config->flows;
+	tcp.workers = config->workers;
+	tcp.mtu = lc->dataplane->ports.port[0].mtu;
+	for (unsigned i = 1; i < lc->dataplane->ports.count; i++)
+		tcp.mtu = RTE_MIN(tcp.mtu, lc->dataplane->ports.port[i].mtu);
+	if (config->receive_credit > 0)
+		tcp.receive_credit = config->receive_credit;
+	if (config->send_credit > 0)
+		tcp.send_credit = config->send_credit;
+	if (getrandom(tcp.seed, sizeof(tcp.seed), 0) != sizeof(tcp.seed))
+		return false;
+	lc->handoff = handoff_create(config->workers, config->flows);
+	if (lc->handoff == NULL)
+		return false;
+	handoff_hooks(lc->handoff, &hooks);
+	lc->shard = tcp_shard_create(&tcp, &hooks);
+	return lc->shard != NULL;
+}
+
+static bool open_tables(struct lcore *lc, const struct lcore_config *config)
+{
+	uint64_t secret[2];
+
+	if (getrandom(secret, sizeof(secret), 0) != sizeof(secret))
+		return false;
+	lc->burst = inspect_room();
+	lc->scratch = malloc(SCRATCH_SIZE);
+	return lc->burst != NULL && lc->scratch != NULL &&
+	       decisions_open(&lc->decisions, config->decisions4, config->decisions6, secret) == 0;
+}
+
+struct lcore *lcore_create(struct dataplane *dataplane, unsigned index, const struct lcore_config *config)
+{
+	struct lcore *lc = aligned_alloc(64, (sizeof(*lc) + 63) / 64 * 64);
+
+	if (lc == NULL)
+		return NULL;
+	memset(lc, 0, sizeof(*lc));
+	lc->dataplane = dataplane;
+	lc->index = index;
+	lc->us_per_cycle = 1e6 / (double)rte_get_tsc_hz();
+	lc->tick_at_us = 0;
+	pthread_mutex_init(&lc->letters_lock, NULL);
+	lc->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (lc->bell < 0 || !open_tables(lc, config) || !open_rings(lc) || !open_tcp(lc, config)) {
+		rpc_log(RPC_LOG_ERROR, "no memory for lcore %u with %u flows (fewer flows, or more memory)",
+		    index, config->flows);
+		lcore_destroy(lc);
+		return NULL;
+	}
+	return lc;
+}
+
+void lcore_bell(struct lcore *lc, int bell)
+{
+	close(lc->bell);
+	lc->bell = bell;
+}
+
+void lcore_destroy(struct lcore *lc)
+{
+	if (lc == NULL)
+		return;
+	while (lc->letters != NULL) {
+		struct lcore_letter *next = lc->letters->next;
+		free(lc->letters);
+		lc->letters = next;
+	}
+	reassemble_destroy(lc->reassembler);
+	if (lc->shard != NULL)
+		tcp_shard_destroy(lc->shard);
+	if (lc->handoff != NULL)
+		handoff_destroy(lc->handoff);
+	for (unsigned i = 0; i < LCORES_MAX; i++)
+		rte_ring_free(lc->from[i]);
+	decisions_close(&lc->decisions);
+	free(lc->burst);
+	free(lc->scratch);
+	if (lc->bell >= 0)
+		close(lc->bell);
+	free(lc);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/ports.h"
+
+#include <errno.h>
+#include <rte_errno.h>
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control/rpc/rpc.h"
+
+#define MBUF_CACHE 256
+#define TAGS_MAX 3 /* a third tag passes, though nobody looks behind it */
+#define RSS_KEY_MAX 64
+
+int ports_add_link(struct ports *ports, const char *name, const char *inside, const char *outside)
+{
+	const char *const devices[2] = {inside, outside};
+
+	if (ports->count + 2 > PORTS_MAX)
+		return -E2BIG;
+	for (unsigned side = 0; side < 2; side++) {
+		struct port *port = &ports->port[ports->count + side];
+		size_t length = strlen(devices[side]);
+		if (strlen(name) >= sizeof(port->link) || length == 0 || length >= sizeof(port->device))
+			return -EINVAL;
+		*port = (struct port){0};
+		memcpy(port->link, name, strlen(name) + 1);
+		memcpy(port->device, devices[side], length + 1);
+	}
+	ports->count += 2;
+	return 0;
+}
+
+bool ports_is_vdev(const char *device)
+{
+	return strncmp(device, "net_", 4) == 0;
+}
+
+void ports_device_name(const char *device, char *name, size_t size)
+{
+	snprintf(name, size, "%.*s", (int)strcspn(device, ","), device);
+}
+
+uint16_t ports_mbuf_room(uint32_t mtu)
+{
+	uint32_t frame = mtu + RTE_ETHER_HDR_LEN + TAGS_MAX * 4 + RTE_ETHER_CRC_LEN;
+
+	/* Drivers expect room for 2 KB; more is rounded to what a descriptor can say (1 KB steps). */
+	if (frame < RTE_MBUF_DEFAULT_DATAROOM)
+		frame = RTE_MBUF_DEFAULT_DATAROOM;
+	frame = RTE_ALIGN_CEIL(frame, 64);
+	if (frame > UINT16_MAX - RTE_PKTMBUF_HEADROOM)
+		frame = RTE_ALIGN_FLOOR(UINT16_MAX - RTE_PKTMBUF_HEADROOM, 64);
+	return (uint16_t)(frame + RTE_PKTMBUF_HEADROOM);
+}
+
+static const char *side_name(unsigned port)
+{
+	return port % 2 == 0 ? "inside" : "outside";
+}
+
+static bool failed(const struct ports *ports, unsigned number, const char *what, int error)
+{
+	const struct port *port = &ports->port[number];
+
+	rpc_log(RPC_LOG_ERROR, "link %s, %s port \"%s\": %s: %s", port->link, side_name(number), port->device,
+	    what, strerror(error < 0 ? -error : error));
+	return false;
+}
+
+/* RSS by a key of 0x6d5a repeated sends both directions of a flow to the same queue. */
+static void set_rss(struct rte_eth_conf *conf, const struct rte_eth_dev_info *info, uint8_t *key)
+{
+	uint64_t wanted = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP;
+	uint8_t length = info->hash_key_size;
+
+	if ((info->flow_type_rss_offloads & wanted) == 0)
+		return;
+	for (unsigned i = 0; i < RSS_KEY_MAX; i++)
+		key[i] = i % 2 == 0 ? 0x6d : 0x5a;
+	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+	conf->rx_adv_conf.rss_conf.rss_hf = wanted & info->flow_type_rss_offloads;
+	if (length > 0 && length <= RSS_KEY_MAX) {
+		conf->rx_adv_conf.rss_conf.rss_key = key;
+		conf->rx_adv_conf.rss_conf.rss_key_len = length;
+	}
+}
+
+static void set_offloads(
+    struct rte_eth_conf *conf, const struct rte_eth_dev_info *info, uint32_t frame, uint16_t room)
+{
+	if (frame > (uint32_t)(room - RTE_PKTMBUF_HEADROOM))
+		conf->rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
+	/* Every frame that we send is from the one pool and has no second owner. */
+	conf->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	if ((conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0)
+		conf->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+}
+
+static bool set_queues(struct ports *ports, unsigned number, const struct ports_config *config,
+    const struct rte_eth_dev_info *info, const struct rte_eth_conf *conf)
+{
+	struct port *port = &ports->port[number];
+	uint16_t rx = config->rx_descriptors, tx = config->tx_descriptors;
+	struct rte_eth_rxconf rxconf = info->default_rxconf;
+	struct rte_eth_txconf txconf = info->default_txconf;
+	int socket = rte_eth_dev_socket_id(port->id);
+	int error = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
+
+	rxconf.offloads = conf->rxmode.offloads;
+	txconf.offloads = conf->txmode.offloads;
+	if (error != 0)
+		return failed(ports, number, "ring sizes", error);
+	for (uint16_t q = 0; q < port->rx_queues; q++) {
+		error = rte_eth_rx_queue_setup(port->id, q, rx, (unsigned)socket, &rxconf, ports->mbufs);
+		if (error != 0)
+			return failed(ports, number, "rx queue", error);
+	}
+	for (uint16_t q = 0; q < port->tx_queues; q++) {
+		error = rte_eth_tx_queue_setup(port->id, q, tx, (unsigned)socket, &txconf);
+		if (error != 0)
+			return failed(ports, number, "tx queue", error);
+	}
+	return true;
+}
+
+/* Drivers that have a fixed MTU refuse; the one they have is then the port's. */
+static void set_mtu(struct ports *ports, unsigned number, uint16_t wanted)
+{
+	struct port *port = &ports->port[number];
+	int error = rte_eth_dev_set_mtu(port->id, wanted);
+
+	port->mtu = wanted;
+	if (error == 0)
+		return;
+	(void)rte_eth_dev_get_mtu(port->id, &port->mtu);
+	if (error != -ENOTSUP)
+		rpc_log(RPC_LOG_WARNING, "link %s, %s port \"%s\": MTU %u refused (%s), it stays at %u",
+		    port->link, side_name(number), port->device, wanted, strerror(-error), port->mtu);
+}
+
+static bool start_port(struct ports *ports, unsigned number, const struct ports_config *config)
+{
+	struct port *port = &ports->port[number];
+	uint8_t key[RSS_KEY_MAX];
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf = {0};
+	int error = rte_eth_dev_info_get(port->id, &info);
+
+	if (error != 0)
+		return failed(ports, number, "cannot be asked what it is", error);
+	port->rx_queues = RTE_MIN(config->lcores, info.max_rx_queues);
+	port->tx_queues = RTE_MIN(config->lcores, info.max_tx_queues);
+	if (port->rx_queues > 1)
+		set_rss(&conf, &info, key);
+	set_offloads(
+	    &conf, &info, config->mtu + RTE_ETHER_HDR_LEN + TAGS_MAX * 4, ports_mbuf_room(config->mtu));
+	/* The MTU of rxmode binds hardware; vdevs whose limit is lower are told after start, and may refuse.
+	 */
+	conf.rxmode.mtu = (uint16_t)RTE_MIN(config->mtu, info.max_mtu > 0 ? info.max_mtu : RTE_ETHER_MTU);
+	if (conf.rxmode.mtu < info.min_mtu)
+		conf.rxmode.mtu = info.min_mtu;
+	error = rte_eth_dev_configure(port->id, port->rx_queues, port->tx_queues, &conf);
+	if (error != 0)
+		return failed(ports, number, "cannot be configured", error);
+	set_mtu(ports, number, conf.rxmode.mtu);
+	if (!set_queues(ports, number, config, &info, &conf))
+		return false;
+	error = rte_eth_dev_start(port->id);
+	if (error != 0)
+		return failed(ports, number, "cannot be started", error);
+	port->started = true;
+	/* A bump in the wire takes frames for anybody. Some vdevs always do, and know no such call. */
+	error = rte_eth_promiscuous_enable(port->id);
+	if (error != 0 && error != -ENOTSUP)
+		return failed(ports, number, "does not become promiscuous", error);
+	(void)rte_eth_allmulticast_enable(port->id);
+	rpc_log(RPC_LOG_INFO, "link %s: %s port \"%s\" (%s) is up: MTU %u, %u rx and %u tx queues",
+	    port->link, side_name(number), port->device, info.driver_name, port->mtu, port->rx_queues,
+	    port->tx_queues);
+	return true;
+}
+
+static bool find_port(struct ports *ports, unsigned number)
+{
+	struct port *port = &ports->port[number];
+	char name[PORTS_DEVICE_MAX];
+	int error;
+
+	ports_device_name(port->device, name, sizeof(name));
+	error = rte_eth_dev_get_port_by_name(name, &port->id);
+	return error == 0 ||
+	       failed(ports, number, "there is no such port (is it bound to a DPDK driver?)", error);
+}
+
+bool ports_start(struct ports *ports, const struct ports_config *config)
+{
+	uint16_t room = ports_mbuf_room(config->mtu);
+
+	ports->mbufs = rte_pktmbuf_pool_create("mbufs", config->mbufs, MBUF_CACHE, 0, room, SOCKET_ID_ANY);
+	if (ports->mbufs == NULL) {
+		rpc_log(RPC_LOG_ERROR,
+		    "no memory for %u mbufs of %u bytes: %s (a larger -m in dataplane.eal, or fewer)",
+		    config->mbufs, room, rte_strerror(rte_errno));
+		return false;
+	}
+	for (unsigned i = 0; i < ports->count; i++)
+		if (!find_port(ports, i) || !start_port(ports, i, config))
+			return false;
+	return true;
+}
+
+void ports_stop(struct ports *ports)
+{
+	for (unsigned i = 0; i < ports->count; i++) {
+		if (!ports->port[i].started)
+			continue;
+		ports->port[i].started = false;
+		(void)rte_eth_dev_stop(ports->port[i].id);
+		(void)rte_eth_dev_close(ports->port[i].id);
+	}
+}
