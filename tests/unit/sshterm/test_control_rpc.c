@@ -2,6 +2,7 @@
 /* Calls of sessions to control, control's end in the test's hands. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
