@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control: what the parts of reeve-control share. The theory of operation opens control.c. */
+#ifndef CONTROL_CONTROL_H
+#define CONTROL_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "control/identity/database.h"
+#include "control/peers/peers.h"
+#include "control/policy/policy.h"
+#include "control/policy/store.h"
+#include "control/sessions/audit.h"
+#include "control/sessions/sessions.h"
+#include "control/socket/server.h"
+
+#define CONTROL_PATH_MAX 4096
+#define CONTROL_RECIPIENTS_MAX 8
+#define CONTROL_UIDS_MAX 256
+
+/* SUP_CONFIG_CONTROL, copied and checked. */
+struct control_config {
+	char socket[108]; /* sun_path */
+	char state[CONTROL_PATH_MAX];
+	char policy[CONTROL_PATH_MAX];
+	uint8_t recipients[CONTROL_RECIPIENTS_MAX * 32];
+	uint32_t recipient_count;
+	uint32_t workers;
+	uid_t owner;
+	uid_t admins[CONTROL_UIDS_MAX], auditors[CONTROL_UIDS_MAX];
+	uint32_t admin_count, auditor_count;
+};
+
+struct control {
+	struct control_config config;
+	struct policy_context context;
+	int epoll;
+	bool configured, started, stopping;
+	struct peers peers;
+	struct database db;
+	struct policies policies;
+	struct sessions sessions;
+	struct audit audit;
+	struct server server;
+	/* The client CA's public key as the keeper last said; empty: ask. */
+	uint8_t client_ca[PUBLIC_KEY_BLOB_MAX];
+	size_t client_ca_len;
+	int64_t started_at_ms; /* CLOCK_MONOTONIC */
+};
+
+/* The keeper said which key the client CA has ("ssh-ed25519 AAAA… comment"). */
+void control_take_client_ca(struct control *control, struct wire_span public_line);
+
+#endif

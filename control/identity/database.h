@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * database: control's one SQLite file, `control.db` in the state directory.
+ *
+ * Theory of operation. WAL, one connection, one thread. Administrators' changes (users, policies, targets) are
+ * flushed to the disk before they are answered (database_durable); the history of sessions is not worth an fsync
+ * each: after a power cut its last moments may be missing, after a crash of this process they are not.
+ * Statements are prepared once, named by the address of their text (string literals).
+ */
+#ifndef CONTROL_IDENTITY_DATABASE_H
+#define CONTROL_IDENTITY_DATABASE_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/wire/wire.h"
+
+#define DATABASE_STATEMENTS_MAX 96
+
+struct database {
+	sqlite3 *handle;
+	unsigned statements;
+	struct {
+		const char *sql;
+		sqlite3_stmt *statement;
+	} cache[DATABASE_STATEMENTS_MAX];
+};
+
+/* Opens (makes) the file and brings its tables up to date. False: `error` says why. */
+bool database_open(struct database *db, const char *path, char *error, size_t size);
+void database_close(struct database *db);
+
+/* A statement ready to step, its parameters bound as `kinds` says: t (const char *, NULL is NULL), i (int64_t),
+ * b (struct wire_span). Ask database_row until it is false. NULL on error (logged). */
+sqlite3_stmt *database_query(struct database *db, const char *sql, const char *kinds, ...);
+/* Steps: true where there is a row. At the end, or on error (logged), the statement is reset. */
+bool database_row(sqlite3_stmt *statement);
+/* Ends a query before its last row. */
+void database_stop(sqlite3_stmt *statement);
+/* Runs a statement that has no rows. False on error (logged). */
+bool database_run(struct database *db, const char *sql, const char *kinds, ...);
+/* Rows changed by the last database_run. */
+int database_changes(struct database *db);
+
+/* Between true and false, commits are flushed to the disk. */
+void database_durable(struct database *db, bool durable);
+bool database_begin(struct database *db);
+/* Commits where `good`, else rolls back. Returns whether it was committed. */
+bool database_end(struct database *db, bool good);
+
+/* Column as text; "" for NULL. Valid until the next step. */
+const char *database_text(sqlite3_stmt *statement, int column);
+struct wire_span database_blob(sqlite3_stmt *statement, int column);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/identity/targets.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+void target_address(struct wire_span addr, uint16_t port, uint16_t vlan, char text[TARGET_ADDRESS_SIZE])
+{
+	char ip[INET6_ADDRSTRLEN] = "?";
+
+	if (addr.len == 4 || addr.len == 16)
+		inet_ntop(addr.len == 4 ? AF_INET : AF_INET6, addr.at, ip, sizeof(ip));
+	int len = port == 22 ? snprintf(text, TARGET_ADDRESS_SIZE, "%s", ip)
+	                     : snprintf(text, TARGET_ADDRESS_SIZE, "[%s]:%u", ip, port);
+	if (vlan != 0)
+		snprintf(text + len, TARGET_ADDRESS_SIZE - (size_t)len, "%%vlan%u", vlan);
+}
+
+enum targets_result targets_check(struct database *db, const char *address, struct wire_span host_key,
+    char target_id[PUBLIC_KEY_FINGERPRINT_SIZE], char pinned[PUBLIC_KEY_FINGERPRINT_SIZE])
+{
+	sqlite3_stmt *row = database_query(db,
+	    "SELECT host_key FROM targets JOIN target_addresses USING(target_id) WHERE address = ?", "t", address);
+
+	public_key_fingerprint(host_key, target_id);
+	pinned[0] = '\0';
+	if (row == NULL)
+		return TARGETS_FAILED;
+	if (!database_row(row))
+		return sqlite3_errcode(db->handle) == SQLITE_OK || sqlite3_errcode(db->handle) == SQLITE_DONE
+		           ? TARGETS_UNKNOWN
+		           : TARGETS_FAILED;
+	struct wire_span expected = database_blob(row, 0);
+	bool same = expected.len == host_key.len && memcmp(expected.at, host_key.at, host_key.len) == 0;
+	public_key_fingerprint(expected, pinned);
+	database_stop(row);
+	return same ? TARGETS_KNOWN : TARGETS_CHANGED;
+}
+
+bool targets_pin(struct database *db, const char *address, struct wire_span host_key)
+{
+	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE];
+	int64_t now = time(NULL);
+
+	public_key_fingerprint(host_key, target_id);
+	if (!database_begin(db))
+		return false;
+	bool good = database_run(db, "INSERT OR IGNORE INTO targets(target_id, host_key, first_seen) VALUES(?, ?, ?)",
+	                "tbi", target_id, host_key, now) &&
+	            database_run(db,
+	                "INSERT OR REPLACE INTO target_addresses(address, target_id, first_seen) VALUES(?, ?, ?)", "tti",
+	                address, target_id, now);
+	return database_end(db, good);
+}
+
+int targets_forget(struct database *db, const char *name)
+{
+	int forgotten = 0;
+
+	database_durable(db, true);
+	if (database_begin(db)) {
+		bool good = database_run(db, "DELETE FROM target_addresses WHERE address = ?1 OR target_id = ?1", "t", name);
+		forgotten = good ? database_changes(db) : 0;
+		/* A target that is met nowhere any more is no target. */
+		good = good && database_run(db,
+		                   "DELETE FROM targets WHERE target_id NOT IN (SELECT target_id FROM target_addresses)", "");
+		if (!database_end(db, good))
+			forgotten = 0;
+	}
+	database_durable(db, false);
+	return forgotten;
+}
+
+void targets_algorithms(struct database *db, const char *address, char *text, size_t size)
+{
+	sqlite3_stmt *row = database_query(db,
+	    "SELECT host_key FROM targets JOIN target_addresses USING(target_id) WHERE address = ?", "t", address);
+	struct public_key key;
+
+	text[0] = '\0';
+	if (!database_row(row))
+		return;
+	/* An RSA key signs with SHA-2 under names of its own (RFC 8332). */
+	if (public_key_parse(database_blob(row, 0), &key))
+		snprintf(text, size, "%s",
+		    key.type->kind == PUBLIC_KEY_RSA ? "rsa-sha2-512,rsa-sha2-256" : key.type->name);
+	database_stop(row);
+}
+
+static json_t *addresses_json(struct database *db, const char *target_id)
+{
+	sqlite3_stmt *row =
+	    database_query(db, "SELECT address FROM target_addresses WHERE target_id = ? ORDER BY address", "t", target_id);
+	json_t *list = json_array();
+
+	while (database_row(row))
+		json_array_append_new(list, json_string(database_text(row, 0)));
+	return list;
+}
+
+json_t *targets_json(struct database *db)
+{
+	sqlite3_stmt *row =
+	    database_query(db, "SELECT target_id, host_key, first_seen FROM targets ORDER BY first_seen, target_id", "");
+	json_t *list = json_array();
+
+	while (database_row(row)) {
+		struct public_key key;
+		char fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE];
+		struct wire_span blob = database_blob(row, 1);
+		public_key_fingerprint(blob, fingerprint);
+		json_array_append_new(list,
+		    json_pack("{s:s, s:s, s:s, s:o, s:I}", "target_id", database_text(row, 0), "type",
+		        public_key_parse(blob, &key) ? key.type->name : "unknown", "host_key", fingerprint, "addresses",
+		        addresses_json(db, database_text(row, 0)), "first_seen",
+		        (json_int_t)sqlite3_column_int64(row, 2)));
+	}
+	return list;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy: policy.yaml, read strictly, and compiled for the dataplane.
+ *
+ * Theory of operation. The text becomes rules in order, first match wins. Lists in a rule's match (networks, ports,
+ * VLANs, links, protocols) are multiplied out into single matches here, because the dataplane's classifier knows
+ * only those; how many come out is bounded. The dataplane gets the matches and what to do with a packet
+ * (policy_compile); who may log in, and what is recorded, stays here and is looked up by rule number and generation
+ * when a worker asks. A policy never changes once parsed; it is shared by reference count.
+ */
+#ifndef CONTROL_POLICY_POLICY_H
+#define CONTROL_POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control/identity/words.h"
+#include "control/rpc/rpc.h"
+
+#define POLICY_RULES_MAX 50000
+#define POLICY_MATCHES_MAX 200000
+#define POLICY_RULE_NAME_SIZE 64
+
+/* What an audit_ssh rule says about sessions. */
+struct policy_ssh {
+	struct words groups, names; /* users: who may */
+	struct words logins;        /* "{user}" stands for the user's own name */
+	enum rpc_recording recording;
+	uint32_t permits; /* enum rpc_permit */
+	bool host_keys_strict;
+	uint32_t certificate_ttl_s; /* of the certificates minted for the origin */
+	uint32_t login_grace_s, auth_attempts;
+};
+
+struct policy_rule {
+	char name[POLICY_RULE_NAME_SIZE];
+	uint8_t action, block, unavailable, midstream, policy_change, unsupported; /* enums of rpc.h */
+	uint32_t first_match, match_count;                                         /* in policy->matches */
+	struct policy_ssh *ssh; /* audit_ssh only, else NULL */
+};
+
+struct policy {
+	unsigned references;
+	uint64_t generation;
+	int64_t applied_at; /* unix seconds; 0: not in force yet */
+	uint8_t default_action, default_block;
+	struct policy_rule *rules;
+	uint32_t rule_count;
+	struct rpc_policy_match *matches;
+	uint32_t match_count, match_room;
+	char *name; /* of the file it came from, for messages */
+	char *text;
+};
+
+/* What a policy is checked against. */
+struct policy_context {
+	struct words links;       /* names of the links, in their order */
+	unsigned recipient_count; /* auditors' keys: without one nothing can be recorded */
+};
+
+struct policy_fault {
+	uint32_t line, column; /* 0: not tied to a place */
+	char text[768];        /* with file, line and column */
+};
+
+/* Parses; one reference is the caller's. NULL: `fault` says what, where, and what was expected. */
+struct policy *policy_parse(const char *name, const char *text, size_t len, const struct policy_context *context,
+    struct policy_fault *fault);
+struct policy *policy_hold(struct policy *policy);
+void policy_release(struct policy *policy);
+
+/* May the user (name and groups) use this rule at all? May `user` log in as `login` by this rule? */
+bool policy_ssh_user(const struct policy_ssh *ssh, const char *user, const struct words *groups);
+bool policy_ssh_login(const struct policy_ssh *ssh, const char *user, const char *login);
+
+/* The blob of rpc.h (RPC_POLICY_VERSION) in a sealed memfd. Returns the descriptor and its size, or -errno. */
+int policy_compile(const struct policy *policy, size_t *size);
+
+#endif

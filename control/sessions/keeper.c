@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What sessions need signed: exchange hashes of the client leg, certificates for the origin. */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "control/control.h"
+
+#define BACKDATE_S 60 /* for origins whose clock is behind ours */
+
+struct keeper_question *keeper_question(struct control *control, const struct session *session, uint32_t request_id,
+    struct wire_span body)
+{
+	struct keeper_question *question = calloc(1, sizeof(*question) + body.len);
+
+	if (question == NULL)
+		return NULL;
+	*question = (struct keeper_question){
+	    .control = control, .serial = session->serial, .request_id = request_id, .saved.len = body.len};
+	if (body.len > 0) {
+		question->saved.at = (const uint8_t *)(question + 1);
+		memcpy(question + 1, body.at, body.len);
+	}
+	return question;
+}
+
+void keeper_question_free(struct keeper_question *question)
+{
+	free(question);
+}
+
+const char *keeper_failure(int error)
+{
+	return error == -ETIMEDOUT || error == -EPIPE
+	           ? "portreeve: the key service of this gateway does not answer; please try again in a moment"
+	           : "portreeve: an internal error of this gateway; please try again";
+}
+
+/* The keeper's own words go to the log, not to the client. */
+static const char *keeper_refused(const char *what, const struct session *session, struct wire_span error)
+{
+	rpc_log(RPC_LOG_ERROR, "session %s: the keeper refused to sign %s: %.*s", session->session_id, what,
+	    (int)(error.len > 200 ? 200 : error.len), error.len > 0 ? (const char *)error.at : "");
+	return "portreeve: the key service of this gateway refused; please tell its administrator";
+}
+
+/* -- SIGN ------------------------------------------------------------------------------------------------- */
+
+static void answer_sign(struct peer *worker, uint32_t id, const char *error, struct wire_span signature)
+{
+	PEER_REPLY(worker, id, SES_SIGN_REPLY, ses_sign_reply, .error = wire_span_of(error), .signature = signature);
+}
+
+static void signed_hash(void *context, void *argument, int error, struct wire_span body)
+{
+	struct control *control = context;
+	struct keeper_question *question = argument;
+	struct session *session = session_by_serial(control, question->serial);
+	struct rpc_key_host_sign_reply reply;
+	const char *why = "";
+
+	if (session != NULL) {
+		if (error != 0 || !rpc_get_key_host_sign_reply(body, &reply)) {
+			reply = (struct rpc_key_host_sign_reply){0};
+			why = keeper_failure(error);
+		} else if (reply.error.len > 0) {
+			why = keeper_refused("an exchange hash", session, reply.error);
+		}
+		answer_sign(&control->peers.workers[session->worker], question->request_id, why, reply.signature);
+	}
+	keeper_question_free(question);
+}
+
+int session_on_sign(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct control *control = context;
+	struct peer *worker = &control->peers.workers[link->index];
+	struct rpc_ses_sign sign;
+
+	if (!rpc_get_ses_sign(message->body, &sign) || sign.hash.len < 20 || sign.hash.len > 64)
+		return -EPROTO;
+	struct session *session = session_find(control, link->index, sign.flow);
+	if (session == NULL || session->target_id[0] == '\0') {
+		answer_sign(worker, message->id, "portreeve: no such session", (struct wire_span){0});
+		return 0;
+	}
+	struct call_options options = {.peer = &control->peers.keeper,
+	    .type = RPC_KEY_HOST_SIGN,
+	    .reply_type = RPC_KEY_HOST_SIGN_REPLY,
+	    .timeout_ms = KEEPER_TIMEOUT_MS,
+	    .wait = true,
+	    .fd = -1,
+	    .done = signed_hash,
+	    .argument = keeper_question(control, session, message->id, (struct wire_span){0})};
+	if (options.argument == NULL)
+		answer_sign(worker, message->id, keeper_failure(-ENOMEM), (struct wire_span){0});
+	else
+		CALL(&options, key_host_sign, .session_id = wire_span_of(session->session_id), .hash = sign.hash);
+	return 0;
+}
+
+/* -- CERT ------------------------------------------------------------------------------------------------- */
+
+static void answer_cert(struct peer *worker, uint32_t id, const char *error, struct wire_span certificate)
+{
+	PEER_REPLY(worker, id, SES_CERT_REPLY, ses_cert_reply, .error = wire_span_of(error),
+	    .certificate = certificate);
+}
+
+static void certified(void *context, void *argument, int error, struct wire_span body)
+{
+	struct control *control = context;
+	struct keeper_question *question = argument;
+	struct session *session = session_by_serial(control, question->serial);
+	struct rpc_key_certify_reply reply;
+	const char *why = "";
+
+	if (session != NULL) {
+		if (error != 0 || !rpc_get_key_certify_reply(body, &reply)) {
+			reply = (struct rpc_key_certify_reply){0};
+			why = keeper_failure(error);
+		} else if (reply.error.len > 0) {
+			why = keeper_refused("a certificate", session, reply.error);
+		}
+		answer_cert(&control->peers.workers[session->worker], question->request_id, why, reply.certificate);
+	}
+	keeper_question_free(question);
+}
+
+/* NULL, or why there is no certificate. */
+static const char *may_certify(const struct session *session, struct wire_span public_key)
+{
+	struct public_key key;
+
+	if (session == NULL || !session->granted || session->rule == NULL)
+		return "portreeve: no certificate without permission";
+	if (session->certificates >= SESSION_CERTIFICATES_MAX)
+		return "portreeve: no further certificate for this session";
+	if (!public_key_parse(public_key, &key) || key.type->kind != PUBLIC_KEY_ED25519)
+		return "portreeve: expected an ssh-ed25519 key";
+	return NULL;
+}
+
+static void certify(struct control *control, struct session *session, struct keeper_question *question,
+    struct wire_span public_key)
+{
+	uint8_t principals[WORD_SIZE + 4];
+	struct wire_out out = wire_into(principals, sizeof(principals));
+	char key_id[256], client[64], *port;
+	int64_t now = time(NULL);
+	uint64_t serial;
+
+	wire_put_cstring(&out, session->login);
+	snprintf(key_id, sizeof(key_id), "portreeve:%s:%s", session->session_id, session->user);
+	/* The box is transparent: the origin sees the client's own address. */
+	session_endpoint(session->client_addr, session->addr_len, 0, client);
+	port = strrchr(client, ':');
+	*port = '\0';
+	if (session->addr_len == 16) {
+		memmove(client, client + 1, strlen(client));
+		*strchr(client, ']') = '\0';
+	}
+	strcat(client, session->addr_len == 4 ? "/32" : "/128");
+	randombytes_buf(&serial, sizeof(serial));
+	struct call_options options = {.peer = &control->peers.keeper,
+	    .type = RPC_KEY_CERTIFY,
+	    .reply_type = RPC_KEY_CERTIFY_REPLY,
+	    .timeout_ms = KEEPER_TIMEOUT_MS,
+	    .wait = true,
+	    .fd = -1,
+	    .done = certified,
+	    .argument = question};
+	CALL(&options, key_certify, .ca = RPC_CA_USER, .session_id = wire_span_of(session->session_id),
+	    .public_key = public_key, .key_id = wire_span_of(key_id),
+	    .principals = {principals, wire_written(&out)}, .valid_after = (uint64_t)(now - BACKDATE_S),
+	    .valid_before = (uint64_t)now + session->rule->ssh->certificate_ttl_s, .source_address = wire_span_of(client),
+	    .force_command = wire_span_of(session->force_command == NULL ? "" : session->force_command),
+	    .permits = session->permits & ~(uint32_t)RPC_PERMIT_LOG_EXEC, .serial = serial >> 1);
+}
+
+int session_on_cert(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct control *control = context;
+	struct peer *worker = &control->peers.workers[link->index];
+	struct rpc_ses_cert cert;
+
+	if (!rpc_get_ses_cert(message->body, &cert))
+		return -EPROTO;
+	struct session *session = session_find(control, link->index, cert.flow);
+	const char *why = may_certify(session, cert.public_key);
+	struct keeper_question *question =
+	    why != NULL ? NULL : keeper_question(control, session, message->id, (struct wire_span){0});
+	if (question == NULL) {
+		answer_cert(worker, message->id, why != NULL ? why : keeper_failure(-ENOMEM), (struct wire_span){0});
+		return 0;
+	}
+	session->certificates++;
+	certify(control, session, question, cert.public_key);
+	return 0;
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What workers tell of programs (channels), and the keeper's signatures that make recordings hard to forge. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "control/control.h"
+
+#define EVIDENCE_TEXT_MAX 1024
+#define EVENT_DETAIL_MAX 8192
+
+struct evidence {
+	char program_id[SESSION_ID_SIZE];
+	char kind[8]; /* "begin" or "end" */
+	char text[EVIDENCE_TEXT_MAX];
+};
+
+/* -- evidence --------------------------------------------------------------------------------------------- */
+
+static void evidence_signed(void *context, void *argument, int error, struct wire_span body)
+{
+	struct control *control = context;
+	struct evidence *evidence = argument;
+	struct rpc_key_evidence_reply reply;
+
+	if (error != 0 || !rpc_get_key_evidence_reply(body, &reply) || reply.error.len > 0)
+		rpc_log(RPC_LOG_ERROR, "program %s: no evidence of its %s: %s", evidence->program_id, evidence->kind,
+		    error != 0 ? strerror(-error) : "the keeper refused");
+	else
+		(void)database_run(&control->db,
+		    "INSERT OR REPLACE INTO evidence(program_id, kind, text, signature, public_key, signed_at)"
+		    " VALUES(?, ?, ?, ?, ?, ?)",
+		    "tttbbi", evidence->program_id, evidence->kind, evidence->text, reply.signature, reply.public_key,
+		    (int64_t)time(NULL));
+	free(evidence);
+}
+
+/* Takes `evidence` over. It may wait long: nobody stands and waits for it. */
+static void sign_evidence(struct control *control, struct evidence *evidence)
+{
+	struct call_options options = {.peer = &control->peers.keeper,
+	    .type = RPC_KEY_EVIDENCE,
+	    .reply_type = RPC_KEY_EVIDENCE_REPLY,
+	    .timeout_ms = EVIDENCE_TIMEOUT_MS,
+	    .wait = true,
+	    .fd = -1,
+	    .done = evidence_signed,
+	    .argument = evidence};
+
+	CALL(&options, key_evidence, .text = wire_span_of(evidence->text));
+}
+
+static void hex(struct wire_span bytes, char *text)
+{
+	for (size_t i = 0; i < bytes.len; i++)
+		sprintf(text + 2 * i, "%02x", bytes.at[i]);
+	text[2 * bytes.len] = '\0';
+}
+
+/* The canonical text: one "name value" a line, in this order, each line ended. */
+static void evidence_of_begin(struct control *control, const struct session *session, const char *program_id,
+    const struct rpc_ses_program *program)
+{
+	struct evidence *evidence = calloc(1, sizeof(*evidence));
+	char key[65];
+
+	if (evidence == NULL)
+		return;
+	hex(program->encapsulated_key, key);
+	snprintf(evidence->program_id, sizeof(evidence->program_id), "%s", program_id);
+	strcpy(evidence->kind, "begin");
+	snprintf(evidence->text, sizeof(evidence->text),
+	    "portreeve-evidence-v1 begin\nsession %s\nprogram %s\nencapsulated %s\nstarted %llu\nuser %s\nlogin %s\n"
+	    "target %s\n",
+	    session->session_id, program_id, key, (unsigned long long)program->started_at, session->user,
+	    session->login, session->target_id);
+	sign_evidence(control, evidence);
+}
+
+static void evidence_of_end(struct control *control, const struct session *session, const char *program_id,
+    const struct rpc_ses_program_end *end)
+{
+	struct evidence *evidence = calloc(1, sizeof(*evidence));
+	char chain[65];
+
+	if (evidence == NULL)
+		return;
+	hex(end->chain, chain);
+	snprintf(evidence->program_id, sizeof(evidence->program_id), "%s", program_id);
+	strcpy(evidence->kind, "end");
+	snprintf(evidence->text, sizeof(evidence->text),
+	    "portreeve-evidence-v1 end\nsession %s\nprogram %s\nchain %s\nblocks %llu\nlost %llu\nfinished %lld\n",
+	    session->session_id, program_id, chain, (unsigned long long)end->blocks,
+	    (unsigned long long)end->lost_records, (long long)time(NULL));
+	sign_evidence(control, evidence);
+}
+
+/* -- PROGRAM ---------------------------------------------------------------------------------------------- */
+
+static bool take_id(struct wire_span span, char id[SESSION_ID_SIZE])
+{
+	return wire_span_copy(span, id, SESSION_ID_SIZE) && strlen(id) >= 8 &&
+	       strspn(id, "0123456789abcdef-") == strlen(id);
+}
+
+/* Texts of strangers (commands, reasons) become valid UTF-8 without control characters; cut to fit. */
+static void take_text(struct wire_span span, char *text, size_t size)
+{
+	size_t len = span.len < size ? span.len : size - 1;
+
+	for (size_t i = 0; i < len; i++)
+		text[i] = span.at[i] >= 0x20 && span.at[i] != 0x7f ? (char)span.at[i] : ' ';
+	text[len] = '\0';
+	/* Not valid UTF-8 (or cut within a character): jansson would refuse it. */
+	json_t *probe = json_string(text);
+	if (probe == NULL)
+		for (size_t i = 0; i < len; i++)
+			if ((text[i] & 0x80) != 0)
+				text[i] = '?';
+	json_decref(probe);
+}
+
+/* Teleport's event for the beginning of a program of that type; NULL: none of its own (a shell is its session). */
+static const char *event_of(const char *type)
+{
+	static const char *const events[][2] = {{"exec", "exec"}, {"subsystem", "subsystem"}, {"direct-tcpip", "port"},
+	    {"forwarded-tcpip", "port"}, {"x11", "x11-forward"}};
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (strcmp(type, events[i][0]) == 0)
+			return events[i][1];
+	return NULL;
+}
+
+/* The subsystem's name says what was run and is logged; an exec's command line only where the rule allows it. */
+static bool may_log(const struct session *session, const char *type)
+{
+	return strcmp(type, "exec") != 0 || (session->permits & RPC_PERMIT_LOG_EXEC) != 0;
+}
+
+int session_on_program(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct control *control = context;
+	struct rpc_ses_program program;
+	char id[SESSION_ID_SIZE], type[32], command[1024] = "";
+
+	if (!rpc_get_ses_program(message->body, &program) || !take_id(program.program_id, id) ||
+	    (program.encapsulated_key.len != 0 && program.encapsulated_key.len != 32))
+		return -EPROTO;
+	struct session *session = session_find(control, link->index, program.flow);
+	if (session == NULL || !session->granted || session->programs >= SESSION_PROGRAMS_MAX)
+		return 0;
+	take_text(program.type, type, sizeof(type));
+	if (may_log(session, type))
+		take_text(program.command, command, sizeof(command));
+	bool recorded = program.encapsulated_key.len > 0;
+	int64_t started_at = program.started_at > INT64_MAX ? 0 : (int64_t)program.started_at;
+	session->programs++;
+	if (!history_program(control, session, id, type, command, started_at, recorded))
+		return 0;
+	if (event_of(type) != NULL)
+		session_event(control, session, event_of(type),
+		    json_pack("{s:s, s:s, s:s}", "program_id", id, "type", type, "command", command));
+	if (recorded)
+		evidence_of_begin(control, session, id, &program);
+	return 0;
+}
+
+int session_on_program_end(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct control *control = context;
+	struct rpc_ses_program_end end;
+	char id[SESSION_ID_SIZE], error[256];
+
+	if (!rpc_get_ses_program_end(message->body, &end) || !take_id(end.program_id, id) ||
+	    (end.chain.len != 0 && end.chain.len != 32))
+		return -EPROTO;
+	struct session *session = session_find(control, link->index, end.flow);
+	if (session == NULL || !session->granted)
+		return 0;
+	take_text(end.error, error, sizeof(error));
+	history_program_end(control, id, end.blocks, end.lost_records, error);
+	if (end.chain.len == 32)
+		evidence_of_end(control, session, id, &end);
+	return 0;
+}
+
+/* -- EVENT ------------------------------------------------------------------------------------------------ */
+
+/* Names that only control may write: a worker must not be able to make up what it did not do. */
+static bool event_is_ours(const char *event)
+{
+	static const char *const ours[] = {"session.start", "session.end", "session.data", "session.recording.access",
+	    "auth", "cert.create", "user.", "policy.", "ca.", "host_key.", "session.kill"};
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (strncmp(event, ours[i], strlen(ours[i])) == 0)
+			return true;
+	return false;
+}
+
+int session_on_event(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct control *control = context;
+	struct rpc_ses_event told;
+	char event[64];
+
+	if (!rpc_get_ses_event(message->body, &told) || !wire_span_copy(told.event, event, sizeof(event)) ||
+	    event[0] == '\0' || strspn(event, "abcdefghijklmnopqrstuvwxyz0123456789._-") != strlen(event) ||
+	    told.detail.len > EVENT_DETAIL_MAX)
+		return -EPROTO;
+	struct session *session = session_find(control, link->index, told.flow);
+	if (session == NULL || event_is_ours(event))
+		return 0;
+	json_t *detail = told.detail.len == 0 ? NULL : json_loadb((const char *)told.detail.at, told.detail.len, 0, NULL);
+	if (detail != NULL && !json_is_object(detail)) {
+		json_decref(detail);
+		return -EPROTO;
+	}
+	session_event(control, session, event, detail);
+	return 0;
+}

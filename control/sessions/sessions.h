@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sessions: what control knows and decides about the connections that workers have taken over.
+ *
+ * Theory of operation. A worker asks, in this order: BEGIN (which rule is this), TARGET (is this the origin's right
+ * key), WHO (whose key is this), MAY (may they), CERT (a certificate for the origin), and SIGN whenever the client
+ * leg exchanges keys; PROGRAM, PROGRAM_END, EVENT and END only tell. A worker parses what strangers send and may be
+ * taken over: each question is answered only where the ones before it went well *here*; a session's state is ours, and
+ * what a worker says of an earlier state (RESUME, after control was restarted) counts only as far as the database
+ * confirms it. A session is named (worker, flow); it dies with its worker's link.
+ *
+ * Questions that need the keeper are answered from its reply's callback, which finds the session again by its
+ * serial number: it may have ended meanwhile.
+ *
+ * Messages for the client say what to do; somebody whose key is not known learns nothing.
+ */
+#ifndef CONTROL_SESSIONS_SESSIONS_H
+#define CONTROL_SESSIONS_SESSIONS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control/certificate/certificate.h"
+#include "control/identity/targets.h"
+#include "control/identity/users.h"
+#include "control/policy/policy.h"
+#include "control/rpc/rpc.h"
+
+#define SESSIONS_PER_WORKER_MAX 65536
+#define SESSION_ID_SIZE 40
+#define SESSION_PROGRAMS_MAX 10000 /* told of in one session; more are not listed */
+#define SESSION_EVENTS_MAX 1000    /* kept for session.show; all of them stand in audit.jsonl */
+#define SESSION_CERTIFICATES_MAX 4
+#define SESSION_ID_PREFIX_MIN 6
+
+#define SESSIONS_BUCKETS 4096
+
+struct control;
+struct peer;
+
+struct session {
+	struct session *next_in_bucket;
+	struct session *previous, *next; /* all, oldest first */
+	uint64_t serial;                 /* never used twice in this process */
+	uint32_t worker;
+	uint64_t flow;
+	char session_id[SESSION_ID_SIZE];
+	uint8_t client_addr[16], server_addr[16];
+	uint8_t addr_len; /* 4 or 16 */
+	uint16_t client_port, server_port, vlan;
+	uint8_t link;
+	int64_t started_at;
+	struct policy *policy;          /* held; NULL where the generation is not known any more (after RESUME) */
+	const struct policy_rule *rule; /* NULL likewise */
+	char rule_name[POLICY_RULE_NAME_SIZE];
+	char address[TARGET_ADDRESS_SIZE];
+	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE]; /* empty: TARGET has not gone well (yet) */
+	/* Set by WHO with a proven key. */
+	char user[WORD_SIZE], user_id[USER_ID_SIZE], email[USER_EMAIL_SIZE];
+	char login[WORD_SIZE];
+	char key_fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE];
+	char *force_command;  /* NULL: none */
+	uint32_t key_permits; /* what the certificate (or key: all) allows */
+	/* Set by MAY. */
+	bool granted;
+	uint32_t permits;
+	bool killed;
+	char refusal[256]; /* why the last WHO or MAY was answered no */
+	uint32_t programs, events, certificates;
+};
+
+struct sessions {
+	struct session *buckets[SESSIONS_BUCKETS];
+	struct session *first, *last;
+	uint32_t count;
+	uint32_t per_worker[256];
+	uint64_t next_serial;
+	uint64_t begun, granted, refused, ended, lost, resumed; /* for stats */
+};
+
+/* -- the table (table.c) -- */
+struct session *session_find(struct control *control, uint32_t worker, uint64_t flow);
+struct session *session_by_serial(struct control *control, uint64_t serial);
+/* NULL without memory or where the worker has too many. */
+struct session *session_create(struct control *control, uint32_t worker, uint64_t flow);
+void session_forget(struct control *control, struct session *session);
+void sessions_close(struct control *control);
+/* Live sessions of a user. */
+unsigned sessions_of_user(struct control *control, const char *user);
+
+/* -- messages of workers: rpc_handler functions; context is struct control -- */
+int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_target(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_who(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_may(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_cert(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_sign(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_program(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_program_end(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_event(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_end(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_resume(void *context, struct rpc_link *link, struct rpc_message *message);
+
+/* -- what happens to them (lifecycle.c) -- */
+void session_end(struct control *control, struct session *session, const char *reason, uint64_t bytes_from_client,
+    uint64_t bytes_from_origin);
+/* The worker's link is gone: its sessions are. */
+void sessions_worker_lost(struct control *control, uint32_t worker);
+/* A (new) keeper is there: it hears of all live sessions before anything is asked of it. */
+void sessions_tell_keeper(struct control *control);
+/* Tells the worker to end it. False where its worker is not reachable. */
+bool session_kill(struct control *control, struct session *session, const char *reason);
+/* Sessions in the database that no worker has claimed since start are over. Once, some time after start. */
+void sessions_settle_unclaimed(struct control *control);
+
+/* -- the keeper (keeper.c) -- */
+struct keeper_question {
+	struct control *control;
+	uint64_t serial;     /* of the session */
+	uint32_t request_id; /* of the worker's request that it serves */
+	uint8_t verdict;     /* TARGET: what to answer */
+	struct wire_span saved; /* a copied message body, freed with the question */
+};
+/* NULL without memory. `body`: copied where its at is not NULL. */
+struct keeper_question *keeper_question(struct control *control, const struct session *session, uint32_t request_id,
+    struct wire_span body);
+void keeper_question_free(struct keeper_question *question);
+#define KEEPER_TIMEOUT_MS 2000
+#define EVIDENCE_TIMEOUT_MS 60000
+/* What to tell a client when the keeper does not answer. */
+const char *keeper_failure(int error);
+
+/* -- events and history (history.c) -- */
+/* Writes an event of this session to the audit log and its history; takes `detail` over. */
+void session_event(struct control *control, struct session *session, const char *event, json_t *detail);
+void history_begin(struct control *control, const struct session *session);
+void history_update(struct control *control, const struct session *session);
+void history_end(struct control *control, const struct session *session, const char *reason,
+    uint64_t bytes_from_client, uint64_t bytes_from_origin);
+/* False where the program is there already (told again after a restart). */
+bool history_program(struct control *control, const struct session *session, const char *program_id,
+    const char *type, const char *command, int64_t started_at, bool recorded);
+void history_program_end(struct control *control, const char *program_id, uint64_t blocks, uint64_t lost_records,
+    const char *error);
+/* Old sessions go: by age, by number. */
+void history_prune(struct control *control);
+
+/* Session objects as SOCKET clients see them. newest first. */
+json_t *history_list(struct control *control, bool live_only, int64_t limit, int64_t offset);
+/* Whole: with programs and events. NULL where there is none. */
+json_t *history_show(struct control *control, const char *session_id);
+enum history_match { HISTORY_NONE = 0, HISTORY_ONE, HISTORY_SEVERAL };
+/* A full id, or a prefix of at least SESSION_ID_PREFIX_MIN characters that fits one only. */
+enum history_match history_find_session(struct control *control, const char *prefix, char id[SESSION_ID_SIZE]);
+enum history_match history_find_program(struct control *control, const char *prefix, char id[SESSION_ID_SIZE]);
+/* The number'th (from 1) program of a session. */
+bool history_program_number(struct control *control, const char *session_id, int64_t number, char id[SESSION_ID_SIZE]);
+
+/* "198.51.100.1:40000", "[2001:db8::1]:22" */
+void session_endpoint(const uint8_t *addr, uint8_t len, uint16_t port, char text[64]);
+
+#endif
