@@ -137,13 +137,13 @@ static const char *judge_critical(struct wire_span name, struct wire_span data, 
 			                 : "may not be used from the address that you come from";
 		return NULL;
 	}
-	/* PROTOCOL.certkeys: a critical option that is not understood must lead to refusal. verify-required is
-	 * among them: whether the user touched the key is known to libssh alone. */
+	/* PROTOCOL.certkeys: a critical option that is not understood must lead to refusal. verify-required
+	 * is among them: whether the user touched the key is known to libssh alone. */
 	return "has a critical option that is not supported here";
 }
 
-static const char *judge_options(const struct certificate *c, struct wire_span client_addr,
-    struct certificate_facts *facts)
+static const char *judge_options(
+    const struct certificate *c, struct wire_span client_addr, struct certificate_facts *facts)
 {
 	struct wire in = wire_over(c->critical_options.at, c->critical_options.len);
 
@@ -186,7 +186,8 @@ static void time_text(uint64_t at, char *text, size_t size)
 	time_t seconds = (time_t)at;
 	struct tm tm;
 
-	if (at > INT64_MAX || gmtime_r(&seconds, &tm) == NULL || strftime(text, size, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+	if (at > INT64_MAX || gmtime_r(&seconds, &tm) == NULL ||
+	    strftime(text, size, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
 		snprintf(text, size, "the end of time");
 }
 

@@ -2,11 +2,11 @@
 /*
  * certificate: OpenSSH user certificates (PROTOCOL.certkeys), read and judged.
  *
- * Theory of operation. libssh tells only that the client holds the certified key; whether the certificate means
- * anything is decided here, and all of it: that it is a user certificate, that our client CA signed these very
- * bytes, that now lies within its validity, that it names principals, that every critical option is one that we
- * know and enforce. Order matters: nothing of the content is told to the client before the signature held, so
- * that a made-up certificate cannot ask questions.
+ * Theory of operation. libssh tells only that the client holds the certified key; whether the certificate
+ * means anything is decided here, and all of it: that it is a user certificate, that our client CA signed
+ * these very bytes, that now lies within its validity, that it names principals, that every critical option
+ * is one that we know and enforce. Order matters: nothing of the content is told to the client before the
+ * signature held, so that a made-up certificate cannot ask questions.
  */
 #ifndef CONTROL_CERTIFICATE_CERTIFICATE_H
 #define CONTROL_CERTIFICATE_CERTIFICATE_H
@@ -50,10 +50,10 @@ enum certificate_verdict {
 	CERTIFICATE_REFUSED, /* ours, but it may not now; `why` is for the client */
 };
 
-/* Judges a parsed certificate. `ca`: plain blob of the client CA. `client_addr`: 4 or 16 bytes. On REFUSED, `why`
- * is a sentence for the user ("your certificate expired at …"). */
-enum certificate_verdict certificate_judge(const struct certificate *certificate, struct wire_span ca, time_t now,
-    struct wire_span client_addr, struct certificate_facts *facts, char *why, size_t why_size);
+/* Judges a parsed certificate. `ca`: plain blob of the client CA. `client_addr`: 4 or 16 bytes. On REFUSED,
+ * `why` is a sentence for the user ("your certificate expired at …"). */
+enum certificate_verdict certificate_judge(const struct certificate *certificate, struct wire_span ca,
+    time_t now, struct wire_span client_addr, struct certificate_facts *facts, char *why, size_t why_size);
 
 /* Is `principal` among the certificate's principals? */
 bool certificate_names(const struct certificate *certificate, const char *principal);

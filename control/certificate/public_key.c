@@ -9,9 +9,12 @@
 
 static const struct public_key_type types[] = {
     {"ssh-ed25519", "ssh-ed25519-cert-v01@openssh.com", PUBLIC_KEY_ED25519, NULL, NULL},
-    {"ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256-cert-v01@openssh.com", PUBLIC_KEY_ECDSA, "nistp256", "P-256"},
-    {"ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384-cert-v01@openssh.com", PUBLIC_KEY_ECDSA, "nistp384", "P-384"},
-    {"ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521-cert-v01@openssh.com", PUBLIC_KEY_ECDSA, "nistp521", "P-521"},
+    {"ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256-cert-v01@openssh.com", PUBLIC_KEY_ECDSA, "nistp256",
+        "P-256"},
+    {"ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384-cert-v01@openssh.com", PUBLIC_KEY_ECDSA, "nistp384",
+        "P-384"},
+    {"ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521-cert-v01@openssh.com", PUBLIC_KEY_ECDSA, "nistp521",
+        "P-521"},
     {"ssh-rsa", "ssh-rsa-cert-v01@openssh.com", PUBLIC_KEY_RSA, NULL, NULL},
     {"sk-ssh-ed25519@openssh.com", "sk-ssh-ed25519-cert-v01@openssh.com", PUBLIC_KEY_SK_ED25519, NULL, NULL},
     {"sk-ecdsa-sha2-nistp256@openssh.com", "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com", PUBLIC_KEY_SK_ECDSA,
@@ -75,8 +78,10 @@ static void ecdsa_parts(struct wire *in, struct public_key *key)
 	                                                           : 66;
 
 	key->point = wire_string(in);
-	/* SEC 1 section 2.3.3, uncompressed form only (RFC 5656 section 3.1 allows others, nobody sends them). */
-	if (!wire_span_is(curve, key->type->curve) || key->point.len != 1 + 2 * field || key->point.at[0] != 4)
+	/* SEC 1 section 2.3.3, uncompressed form only (RFC 5656 section 3.1 allows others, nobody sends
+	 * them). */
+	if (!wire_span_is(curve, key->type->curve) || key->point.len != 1 + 2 * field ||
+	    key->point.at[0] != 4)
 		in->failed = true;
 }
 
@@ -162,12 +167,14 @@ const char *public_key_line_parse(const char *text, size_t len, struct public_ke
 		return "has a NUL byte in it";
 	take_comment(at, end, line->comment, sizeof(line->comment));
 	if (type.len == 0)
-		return "is empty; expected a line such as \"ssh-ed25519 AAAA… comment\", the content of a .pub file";
+		return "is empty; expected a line such as \"ssh-ed25519 AAAA… comment\", the content of a "
+		       ".pub file";
 	const struct public_key_type *known = public_key_type_of(type, &certificate);
 	if (certificate)
 		return "is a certificate; expected the plain public key, the content of a .pub file";
 	if (known == NULL)
-		return "begins with a word that is no key type; expected ssh-ed25519, ecdsa-sha2-nistp256/384/521, "
+		return "begins with a word that is no key type; expected ssh-ed25519, "
+		       "ecdsa-sha2-nistp256/384/521, "
 		       "ssh-rsa or an sk- type, without options before it";
 	if (sodium_base642bin(line->blob, sizeof(line->blob), (const char *)base64.at, base64.len, NULL,
 	        &line->blob_len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||

@@ -3,7 +3,8 @@
  * public_key: SSH public keys as blobs (RFC 4253 section 6.6) and as the lines that people paste.
  *
  * Blobs come from clients, origins and administrators: all of them are foreign. A plain key is accepted where
- * its type is known, its parts are all there and nothing follows, and its size is not weak (RSA from 2048 bits).
+ * its type is known, its parts are all there and nothing follows, and its size is not weak (RSA from 2048
+ * bits).
  */
 #ifndef CONTROL_CERTIFICATE_PUBLIC_KEY_H
 #define CONTROL_CERTIFICATE_PUBLIC_KEY_H
@@ -49,7 +50,8 @@ struct public_key {
 
 /* Reads the parts of a key of `type` from `in`. False where they are short, malformed or weak. */
 bool public_key_parts(struct wire *in, const struct public_key_type *type, struct public_key *key);
-/* Reads a whole plain key blob. False where it is no key that this version accepts (certificates included). */
+/* Reads a whole plain key blob. False where it is no key that this version accepts (certificates included).
+ */
 bool public_key_parse(struct wire_span blob, struct public_key *key);
 
 /* "SHA256:…" of a blob, as OpenSSH prints it. */
@@ -68,8 +70,8 @@ const char *public_key_line_parse(const char *text, size_t len, struct public_ke
 /* "ssh-ed25519 AAAA…" and, where it is not empty, " comment"; malloc'ed, NULL without memory. */
 char *public_key_line_print(struct wire_span blob, const char *comment);
 
-/* Is `signature` (a signature blob: string algorithm, string bytes) by `key` over `message`? Security keys and
- * SHA-1 are never accepted: only certificate authorities are verified here. */
+/* Is `signature` (a signature blob: string algorithm, string bytes) by `key` over `message`? Security keys
+ * and SHA-1 are never accepted: only certificate authorities are verified here. */
 bool public_key_verify(const struct public_key *key, struct wire_span message, struct wire_span signature);
 
 #endif

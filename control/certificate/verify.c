@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Signatures of certificate authorities, by OpenSSL: Ed25519 (RFC 8709), ECDSA (RFC 5656), RSA with SHA-2 (RFC 8332). */
+/* Signatures of certificate authorities, by OpenSSL: Ed25519 (RFC 8709), ECDSA (RFC 5656), RSA with SHA-2
+ * (RFC 8332). */
 #include "control/certificate/public_key.h"
 
 #include <openssl/bn.h>
@@ -31,7 +32,8 @@ static EVP_PKEY *ecdsa_key(const struct public_key *key)
 	/* OpenSSL checks that the point lies on the curve. */
 	if (build != NULL &&
 	    OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, key->type->group, 0) == 1 &&
-	    OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, key->point.at, key->point.len) == 1)
+	    OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, key->point.at, key->point.len) ==
+	        1)
 		pkey = from_params("EC", build);
 	OSSL_PARAM_BLD_free(build);
 	return pkey;
@@ -44,7 +46,8 @@ static EVP_PKEY *rsa_key(const struct public_key *key)
 	BIGNUM *e = BN_bin2bn(key->exponent.at, (int)key->exponent.len, NULL);
 	EVP_PKEY *pkey = NULL;
 
-	if (build != NULL && n != NULL && e != NULL && OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
+	if (build != NULL && n != NULL && e != NULL &&
+	    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
 	    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, e) == 1)
 		pkey = from_params("RSA", build);
 	OSSL_PARAM_BLD_free(build);
@@ -53,8 +56,8 @@ static EVP_PKEY *rsa_key(const struct public_key *key)
 	return pkey;
 }
 
-static bool digest_verify(EVP_PKEY *pkey, const EVP_MD *digest, struct wire_span message, const uint8_t *signature,
-    size_t signature_len)
+static bool digest_verify(EVP_PKEY *pkey, const EVP_MD *digest, struct wire_span message,
+    const uint8_t *signature, size_t signature_len)
 {
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	bool good = pkey != NULL && context != NULL &&
@@ -71,8 +74,9 @@ static bool verify_ed25519(const struct public_key *key, struct wire_span messag
 {
 	if (!wire_span_is(algorithm, "ssh-ed25519") || bytes.len != 64)
 		return false;
-	return digest_verify(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key->point.at, key->point.len), NULL,
-	    message, bytes.at, bytes.len);
+	return digest_verify(
+	    EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key->point.at, key->point.len), NULL, message,
+	    bytes.at, bytes.len);
 }
 
 /* RFC 5656 section 3.1.2: mpint r, mpint s; OpenSSL wants them in DER. */
@@ -82,8 +86,8 @@ static uint8_t *ecdsa_der(struct wire_span bytes, int *len)
 	struct wire_span r = wire_string(&in), s = wire_string(&in);
 	uint8_t *der = NULL;
 
-	if (!wire_done(&in) || r.len == 0 || r.len > 67 || s.len == 0 || s.len > 67 || (r.at[0] & 0x80) != 0 ||
-	    (s.at[0] & 0x80) != 0)
+	if (!wire_done(&in) || r.len == 0 || r.len > 67 || s.len == 0 || s.len > 67 ||
+	    (r.at[0] & 0x80) != 0 || (s.at[0] & 0x80) != 0)
 		return NULL;
 	ECDSA_SIG *pair = ECDSA_SIG_new();
 	BIGNUM *bn_r = BN_bin2bn(r.at, (int)r.len, NULL), *bn_s = BN_bin2bn(s.at, (int)s.len, NULL);
@@ -108,7 +112,8 @@ static bool verify_ecdsa(const struct public_key *key, struct wire_span message,
 	if (!wire_span_is(algorithm, key->type->name))
 		return false;
 	uint8_t *der = ecdsa_der(bytes, &len);
-	bool good = der != NULL && len > 0 && digest_verify(ecdsa_key(key), digest, message, der, (size_t)len);
+	bool good =
+	    der != NULL && len > 0 && digest_verify(ecdsa_key(key), digest, message, der, (size_t)len);
 	OPENSSL_free(der);
 	return good;
 }

@@ -21,16 +21,19 @@ static const char schema[] =
     "CREATE TABLE certificates(serial INTEGER PRIMARY KEY AUTOINCREMENT, user_id TEXT NOT NULL,"
     " key_id TEXT NOT NULL, fingerprint TEXT NOT NULL, issued_at INTEGER NOT NULL,"
     " valid_before INTEGER NOT NULL);"
-    "CREATE TABLE targets(target_id TEXT PRIMARY KEY, host_key BLOB NOT NULL UNIQUE, first_seen INTEGER NOT NULL)"
+    "CREATE TABLE targets(target_id TEXT PRIMARY KEY, host_key BLOB NOT NULL UNIQUE, first_seen INTEGER NOT "
+    "NULL)"
     " WITHOUT ROWID;"
     "CREATE TABLE target_addresses(address TEXT PRIMARY KEY, target_id TEXT NOT NULL REFERENCES targets"
     " ON DELETE CASCADE, first_seen INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX target_addresses_target ON target_addresses(target_id);"
     "CREATE TABLE policies(generation INTEGER PRIMARY KEY, name TEXT NOT NULL, text TEXT NOT NULL,"
     " applied_at INTEGER);"
-    "CREATE TABLE sessions(session_id TEXT PRIMARY KEY, user TEXT NOT NULL DEFAULT '', login TEXT NOT NULL DEFAULT '',"
+    "CREATE TABLE sessions(session_id TEXT PRIMARY KEY, user TEXT NOT NULL DEFAULT '', login TEXT NOT NULL "
+    "DEFAULT '',"
     " client TEXT NOT NULL, server TEXT NOT NULL, target_id TEXT NOT NULL DEFAULT '', rule TEXT NOT NULL,"
-    " rule_index INTEGER NOT NULL, generation INTEGER NOT NULL, worker INTEGER NOT NULL, flow INTEGER NOT NULL,"
+    " rule_index INTEGER NOT NULL, generation INTEGER NOT NULL, worker INTEGER NOT NULL, flow INTEGER NOT "
+    "NULL,"
     " started_at INTEGER NOT NULL, granted INTEGER NOT NULL DEFAULT 0, permits INTEGER NOT NULL DEFAULT 0,"
     " force_command TEXT NOT NULL DEFAULT '', finished_at INTEGER, close_reason TEXT NOT NULL DEFAULT '',"
     " bytes_from_client INTEGER NOT NULL DEFAULT 0, bytes_from_origin INTEGER NOT NULL DEFAULT 0);"
@@ -44,7 +47,8 @@ static const char schema[] =
     "CREATE TABLE events(session_id TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE, at INTEGER NOT NULL,"
     " event TEXT NOT NULL, detail TEXT NOT NULL);"
     "CREATE INDEX events_session ON events(session_id);"
-    "CREATE TABLE evidence(program_id TEXT NOT NULL REFERENCES programs ON DELETE CASCADE, kind TEXT NOT NULL,"
+    "CREATE TABLE evidence(program_id TEXT NOT NULL REFERENCES programs ON DELETE CASCADE, kind TEXT NOT "
+    "NULL,"
     " text TEXT NOT NULL, signature BLOB NOT NULL, public_key BLOB NOT NULL, signed_at INTEGER NOT NULL,"
     " PRIMARY KEY(program_id, kind)) WITHOUT ROWID;";
 
@@ -70,12 +74,13 @@ static bool bring_up_to_date(struct database *db, const char *path, char *error,
 	int version = schema_version(db);
 
 	if (version > SCHEMA_VERSION) {
-		snprintf(error, size, "%s was written by a newer version of Portreeve (schema %d, this one knows %d)",
-		    path, version, SCHEMA_VERSION);
+		snprintf(error, size,
+		    "%s was written by a newer version of Portreeve (schema %d, this one knows %d)", path,
+		    version, SCHEMA_VERSION);
 		return false;
 	}
-	if (version == 0 && (!execute(db, "BEGIN") || !execute(db, schema) || !execute(db, "PRAGMA user_version=1") ||
-	                        !execute(db, "COMMIT")))
+	if (version == 0 && (!execute(db, "BEGIN") || !execute(db, schema) ||
+	                        !execute(db, "PRAGMA user_version=1") || !execute(db, "COMMIT")))
 		version = -1;
 	if (version < 0)
 		snprintf(error, size, "%s: %s", path, sqlite3_errmsg(db->handle));
@@ -85,13 +90,14 @@ static bool bring_up_to_date(struct database *db, const char *path, char *error,
 bool database_open(struct database *db, const char *path, char *error, size_t size)
 {
 	*db = (struct database){0};
-	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
-	        SQLITE_OK ||
+	if (sqlite3_open_v2(path, &db->handle,
+	        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
 	    sqlite3_busy_timeout(db->handle, 1000) != SQLITE_OK || !execute(db, "PRAGMA journal_mode=WAL") ||
 	    !execute(db, "PRAGMA synchronous=NORMAL") || !execute(db, "PRAGMA foreign_keys=ON") ||
 	    /* Nothing needs temporary files, and the seccomp filter would not like them. */
 	    !execute(db, "PRAGMA temp_store=MEMORY")) {
-		snprintf(error, size, "%s: %s", path, db->handle == NULL ? "no memory" : sqlite3_errmsg(db->handle));
+		snprintf(error, size, "%s: %s", path,
+		    db->handle == NULL ? "no memory" : sqlite3_errmsg(db->handle));
 		database_close(db);
 		return false;
 	}
@@ -122,7 +128,8 @@ static sqlite3_stmt *prepared(struct database *db, const char *sql)
 			return db->cache[i].statement;
 	sqlite3_stmt *statement = NULL;
 	if (db->statements == DATABASE_STATEMENTS_MAX ||
-	    sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) != SQLITE_OK) {
+	    sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) !=
+	        SQLITE_OK) {
 		complain(db->handle, sql);
 		return NULL;
 	}
@@ -137,7 +144,8 @@ static bool bind(sqlite3_stmt *statement, const char *kinds, va_list args)
 
 	for (int i = 0; kinds[i] != '\0' && error == SQLITE_OK; i++) {
 		if (kinds[i] == 't') {
-			error = sqlite3_bind_text(statement, i + 1, va_arg(args, const char *), -1, SQLITE_TRANSIENT);
+			error = sqlite3_bind_text(
+			    statement, i + 1, va_arg(args, const char *), -1, SQLITE_TRANSIENT);
 		} else if (kinds[i] == 'i') {
 			error = sqlite3_bind_int64(statement, i + 1, va_arg(args, int64_t));
 		} else {

@@ -2,10 +2,10 @@
 /*
  * database: control's one SQLite file, `control.db` in the state directory.
  *
- * Theory of operation. WAL, one connection, one thread. Administrators' changes (users, policies, targets) are
- * flushed to the disk before they are answered (database_durable); the history of sessions is not worth an fsync
- * each: after a power cut its last moments may be missing, after a crash of this process they are not.
- * Statements are prepared once, named by the address of their text (string literals).
+ * Theory of operation. WAL, one connection, one thread. Administrators' changes (users, policies, targets)
+ * are flushed to the disk before they are answered (database_durable); the history of sessions is not worth
+ * an fsync each: after a power cut its last moments may be missing, after a crash of this process they are
+ * not. Statements are prepared once, named by the address of their text (string literals).
  */
 #ifndef CONTROL_IDENTITY_DATABASE_H
 #define CONTROL_IDENTITY_DATABASE_H
@@ -31,8 +31,8 @@ struct database {
 bool database_open(struct database *db, const char *path, char *error, size_t size);
 void database_close(struct database *db);
 
-/* A statement ready to step, its parameters bound as `kinds` says: t (const char *, NULL is NULL), i (int64_t),
- * b (struct wire_span). Ask database_row until it is false. NULL on error (logged). */
+/* A statement ready to step, its parameters bound as `kinds` says: t (const char *, NULL is NULL), i
+ * (int64_t), b (struct wire_span). Ask database_row until it is false. NULL on error (logged). */
 sqlite3_stmt *database_query(struct database *db, const char *sql, const char *kinds, ...);
 /* Steps: true where there is a row. At the end, or on error (logged), the statement is reset. */
 bool database_row(sqlite3_stmt *statement);

@@ -22,7 +22,8 @@ enum targets_result targets_check(struct database *db, const char *address, stru
     char target_id[PUBLIC_KEY_FINGERPRINT_SIZE], char pinned[PUBLIC_KEY_FINGERPRINT_SIZE])
 {
 	sqlite3_stmt *row = database_query(db,
-	    "SELECT host_key FROM targets JOIN target_addresses USING(target_id) WHERE address = ?", "t", address);
+	    "SELECT host_key FROM targets JOIN target_addresses USING(target_id) WHERE address = ?", "t",
+	    address);
 
 	public_key_fingerprint(host_key, target_id);
 	pinned[0] = '\0';
@@ -47,11 +48,12 @@ bool targets_pin(struct database *db, const char *address, struct wire_span host
 	public_key_fingerprint(host_key, target_id);
 	if (!database_begin(db))
 		return false;
-	bool good = database_run(db, "INSERT OR IGNORE INTO targets(target_id, host_key, first_seen) VALUES(?, ?, ?)",
-	                "tbi", target_id, host_key, now) &&
-	            database_run(db,
-	                "INSERT OR REPLACE INTO target_addresses(address, target_id, first_seen) VALUES(?, ?, ?)", "tti",
-	                address, target_id, now);
+	bool good =
+	    database_run(db, "INSERT OR IGNORE INTO targets(target_id, host_key, first_seen) VALUES(?, ?, ?)",
+	        "tbi", target_id, host_key, now) &&
+	    database_run(db,
+	        "INSERT OR REPLACE INTO target_addresses(address, target_id, first_seen) VALUES(?, ?, ?)",
+	        "tti", address, target_id, now);
 	return database_end(db, good);
 }
 
@@ -61,11 +63,15 @@ int targets_forget(struct database *db, const char *name)
 
 	database_durable(db, true);
 	if (database_begin(db)) {
-		bool good = database_run(db, "DELETE FROM target_addresses WHERE address = ?1 OR target_id = ?1", "t", name);
+		bool good = database_run(
+		    db, "DELETE FROM target_addresses WHERE address = ?1 OR target_id = ?1", "t", name);
 		forgotten = good ? database_changes(db) : 0;
 		/* A target that is met nowhere any more is no target. */
-		good = good && database_run(db,
-		                   "DELETE FROM targets WHERE target_id NOT IN (SELECT target_id FROM target_addresses)", "");
+		good =
+		    good &&
+		    database_run(db,
+		        "DELETE FROM targets WHERE target_id NOT IN (SELECT target_id FROM target_addresses)",
+		        "");
 		if (!database_end(db, good))
 			forgotten = 0;
 	}
@@ -76,7 +82,8 @@ int targets_forget(struct database *db, const char *name)
 void targets_algorithms(struct database *db, const char *address, char *text, size_t size)
 {
 	sqlite3_stmt *row = database_query(db,
-	    "SELECT host_key FROM targets JOIN target_addresses USING(target_id) WHERE address = ?", "t", address);
+	    "SELECT host_key FROM targets JOIN target_addresses USING(target_id) WHERE address = ?", "t",
+	    address);
 	struct public_key key;
 
 	text[0] = '\0';
@@ -91,8 +98,8 @@ void targets_algorithms(struct database *db, const char *address, char *text, si
 
 static json_t *addresses_json(struct database *db, const char *target_id)
 {
-	sqlite3_stmt *row =
-	    database_query(db, "SELECT address FROM target_addresses WHERE target_id = ? ORDER BY address", "t", target_id);
+	sqlite3_stmt *row = database_query(
+	    db, "SELECT address FROM target_addresses WHERE target_id = ? ORDER BY address", "t", target_id);
 	json_t *list = json_array();
 
 	while (database_row(row))
@@ -102,8 +109,8 @@ static json_t *addresses_json(struct database *db, const char *target_id)
 
 json_t *targets_json(struct database *db)
 {
-	sqlite3_stmt *row =
-	    database_query(db, "SELECT target_id, host_key, first_seen FROM targets ORDER BY first_seen, target_id", "");
+	sqlite3_stmt *row = database_query(
+	    db, "SELECT target_id, host_key, first_seen FROM targets ORDER BY first_seen, target_id", "");
 	json_t *list = json_array();
 
 	while (database_row(row)) {
@@ -111,11 +118,11 @@ json_t *targets_json(struct database *db)
 		char fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE];
 		struct wire_span blob = database_blob(row, 1);
 		public_key_fingerprint(blob, fingerprint);
-		json_array_append_new(list,
-		    json_pack("{s:s, s:s, s:s, s:o, s:I}", "target_id", database_text(row, 0), "type",
-		        public_key_parse(blob, &key) ? key.type->name : "unknown", "host_key", fingerprint, "addresses",
-		        addresses_json(db, database_text(row, 0)), "first_seen",
-		        (json_int_t)sqlite3_column_int64(row, 2)));
+		json_array_append_new(
+		    list, json_pack("{s:s, s:s, s:s, s:o, s:I}", "target_id", database_text(row, 0), "type",
+		              public_key_parse(blob, &key) ? key.type->name : "unknown", "fingerprint",
+		              fingerprint, "addresses", addresses_json(db, database_text(row, 0)),
+		              "first_seen", (json_int_t)sqlite3_column_int64(row, 2)));
 	}
 	return list;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * targets: which host key an origin has shown. A target is one machine, named by its host key's fingerprint, under
- * all the addresses at which that key was met; an address belongs to one target.
+ * targets: which host key an origin has shown. A target is one machine, named by its host key's fingerprint,
+ * under all the addresses at which that key was met; an address belongs to one target.
  */
 #ifndef CONTROL_IDENTITY_TARGETS_H
 #define CONTROL_IDENTITY_TARGETS_H
@@ -13,8 +13,8 @@
 
 #define TARGET_ADDRESS_SIZE 80
 
-/* "198.51.100.2", "[2001:db8::2]:2222" (the port where it is not 22), and "%vlan7" after it on a tagged network: the
- * same address in another VLAN may be another machine. `addr`: 4 or 16 bytes. */
+/* "198.51.100.2", "[2001:db8::2]:2222" (the port where it is not 22), and "%vlan7" after it on a tagged
+ * network: the same address in another VLAN may be another machine. `addr`: 4 or 16 bytes. */
 void target_address(struct wire_span addr, uint16_t port, uint16_t vlan, char text[TARGET_ADDRESS_SIZE]);
 
 enum targets_result {
@@ -33,7 +33,7 @@ bool targets_pin(struct database *db, const char *address, struct wire_span host
 int targets_forget(struct database *db, const char *target_or_address);
 /* Host key algorithms (comma separated) of the key pinned at the address; "" where nothing is. */
 void targets_algorithms(struct database *db, const char *address, char *text, size_t size);
-/* [{target_id, type, host_key (fingerprint), addresses, first_seen}] */
+/* [{target_id, type, fingerprint (of the host key), addresses, first_seen}] */
 json_t *targets_json(struct database *db);
 
 #endif

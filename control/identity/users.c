@@ -13,15 +13,15 @@ void uuid_make(char text[40])
 	randombytes_buf(b, sizeof(b));
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	snprintf(text, 40, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-	    b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	snprintf(text, 40, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+	    b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
 static bool add_words(struct database *db, const char *name, const char *kind, const struct words *words)
 {
 	for (size_t i = 0; i < words->count; i++)
-		if (!database_run(db, "INSERT INTO user_words(name, kind, place, word) VALUES(?, ?, ?, ?)", "ttit", name,
-		        kind, (int64_t)i, words->at[i]))
+		if (!database_run(db, "INSERT INTO user_words(name, kind, place, word) VALUES(?, ?, ?, ?)",
+		        "ttit", name, kind, (int64_t)i, words->at[i]))
 			return false;
 	return true;
 }
@@ -37,16 +37,17 @@ static bool key_owner(struct database *db, struct wire_span blob, char owner[WOR
 	return true;
 }
 
-static bool insert_user(struct database *db, const struct user *user, const struct public_key_line *keys,
-    size_t key_count)
+static bool insert_user(
+    struct database *db, const struct user *user, const struct public_key_line *keys, size_t key_count)
 {
-	bool good = database_run(db, "INSERT INTO users(name, user_id, email, created_at) VALUES(?, ?, ?, ?)", "ttti",
-	                user->name, user->user_id, user->email, user->created_at) &&
+	bool good = database_run(db, "INSERT INTO users(name, user_id, email, created_at) VALUES(?, ?, ?, ?)",
+	                "ttti", user->name, user->user_id, user->email, user->created_at) &&
 	            add_words(db, user->name, "login", &user->logins) &&
 	            add_words(db, user->name, "group", &user->groups);
 
 	for (size_t i = 0; good && i < key_count; i++)
-		good = database_run(db, "INSERT OR IGNORE INTO user_keys(blob, name, comment) VALUES(?, ?, ?)", "btt",
+		good = database_run(db,
+		    "INSERT OR IGNORE INTO user_keys(blob, name, comment) VALUES(?, ?, ?)", "btt",
 		    (struct wire_span){keys[i].blob, keys[i].blob_len}, user->name, keys[i].comment);
 	return good;
 }
@@ -74,15 +75,16 @@ enum users_result users_add(struct database *db, struct user *user, const struct
 bool users_remove(struct database *db, const char *name)
 {
 	database_durable(db, true);
-	bool good = database_run(db, "DELETE FROM users WHERE name = ?", "t", name) && database_changes(db) > 0;
+	bool good =
+	    database_run(db, "DELETE FROM users WHERE name = ?", "t", name) && database_changes(db) > 0;
 	database_durable(db, false);
 	return good;
 }
 
 static bool load_words(struct database *db, const char *name, const char *kind, struct words *words)
 {
-	sqlite3_stmt *row = database_query(db,
-	    "SELECT word FROM user_words WHERE name = ? AND kind = ? ORDER BY place", "tt", name, kind);
+	sqlite3_stmt *row = database_query(
+	    db, "SELECT word FROM user_words WHERE name = ? AND kind = ? ORDER BY place", "tt", name, kind);
 	bool good = row != NULL;
 
 	while (database_row(row))
@@ -101,7 +103,8 @@ static bool take_user(struct database *db, sqlite3_stmt *row, struct user *user)
 	snprintf(user->email, sizeof(user->email), "%s", database_text(row, 2));
 	user->created_at = sqlite3_column_int64(row, 3);
 	database_stop(row);
-	if (load_words(db, user->name, "login", &user->logins) && load_words(db, user->name, "group", &user->groups))
+	if (load_words(db, user->name, "login", &user->logins) &&
+	    load_words(db, user->name, "group", &user->groups))
 		return true;
 	user_free(user);
 	return false;
@@ -110,15 +113,18 @@ static bool take_user(struct database *db, sqlite3_stmt *row, struct user *user)
 bool users_find(struct database *db, const char *name, struct user *user)
 {
 	return take_user(db,
-	    database_query(db, "SELECT name, user_id, email, created_at FROM users WHERE name = ?", "t", name), user);
+	    database_query(
+	        db, "SELECT name, user_id, email, created_at FROM users WHERE name = ?", "t", name),
+	    user);
 }
 
 bool users_find_by_key(struct database *db, struct wire_span blob, struct user *user)
 {
 	return take_user(db,
 	    database_query(db,
-	        "SELECT name, user_id, email, created_at FROM users JOIN user_keys USING(name) WHERE blob = ?", "b",
-	        blob),
+	        "SELECT name, user_id, email, created_at FROM users JOIN user_keys USING(name) WHERE blob = "
+	        "?",
+	        "b", blob),
 	    user);
 }
 
@@ -140,14 +146,16 @@ void user_free(struct user *user)
 	words_free(&user->groups);
 }
 
-uint64_t users_new_serial(struct database *db, const struct user *user, struct wire_span key, int64_t valid_before)
+uint64_t users_new_serial(
+    struct database *db, const struct user *user, struct wire_span key, int64_t valid_before)
 {
 	char fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE];
 
 	public_key_fingerprint(key, fingerprint);
 	database_durable(db, true);
 	bool good = database_run(db,
-	    "INSERT INTO certificates(user_id, key_id, fingerprint, issued_at, valid_before) VALUES(?, ?, ?, ?, ?)",
+	    "INSERT INTO certificates(user_id, key_id, fingerprint, issued_at, valid_before) VALUES(?, ?, ?, "
+	    "?, ?)",
 	    "tttii", user->user_id, user->name, fingerprint, (int64_t)time(NULL), valid_before);
 	database_durable(db, false);
 	return good ? (uint64_t)sqlite3_last_insert_rowid(db->handle) : 0;
@@ -164,7 +172,8 @@ static json_t *words_json(const struct words *words)
 
 static json_t *keys_json(struct database *db, const char *name)
 {
-	sqlite3_stmt *row = database_query(db, "SELECT blob, comment FROM user_keys WHERE name = ?", "t", name);
+	sqlite3_stmt *row =
+	    database_query(db, "SELECT blob, comment FROM user_keys WHERE name = ?", "t", name);
 	json_t *list = json_array();
 
 	while (database_row(row)) {
@@ -172,18 +181,19 @@ static json_t *keys_json(struct database *db, const char *name)
 		char fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE];
 		struct wire_span blob = database_blob(row, 0);
 		public_key_fingerprint(blob, fingerprint);
-		json_array_append_new(list,
-		    json_pack("{s:s, s:s, s:s}", "type", public_key_parse(blob, &key) ? key.type->name : "unknown",
-		        "fingerprint", fingerprint, "comment", database_text(row, 1)));
+		json_array_append_new(
+		    list, json_pack("{s:s, s:s, s:s}", "type",
+		              public_key_parse(blob, &key) ? key.type->name : "unknown", "fingerprint",
+		              fingerprint, "comment", database_text(row, 1)));
 	}
 	return list;
 }
 
 json_t *user_json(struct database *db, const struct user *user)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "name", user->name, "user_id", user->user_id, "email",
-	    user->email, "logins", words_json(&user->logins), "groups", words_json(&user->groups), "keys",
-	    keys_json(db, user->name), "created_at", (json_int_t)user->created_at);
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "name", user->name, "user_id", user->user_id,
+	    "email", user->email, "logins", words_json(&user->logins), "groups", words_json(&user->groups),
+	    "keys", keys_json(db, user->name), "created_at", (json_int_t)user->created_at);
 }
 
 json_t *users_json(struct database *db)

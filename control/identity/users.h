@@ -28,7 +28,8 @@ enum users_result {
 	USERS_FAILED,    /* the database did not take it (logged) */
 };
 
-/* Enrols a user with checked fields; makes user_id and created_at. On KEY_TAKEN, `taken_by` is the other's name. */
+/* Enrols a user with checked fields; makes user_id and created_at. On KEY_TAKEN, `taken_by` is the other's
+ * name. */
 enum users_result users_add(struct database *db, struct user *user, const struct public_key_line *keys,
     size_t key_count, char taken_by[WORD_SIZE]);
 /* Removes; the user's certificates are worthless from now on. False where there is no such user. */
@@ -42,7 +43,8 @@ bool users_find_by_certificate(struct database *db, uint64_t serial, const char 
 void user_free(struct user *user);
 
 /* A serial for a new certificate; 0 on failure. */
-uint64_t users_new_serial(struct database *db, const struct user *user, struct wire_span key, int64_t valid_before);
+uint64_t users_new_serial(
+    struct database *db, const struct user *user, struct wire_span key, int64_t valid_before);
 
 /* {name, user_id, logins, groups, keys:[{type,fingerprint,comment}], created_at} */
 json_t *user_json(struct database *db, const struct user *user);

@@ -21,8 +21,8 @@ bool words_have(const struct words *words, const char *word);
 bool words_meet(const struct words *a, const struct words *b);
 void words_free(struct words *words);
 
-/* Is this a name that a user, login or group may have: 1 to 63 characters out of letters, digits and . _ @ + - \ $,
- * no '-' first? (Names reach log lines, file names and the origin's sshd.) */
+/* Is this a name that a user, login or group may have: 1 to 63 characters out of letters, digits and . _ @ +
+ * - \ $, no '-' first? (Names reach log lines, file names and the origin's sshd.) */
 bool word_is_name(const char *word);
 
 #endif

@@ -70,7 +70,8 @@ void call_start(const struct call_options *options, rpc_put_fn put, const void *
 		options->done(peers->context, options->argument, error, (struct wire_span){0});
 		return;
 	}
-	*call = (struct call){.options = *options, .deadline_ms = peers_now_ms() + options->timeout_ms, .len = len};
+	*call = (struct call){
+	    .options = *options, .deadline_ms = peers_now_ms() + options->timeout_ms, .len = len};
 	call->options.fd = options->fd >= 0 ? fcntl(options->fd, F_DUPFD_CLOEXEC, 0) : -1;
 	memcpy(call->body, room, len);
 	call->previous = peers->calls_last;
@@ -94,7 +95,8 @@ void peer_flush_calls(struct peer *peer)
 int calls_reply(struct peer *peer, struct rpc_message *message)
 {
 	for (struct call *call = peer->peers->calls; call != NULL; call = call->next) {
-		if (call->options.peer != peer || call->id != message->id || call->incarnation != peer->incarnation)
+		if (call->options.peer != peer || call->id != message->id ||
+		    call->incarnation != peer->incarnation)
 			continue;
 		if (call->options.reply_type != message->type)
 			return -EPROTO;

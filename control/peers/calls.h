@@ -5,8 +5,8 @@
 
 #include "control/peers/peers.h"
 
-bool peer_send_bytes(struct peer *peer, uint16_t type, uint16_t flags, uint32_t id, const uint8_t *body, size_t len,
-    int fd);
+bool peer_send_bytes(
+    struct peer *peer, uint16_t type, uint16_t flags, uint32_t id, const uint8_t *body, size_t len, int fd);
 /* A reply came: finishes its call. 0, or -EPROTO where the reply is of another type than asked for. */
 int calls_reply(struct peer *peer, struct rpc_message *message);
 /* The link is gone: calls that wait stay, others fail. */

@@ -39,14 +39,19 @@ static void peer_init(struct peers *peers, struct peer *peer)
 	peer->watch = (struct watch){peer_ready, peer};
 }
 
-int peers_open(struct peers *peers, int epoll, uint32_t workers)
+void peers_prepare(struct peers *peers, int epoll)
 {
-	if (workers > PEER_WORKERS_MAX)
-		return -EINVAL;
 	peers->epoll = epoll;
+	peer_init(peers, &peers->supervisor);
 	peer_init(peers, &peers->keeper);
 	peer_init(peers, &peers->dataplane);
 	peer_init(peers, &peers->recorder);
+}
+
+int peers_open(struct peers *peers, uint32_t workers)
+{
+	if (workers > PEER_WORKERS_MAX)
+		return -EINVAL;
 	peers->workers = calloc(workers + 1, sizeof(*peers->workers));
 	if (peers->workers == NULL)
 		return -ENOMEM;
@@ -163,17 +168,18 @@ static void want_writable(struct peer *peer, bool wanted)
 }
 
 /* 0, -EAGAIN, or what is wrong with the link. */
-static int send_now(struct peer *peer, uint16_t type, uint16_t flags, uint32_t id, const uint8_t *body, size_t len,
-    int fd)
+static int send_now(
+    struct peer *peer, uint16_t type, uint16_t flags, uint32_t id, const uint8_t *body, size_t len, int fd)
 {
 	struct wire_out out = {.start = (uint8_t *)(uintptr_t)body};
 
 	out.at = out.end = out.start + len;
-	return rpc_send(&peer->link, type, flags, id, len > 0 ? &out : NULL, fd >= 0 ? &fd : NULL, fd >= 0 ? 1 : 0);
+	return rpc_send(
+	    &peer->link, type, flags, id, len > 0 ? &out : NULL, fd >= 0 ? &fd : NULL, fd >= 0 ? 1 : 0);
 }
 
-static bool enqueue(struct peer *peer, uint16_t type, uint16_t flags, uint32_t id, const uint8_t *body, size_t len,
-    int fd)
+static bool enqueue(
+    struct peer *peer, uint16_t type, uint16_t flags, uint32_t id, const uint8_t *body, size_t len, int fd)
 {
 	struct outgoing *out = peer->queued + len > PEER_QUEUE_MAX ? NULL : malloc(sizeof(*out) + len);
 
@@ -197,8 +203,8 @@ static bool enqueue(struct peer *peer, uint16_t type, uint16_t flags, uint32_t i
 	return true;
 }
 
-bool peer_send_bytes(struct peer *peer, uint16_t type, uint16_t flags, uint32_t id, const uint8_t *body, size_t len,
-    int fd)
+bool peer_send_bytes(
+    struct peer *peer, uint16_t type, uint16_t flags, uint32_t id, const uint8_t *body, size_t len, int fd)
 {
 	if (!peer_up(peer))
 		return false;
@@ -208,14 +214,16 @@ bool peer_send_bytes(struct peer *peer, uint16_t type, uint16_t flags, uint32_t 
 	if (error == -EAGAIN && enqueue(peer, type, flags, id, body, len, fd))
 		return true;
 	if (error != -EAGAIN)
-		rpc_log(RPC_LOG_WARNING, "sending %s to %s[%u]: %s", rpc_type_name(type), rpc_role_name(peer->link.peer),
-		    peer->link.index, strerror(-error));
-	/* Not dropped here: callers hold sessions that `lost` would free. The reader sees the hang-up next turn. */
+		rpc_log(RPC_LOG_WARNING, "sending %s to %s[%u]: %s", rpc_type_name(type),
+		    rpc_role_name(peer->link.peer), peer->link.index, strerror(-error));
+	/* Not dropped here: callers hold sessions that `lost` would free. The reader sees the hang-up next
+	 * turn. */
 	(void)shutdown(peer->link.fd, SHUT_RDWR);
 	return false;
 }
 
-bool peer_send(struct peer *peer, uint16_t type, uint16_t flags, uint32_t id, rpc_put_fn put, const void *body)
+bool peer_send(
+    struct peer *peer, uint16_t type, uint16_t flags, uint32_t id, rpc_put_fn put, const void *body)
 {
 	static uint8_t room[RPC_MESSAGE_MAX - 8];
 	struct wire_out out = wire_into(room, sizeof(room));
@@ -283,8 +291,10 @@ static void peer_ready(void *context, uint32_t events)
 		if (peer->incarnation != incarnation || !peer_up(peer))
 			return;
 		if (error == -EPROTO)
-			rpc_log(RPC_LOG_ERROR, "%s[%u] sent %s, which is malformed or not allowed: its link is dropped",
-			    rpc_role_name(peer->link.peer), peer->link.index, got < 0 ? "bytes" : rpc_type_name(message.type));
+			rpc_log(RPC_LOG_ERROR,
+			    "%s[%u] sent %s, which is malformed or not allowed: its link is dropped",
+			    rpc_role_name(peer->link.peer), peer->link.index,
+			    got < 0 ? "bytes" : rpc_type_name(message.type));
 	}
 	if (error < 0)
 		peer_drop(peer);

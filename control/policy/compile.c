@@ -63,7 +63,8 @@ int policy_compile(const struct policy *policy, size_t *size)
 	}
 	int error = write_all(fd, bytes, *size);
 	free(bytes);
-	if (error == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
+	if (error == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
 		error = -errno;
 	if (error != 0) {
 		close(fd);

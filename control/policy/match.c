@@ -24,13 +24,14 @@ struct lists {
 	struct range *vlans, *sports, *dports;
 	struct network *sources, *destinations;
 	uint8_t *links, *protocols;
-	uint32_t vlan_count, sport_count, dport_count, source_count, destination_count, link_count, protocol_count;
+	uint32_t vlan_count, sport_count, dport_count, source_count, destination_count, link_count,
+	    protocol_count;
 };
 
-static const char *const match_keys[] = {"protocol", "src_ip", "dst_ip", "src_port", "dst_port", "vlan", "link",
-    NULL};
-static const char *const match_later[] = {"detect", "detected", "detected_protocol", "application", "inner_vlan",
-    "dscp", "src_mac", "dst_mac", NULL};
+static const char *const match_keys[] = {
+    "protocol", "src_ip", "dst_ip", "src_port", "dst_port", "vlan", "link", NULL};
+static const char *const match_later[] = {"detect", "detected", "detected_protocol", "application",
+    "inner_vlan", "dscp", "src_mac", "dst_mac", NULL};
 
 /* Room for the items of `node`, or for the single "any". NULL: the document has failed. */
 static void *room_for(struct yaml_doc *doc, const struct yaml_node *node, size_t size, uint32_t *count)
@@ -58,8 +59,8 @@ static bool decimal(const char **at, uint32_t max, uint16_t *value)
 	return true;
 }
 
-static bool read_range(struct yaml_doc *doc, const struct yaml_node *node, uint32_t max, const char *what,
-    struct range *range)
+static bool read_range(
+    struct yaml_doc *doc, const struct yaml_node *node, uint32_t max, const char *what, struct range *range)
 {
 	char shown[80];
 	const char *at = node->kind == YAML_SCALAR ? node->text : "";
@@ -71,16 +72,18 @@ static bool read_range(struct yaml_doc *doc, const struct yaml_node *node, uint3
 		if (*at++ == '-' && decimal(&at, max, &range->hi) && *at == '\0') {
 			if (range->lo <= range->hi)
 				return true;
-			return yaml_fail(doc, node, "the range %u-%u is the wrong way round", range->lo, range->hi);
+			return yaml_fail(
+			    doc, node, "the range %u-%u is the wrong way round", range->lo, range->hi);
 		}
 	}
 	yaml_shown(node, shown, sizeof(shown));
-	return yaml_fail(doc, node, "expected %s (0 to %u), a range such as 1000-2000, or a list of them; found %s", what,
-	    max, shown);
+	return yaml_fail(doc, node,
+	    "expected %s (0 to %u), a range such as 1000-2000, or a list of them; found %s", what, max,
+	    shown);
 }
 
-static struct range *read_ranges(struct yaml_doc *doc, const struct yaml_node *node, uint32_t max, const char *what,
-    uint32_t *count)
+static struct range *read_ranges(
+    struct yaml_doc *doc, const struct yaml_node *node, uint32_t max, const char *what, uint32_t *count)
 {
 	struct range *ranges = room_for(doc, node, sizeof(*ranges), count);
 	uint32_t i = 0;
@@ -89,7 +92,8 @@ static struct range *read_ranges(struct yaml_doc *doc, const struct yaml_node *n
 		return NULL;
 	if (node == NULL)
 		ranges[0] = (struct range){0, (uint16_t)max};
-	for (const struct yaml_node *item = yaml_first_item(node); item != NULL; item = yaml_next_item(node, item))
+	for (const struct yaml_node *item = yaml_first_item(node); item != NULL;
+	     item = yaml_next_item(node, item))
 		if (!read_range(doc, item, max, what, &ranges[i++]))
 			break;
 	return ranges;
@@ -142,13 +146,15 @@ static bool read_network(struct yaml_doc *doc, const struct yaml_node *node, str
 	if (node->kind != YAML_SCALAR || !parse_network(node->text, network)) {
 		yaml_shown(node, shown, sizeof(shown));
 		return yaml_fail(doc, node,
-		    "expected an address or network such as 198.51.100.0/24 or \"2001:db8::/64\", or a list of them; "
+		    "expected an address or network such as 198.51.100.0/24 or \"2001:db8::/64\", or a list "
+		    "of them; "
 		    "found %s",
 		    shown);
 	}
 	if (host_bits_set(network))
-		return yaml_fail(doc, node, "%s has bits set after its prefix: is the length right? expected e.g. %s",
-		    node->text, network->family == 4 ? "198.51.100.0/24" : "2001:db8::/64");
+		return yaml_fail(doc, node,
+		    "%s has bits set after its prefix: is the length right? expected e.g. %s", node->text,
+		    network->family == 4 ? "198.51.100.0/24" : "2001:db8::/64");
 	return true;
 }
 
@@ -164,7 +170,8 @@ static struct network *read_networks(struct yaml_doc *doc, const struct yaml_nod
 	return networks;
 }
 
-static bool read_link(struct yaml_doc *doc, const struct yaml_node *node, const struct words *links, uint8_t *link)
+static bool read_link(
+    struct yaml_doc *doc, const struct yaml_node *node, const struct words *links, uint8_t *link)
 {
 	const char *name;
 
@@ -178,8 +185,8 @@ static bool read_link(struct yaml_doc *doc, const struct yaml_node *node, const 
 	return yaml_fail(doc, node, "there is no link '%.64s' in the configuration of reeved", name);
 }
 
-static uint8_t *read_links(struct yaml_doc *doc, const struct yaml_node *node, const struct words *links,
-    uint32_t *count)
+static uint8_t *read_links(
+    struct yaml_doc *doc, const struct yaml_node *node, const struct words *links, uint32_t *count)
 {
 	uint8_t *numbers = room_for(doc, node, sizeof(*numbers), count);
 	uint32_t i = 0;
@@ -198,9 +205,9 @@ static bool read_protocol(struct yaml_doc *doc, const struct yaml_node *node, ui
 	static const struct {
 		const char *name;
 		uint8_t number;
-	} known[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {"icmp", IPPROTO_ICMP}, {"icmpv6", IPPROTO_ICMPV6},
-	    {"sctp", IPPROTO_SCTP}, {"gre", IPPROTO_GRE}, {"esp", IPPROTO_ESP}, {"ah", IPPROTO_AH}, {"igmp", IPPROTO_IGMP},
-	    {"ospf", 89}, {"vrrp", 112}};
+	} known[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {"icmp", IPPROTO_ICMP},
+	    {"icmpv6", IPPROTO_ICMPV6}, {"sctp", IPPROTO_SCTP}, {"gre", IPPROTO_GRE}, {"esp", IPPROTO_ESP},
+	    {"ah", IPPROTO_AH}, {"igmp", IPPROTO_IGMP}, {"ospf", 89}, {"vrrp", 112}};
 	char shown[80];
 	const char *at = node->kind == YAML_SCALAR ? node->text : "";
 	uint16_t number = 0;
@@ -216,7 +223,8 @@ static bool read_protocol(struct yaml_doc *doc, const struct yaml_node *node, ui
 	}
 	yaml_shown(node, shown, sizeof(shown));
 	return yaml_fail(doc, node,
-	    "expected tcp, udp, icmp, icmpv6, sctp, gre, esp, ah, igmp, ospf, vrrp, a number from 1 to 255, or a list of "
+	    "expected tcp, udp, icmp, icmpv6, sctp, gre, esp, ah, igmp, ospf, vrrp, a number from 1 to 255, "
+	    "or a list of "
 	    "them; found %s",
 	    shown);
 }
@@ -239,23 +247,26 @@ static bool has_ports(uint8_t protocol)
 }
 
 /* Ports exist in some protocols only; audit_ssh is TCP to a stated port. */
-static bool check_ports(struct yaml_doc *doc, const struct yaml_node *node, struct policy_rule *rule,
-    struct lists *lists)
+static bool check_ports(
+    struct yaml_doc *doc, const struct yaml_node *node, struct policy_rule *rule, struct lists *lists)
 {
 	bool ports = yaml_get(node, "src_port") != NULL || yaml_get(node, "dst_port") != NULL;
 	const struct yaml_node *protocol = yaml_get(node, "protocol");
 
 	if (rule->action == RPC_ACTION_AUDIT_SSH) {
 		if (yaml_get(node, "dst_port") == NULL)
-			return yaml_fail(doc, node, "audit_ssh needs a dst_port, e.g. 22: SSH is found by its port");
+			return yaml_fail(
+			    doc, node, "audit_ssh needs a dst_port, e.g. 22: SSH is found by its port");
 		if (protocol == NULL)
 			lists->protocols[0] = IPPROTO_TCP;
 	}
 	for (uint32_t i = 0; i < lists->protocol_count; i++) {
 		if (rule->action == RPC_ACTION_AUDIT_SSH && lists->protocols[i] != IPPROTO_TCP)
 			return yaml_fail(doc, protocol, "audit_ssh is for tcp alone");
-		if (rule->block == RPC_BLOCK_RESET && lists->protocols[i] != IPPROTO_TCP && lists->protocols[i] != 0)
-			return yaml_fail(doc, protocol, "block_with: reset is for tcp; use drop or icmp here");
+		if (rule->block == RPC_BLOCK_RESET && lists->protocols[i] != IPPROTO_TCP &&
+		    lists->protocols[i] != 0)
+			return yaml_fail(
+			    doc, protocol, "block_with: reset is for tcp; use drop or icmp here");
 		if (ports && !has_ports(lists->protocols[i]))
 			return yaml_fail(doc, protocol == NULL ? node : protocol,
 			    "ports need a protocol that has them: expected protocol: tcp, udp or sctp");
@@ -268,7 +279,8 @@ static bool append(struct yaml_doc *doc, const struct yaml_node *node, struct po
 {
 	if (policy->match_count >= POLICY_MATCHES_MAX)
 		return yaml_fail(doc, node,
-		    "the policy is too large: lists multiplied out give more than %u single matches (up to this rule)",
+		    "the policy is too large: lists multiplied out give more than %u single matches (up to "
+		    "this rule)",
 		    POLICY_MATCHES_MAX);
 	if (policy->match_count == policy->match_room) {
 		uint32_t room = policy->match_room == 0 ? 256 : policy->match_room * 2;
@@ -288,8 +300,10 @@ static bool multiply_networks(struct yaml_doc *doc, const struct yaml_node *node
 {
 	for (uint32_t s = 0; s < lists->source_count; s++) {
 		for (uint32_t d = 0; d < lists->destination_count; d++) {
-			const struct network *source = &lists->sources[s], *destination = &lists->destinations[d];
-			if (source->family != 0 && destination->family != 0 && source->family != destination->family)
+			const struct network *source = &lists->sources[s],
+			                     *destination = &lists->destinations[d];
+			if (source->family != 0 && destination->family != 0 &&
+			    source->family != destination->family)
 				continue;
 			match.family = source->family != 0 ? source->family : destination->family;
 			match.src_plen = source->plen;
@@ -319,8 +333,8 @@ static bool multiply_ports(struct yaml_doc *doc, const struct yaml_node *node, s
 	return true;
 }
 
-static bool multiply(struct yaml_doc *doc, const struct yaml_node *node, struct policy *policy,
-    const struct lists *lists)
+static bool multiply(
+    struct yaml_doc *doc, const struct yaml_node *node, struct policy *policy, const struct lists *lists)
 {
 	uint32_t before = policy->match_count;
 	struct rpc_policy_match match = {0};
@@ -338,12 +352,13 @@ static bool multiply(struct yaml_doc *doc, const struct yaml_node *node, struct 
 		}
 	}
 	if (policy->match_count == before)
-		return yaml_fail(doc, node, "can never match: src_ip and dst_ip are of different address families");
+		return yaml_fail(
+		    doc, node, "can never match: src_ip and dst_ip are of different address families");
 	return true;
 }
 
-static void read_lists(struct yaml_doc *doc, const struct yaml_node *node, const struct policy_context *context,
-    struct lists *lists)
+static void read_lists(struct yaml_doc *doc, const struct yaml_node *node,
+    const struct policy_context *context, struct lists *lists)
 {
 	lists->protocols = read_protocols(doc, yaml_get(node, "protocol"), &lists->protocol_count);
 	lists->sources = read_networks(doc, yaml_get(node, "src_ip"), &lists->source_count);
@@ -363,7 +378,8 @@ bool match_read(struct yaml_doc *doc, const struct yaml_node *node, const struct
 		yaml_map(doc, node, match_keys, match_later);
 	rule->first_match = policy->match_count;
 	read_lists(doc, node, context, &lists);
-	bool good = yaml_ok(doc) && check_ports(doc, node, rule, &lists) && multiply(doc, node, policy, &lists);
+	bool good =
+	    yaml_ok(doc) && check_ports(doc, node, rule, &lists) && multiply(doc, node, policy, &lists);
 	rule->match_count = policy->match_count - rule->first_match;
 	free(lists.protocols);
 	free(lists.sources);

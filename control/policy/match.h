@@ -6,8 +6,8 @@
 #include "control/policy/policy.h"
 #include "control/settings/yaml.h"
 
-/* Reads `node` (NULL: matches everything) for `rule` and appends its matches to the policy. False: the document has
- * failed. */
+/* Reads `node` (NULL: matches everything) for `rule` and appends its matches to the policy. False: the
+ * document has failed. */
 bool match_read(struct yaml_doc *doc, const struct yaml_node *node, const struct policy_context *context,
     struct policy *policy, struct policy_rule *rule);
 

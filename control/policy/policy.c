@@ -8,15 +8,16 @@
 #include "control/policy/match.h"
 #include "control/settings/yaml.h"
 
-/* Keys of the file. The `later` lists hold what Portreeve's documents name and this version does not build. */
+/* Keys of the file. The `later` lists hold what Portreeve's documents name and this version does not build.
+ */
 static const char *const top_keys[] = {"default", "block_with", "rules", NULL};
-static const char *const rule_keys[] = {"name", "action", "match", "block_with", "on_unavailable", "midstream",
-    "on_policy_change", "on_unsupported", "ssh", NULL};
+static const char *const rule_keys[] = {"name", "action", "match", "block_with", "on_unavailable",
+    "midstream", "on_policy_change", "on_unsupported", "ssh", NULL};
 static const char *const rule_later[] = {"enabled", "schedule", "log", NULL};
-static const char *const ssh_keys[] = {"users", "logins", "origin_auth", "command_logging", "recording", "permit",
-    "log_exec", "host_keys", "certificate_ttl", "login_grace", "auth_attempts", NULL};
-static const char *const ssh_later[] = {"commands", "file_transfer", "content", "trusted_cas", "known_hosts",
-    "identities", "channels", NULL};
+static const char *const ssh_keys[] = {"users", "logins", "origin_auth", "command_logging", "recording",
+    "permit", "log_exec", "host_keys", "certificate_ttl", "login_grace", "auth_attempts", NULL};
+static const char *const ssh_later[] = {
+    "commands", "file_transfer", "content", "trusted_cas", "known_hosts", "identities", "channels", NULL};
 static const char *const users_keys[] = {"groups", "names", NULL};
 
 static const char *const actions[] = {"allow", "block", "audit_ssh", NULL};
@@ -31,26 +32,29 @@ static const char *const host_keys[] = {"first_use", "strict", NULL};
 static const char *const host_keys_later[] = {"known_hosts", NULL};
 static const char *const origin_auths[] = {"certificate", NULL};
 static const char *const origin_auths_later[] = {"agent", "password", "keyboard-interactive", NULL};
-static const char *const permits[] = {"pty", "port-forwarding", "agent-forwarding", "x11-forwarding", "user-rc",
-    NULL};
+static const char *const permits[] = {
+    "pty", "port-forwarding", "agent-forwarding", "x11-forwarding", "user-rc", NULL};
 static const char *const permits_later[] = {"sftp", "scp", "upload", "download", "shell", "exec", NULL};
 
-#define PERMIT_ALL                                                                                              \
-	(RPC_PERMIT_PTY | RPC_PERMIT_PORT_FORWARDING | RPC_PERMIT_AGENT_FORWARDING | RPC_PERMIT_X11_FORWARDING |     \
-	    RPC_PERMIT_USER_RC)
+#define PERMIT_ALL                                                                                           \
+	(RPC_PERMIT_PTY | RPC_PERMIT_PORT_FORWARDING | RPC_PERMIT_AGENT_FORWARDING |                         \
+	    RPC_PERMIT_X11_FORWARDING | RPC_PERMIT_USER_RC)
 
 /* Words of a list (or a single word). `braces`: "{user}" is a word too. */
-static void read_words(struct yaml_doc *doc, const struct yaml_node *node, const char *what, bool braces,
-    struct words *words)
+static void read_words(
+    struct yaml_doc *doc, const struct yaml_node *node, const char *what, bool braces, struct words *words)
 {
-	for (const struct yaml_node *item = yaml_first_item(node); item != NULL; item = yaml_next_item(node, item)) {
+	for (const struct yaml_node *item = yaml_first_item(node); item != NULL;
+	     item = yaml_next_item(node, item)) {
 		const char *word;
 		if (!yaml_text(doc, item, 255, &word))
 			return;
 		if (!word_is_name(word) && !(braces && strcmp(word, "{user}") == 0)) {
 			char shown[80];
 			yaml_shown(item, shown, sizeof(shown));
-			yaml_fail(doc, item, "expected the name of a %s (letters, digits and . _ @ + - \\ $, at most 63)%s; found %s",
+			yaml_fail(doc, item,
+			    "expected the name of a %s (letters, digits and . _ @ + - \\ $, at most 63)%s; "
+			    "found %s",
 			    what, braces ? " or \"{user}\"" : "", shown);
 			return;
 		}
@@ -67,14 +71,16 @@ static void read_users(struct yaml_doc *doc, const struct yaml_node *node, struc
 	read_words(doc, yaml_get(node, "groups"), "group", false, &ssh->groups);
 	read_words(doc, yaml_get(node, "names"), "user", false, &ssh->names);
 	if (yaml_ok(doc) && ssh->groups.count == 0 && ssh->names.count == 0)
-		yaml_fail(doc, node, "nobody may use this rule: expected groups, names or both, with at least one name");
+		yaml_fail(doc, node,
+		    "nobody may use this rule: expected groups, names or both, with at least one name");
 }
 
 static void read_origin_auth(struct yaml_doc *doc, const struct yaml_node *node)
 {
 	unsigned choice;
 
-	for (const struct yaml_node *item = yaml_first_item(node); item != NULL; item = yaml_next_item(node, item))
+	for (const struct yaml_node *item = yaml_first_item(node); item != NULL;
+	     item = yaml_next_item(node, item))
 		yaml_choice(doc, item, origin_auths, origin_auths_later, &choice);
 	if (node != NULL && node->kind == YAML_LIST)
 		yaml_list(doc, node, 1, 4);
@@ -85,15 +91,16 @@ static void read_permits(struct yaml_doc *doc, const struct yaml_node *node, str
 	if (node == NULL)
 		return;
 	ssh->permits = 0;
-	for (const struct yaml_node *item = yaml_first_item(node); item != NULL; item = yaml_next_item(node, item)) {
+	for (const struct yaml_node *item = yaml_first_item(node); item != NULL;
+	     item = yaml_next_item(node, item)) {
 		unsigned choice = 0;
 		if (yaml_choice(doc, item, permits, permits_later, &choice))
 			ssh->permits |= 1u << choice; /* the order of enum rpc_permit */
 	}
 }
 
-static void read_recording(struct yaml_doc *doc, const struct yaml_node *node, const struct policy_context *context,
-    struct policy_ssh *ssh)
+static void read_recording(struct yaml_doc *doc, const struct yaml_node *node,
+    const struct policy_context *context, struct policy_ssh *ssh)
 {
 	bool command_logging = true, log_exec = false;
 	unsigned mode = 0;
@@ -106,19 +113,21 @@ static void read_recording(struct yaml_doc *doc, const struct yaml_node *node, c
 	if (!command_logging) {
 		if (yaml_get(node, "recording") != NULL)
 			yaml_fail(doc, yaml_get(node, "recording"),
-			    "says how to record, but command_logging: false says that nothing is recorded; leave one out");
+			    "says how to record, but command_logging: false says that nothing is recorded; "
+			    "leave one out");
 		ssh->recording = RPC_RECORDING_NONE;
 		return;
 	}
 	ssh->recording = mode == 0 ? RPC_RECORDING_BEST_EFFORT : RPC_RECORDING_STRICT;
 	if (context->recipient_count == 0)
 		yaml_fail(doc, node,
-		    "sessions are to be recorded, but the configuration of reeved has no auditor's key: put one into "
+		    "sessions are to be recorded, but the configuration of reeved has no auditor's key: put "
+		    "one into "
 		    "recorder.recipients (reeve keygen makes it), or say command_logging: false");
 }
 
-static void read_seconds(struct yaml_doc *doc, const struct yaml_node *node, uint32_t min, uint32_t max,
-    uint32_t *seconds)
+static void read_seconds(
+    struct yaml_doc *doc, const struct yaml_node *node, uint32_t min, uint32_t max, uint32_t *seconds)
 {
 	uint64_t ms = (uint64_t)*seconds * 1000;
 
@@ -149,8 +158,8 @@ static void read_ssh(struct yaml_doc *doc, const struct yaml_node *node, const s
 }
 
 /* A key that means something for one action only. */
-static void only_for(struct yaml_doc *doc, const struct yaml_node *rule, const char *key, bool applies,
-    const char *action)
+static void only_for(
+    struct yaml_doc *doc, const struct yaml_node *rule, const char *key, bool applies, const char *action)
 {
 	const struct yaml_node *node = yaml_get(rule, key);
 
@@ -158,8 +167,8 @@ static void only_for(struct yaml_doc *doc, const struct yaml_node *rule, const c
 		yaml_fail(doc, node, "means nothing here: it is for rules with action: %s", action);
 }
 
-static uint8_t choose(struct yaml_doc *doc, const struct yaml_node *rule, const char *key,
-    const char *const *names)
+static uint8_t choose(
+    struct yaml_doc *doc, const struct yaml_node *rule, const char *key, const char *const *names)
 {
 	unsigned choice = 0;
 
@@ -181,8 +190,8 @@ static void read_name(struct yaml_doc *doc, const struct yaml_node *node, char n
 	snprintf(name, POLICY_RULE_NAME_SIZE, "%s", text);
 }
 
-static void read_rule(struct yaml_doc *doc, const struct yaml_node *node, const struct policy_context *context,
-    struct policy *policy, struct policy_rule *rule)
+static void read_rule(struct yaml_doc *doc, const struct yaml_node *node,
+    const struct policy_context *context, struct policy *policy, struct policy_rule *rule)
 {
 	unsigned action = 0;
 
@@ -203,7 +212,8 @@ static void read_rule(struct yaml_doc *doc, const struct yaml_node *node, const 
 	rule->policy_change = choose(doc, node, "on_policy_change", policy_changes);
 	rule->unsupported = choose(doc, node, "on_unsupported", unsupporteds);
 	if (yaml_ok(doc))
-		match_read(doc, audit ? yaml_need(doc, node, "match") : yaml_get(node, "match"), context, policy, rule);
+		match_read(doc, audit ? yaml_need(doc, node, "match") : yaml_get(node, "match"), context,
+		    policy, rule);
 	if (!audit || !yaml_ok(doc))
 		return;
 	const struct yaml_node *ssh = yaml_need(doc, node, "ssh");
@@ -224,9 +234,11 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Names stand in logs, recordings and messages: two rules with one name would be taken for each other. */
-static void refuse_same_names(struct yaml_doc *doc, const struct yaml_node *rules, const struct policy *policy)
+static void refuse_same_names(
+    struct yaml_doc *doc, const struct yaml_node *rules, const struct policy *policy)
 {
-	const struct policy_rule **sorted = calloc(policy->rule_count + 1, sizeof(const struct policy_rule *));
+	const struct policy_rule **sorted =
+	    calloc(policy->rule_count + 1, sizeof(const struct policy_rule *));
 
 	if (sorted == NULL) {
 		yaml_fail(doc, rules, "out of memory");
@@ -241,14 +253,15 @@ static void refuse_same_names(struct yaml_doc *doc, const struct yaml_node *rule
 		const struct yaml_node *node = rules->first;
 		for (long skip = sorted[i] - policy->rules; skip > 0 && node != NULL; skip--)
 			node = node->next;
-		yaml_fail(doc, yaml_get(node, "name"), "the name '%s' is taken by an earlier rule", sorted[i]->name);
+		yaml_fail(doc, yaml_get(node, "name"), "the name '%s' is taken by an earlier rule",
+		    sorted[i]->name);
 		break;
 	}
 	free(sorted);
 }
 
-static void read_rules(struct yaml_doc *doc, const struct yaml_node *rules, const struct policy_context *context,
-    struct policy *policy)
+static void read_rules(struct yaml_doc *doc, const struct yaml_node *rules,
+    const struct policy_context *context, struct policy *policy)
 {
 	if (rules == NULL || !yaml_list(doc, rules, 0, POLICY_RULES_MAX))
 		return;
@@ -270,7 +283,8 @@ static void read_policy(struct yaml_doc *doc, const struct policy_context *conte
 	yaml_map(doc, doc->root, top_keys, NULL);
 	yaml_choice(doc, yaml_need(doc, doc->root, "default"), default_actions, NULL, &action);
 	policy->default_action = (uint8_t)(RPC_ACTION_ALLOW + action);
-	only_for(doc, doc->root, "block_with", policy->default_action == RPC_ACTION_BLOCK, "block (here: default: block)");
+	only_for(doc, doc->root, "block_with", policy->default_action == RPC_ACTION_BLOCK,
+	    "block (here: default: block)");
 	policy->default_block = choose(doc, doc->root, "block_with", blocks);
 	read_rules(doc, yaml_get(doc->root, "rules"), context, policy);
 }
@@ -282,8 +296,8 @@ static void take_fault(const struct yaml_doc *doc, struct policy_fault *fault)
 	snprintf(fault->text, sizeof(fault->text), "%s", doc->error);
 }
 
-struct policy *policy_parse(const char *name, const char *text, size_t len, const struct policy_context *context,
-    struct policy_fault *fault)
+struct policy *policy_parse(const char *name, const char *text, size_t len,
+    const struct policy_context *context, struct policy_fault *fault)
 {
 	struct yaml_doc doc;
 	struct policy *policy = calloc(1, sizeof(*policy));

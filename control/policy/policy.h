@@ -2,11 +2,12 @@
 /*
  * policy: policy.yaml, read strictly, and compiled for the dataplane.
  *
- * Theory of operation. The text becomes rules in order, first match wins. Lists in a rule's match (networks, ports,
- * VLANs, links, protocols) are multiplied out into single matches here, because the dataplane's classifier knows
- * only those; how many come out is bounded. The dataplane gets the matches and what to do with a packet
- * (policy_compile); who may log in, and what is recorded, stays here and is looked up by rule number and generation
- * when a worker asks. A policy never changes once parsed; it is shared by reference count.
+ * Theory of operation. The text becomes rules in order, first match wins. Lists in a rule's match (networks,
+ * ports, VLANs, links, protocols) are multiplied out into single matches here, because the dataplane's
+ * classifier knows only those; how many come out is bounded. The dataplane gets the matches and what to do
+ * with a packet (policy_compile); who may log in, and what is recorded, stays here and is looked up by rule
+ * number and generation when a worker asks. A policy never changes once parsed; it is shared by reference
+ * count.
  */
 #ifndef CONTROL_POLICY_POLICY_H
 #define CONTROL_POLICY_POLICY_H
@@ -65,8 +66,8 @@ struct policy_fault {
 };
 
 /* Parses; one reference is the caller's. NULL: `fault` says what, where, and what was expected. */
-struct policy *policy_parse(const char *name, const char *text, size_t len, const struct policy_context *context,
-    struct policy_fault *fault);
+struct policy *policy_parse(const char *name, const char *text, size_t len,
+    const struct policy_context *context, struct policy_fault *fault);
 struct policy *policy_hold(struct policy *policy);
 void policy_release(struct policy *policy);
 
@@ -74,7 +75,8 @@ void policy_release(struct policy *policy);
 bool policy_ssh_user(const struct policy_ssh *ssh, const char *user, const struct words *groups);
 bool policy_ssh_login(const struct policy_ssh *ssh, const char *user, const char *login);
 
-/* The blob of rpc.h (RPC_POLICY_VERSION) in a sealed memfd. Returns the descriptor and its size, or -errno. */
+/* The blob of rpc.h (RPC_POLICY_VERSION) in a sealed memfd. Returns the descriptor and its size, or -errno.
+ */
 int policy_compile(const struct policy *policy, size_t *size);
 
 #endif

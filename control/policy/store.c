@@ -20,11 +20,13 @@ struct push {
 	void *argument;
 };
 
-/* -- the database ----------------------------------------------------------------------------------------- */
+/* -- the database -----------------------------------------------------------------------------------------
+ */
 
 static bool store(struct control *control, struct policy *policy)
 {
-	sqlite3_stmt *row = database_query(&control->db, "SELECT coalesce(max(generation), 0) + 1 FROM policies", "");
+	sqlite3_stmt *row =
+	    database_query(&control->db, "SELECT coalesce(max(generation), 0) + 1 FROM policies", "");
 
 	if (!database_row(row))
 		return false;
@@ -51,8 +53,8 @@ static bool put_in_force(struct control *control, struct policy *policy)
 {
 	policy->applied_at = time(NULL);
 	database_durable(&control->db, true);
-	bool good = database_run(&control->db, "UPDATE policies SET applied_at = ? WHERE generation = ?", "ii",
-	    policy->applied_at, (int64_t)policy->generation);
+	bool good = database_run(&control->db, "UPDATE policies SET applied_at = ? WHERE generation = ?",
+	    "ii", policy->applied_at, (int64_t)policy->generation);
 	database_durable(&control->db, false);
 	prune(control);
 	policy_hold(policy);
@@ -67,7 +69,8 @@ static struct policy *take_policy(struct control *control, sqlite3_stmt *row, st
 	if (!database_row(row))
 		return NULL;
 	const char *text = database_text(row, 2);
-	struct policy *policy = policy_parse(database_text(row, 1), text, strlen(text), &control->context, fault);
+	struct policy *policy =
+	    policy_parse(database_text(row, 1), text, strlen(text), &control->context, fault);
 	if (policy != NULL) {
 		policy->generation = (uint64_t)sqlite3_column_int64(row, 0);
 		policy->applied_at = sqlite3_column_int64(row, 3);
@@ -76,7 +79,8 @@ static struct policy *take_policy(struct control *control, sqlite3_stmt *row, st
 	return policy;
 }
 
-/* -- at start --------------------------------------------------------------------------------------------- */
+/* -- at start ---------------------------------------------------------------------------------------------
+ */
 
 static struct policy *from_file(struct control *control, struct policy_fault *fault)
 {
@@ -93,7 +97,8 @@ static struct policy *from_file(struct control *control, struct policy_fault *fa
 	}
 	struct policy *policy = NULL;
 	if (got < 0)
-		snprintf(fault->text, sizeof(fault->text), "%.500s: cannot read it: %s", path, strerror(errno));
+		snprintf(
+		    fault->text, sizeof(fault->text), "%.500s: cannot read it: %s", path, strerror(errno));
 	else
 		policy = policy_parse(path, text, len, &control->context, fault);
 	if (fd >= 0)
@@ -120,7 +125,8 @@ bool policies_open(struct control *control, struct policy_fault *fault)
 	}
 	if (fault->text[0] != '\0')
 		rpc_log(RPC_LOG_ERROR,
-		    "the policy that was in force does not fit the configuration any more (%s); taking %s instead",
+		    "the policy that was in force does not fit the configuration any more (%s); taking %s "
+		    "instead",
 		    fault->text, control->config.policy);
 	policy = from_file(control, fault);
 	if (policy == NULL)
@@ -146,7 +152,8 @@ void policies_close(struct control *control)
 	*policies = (struct policies){0};
 }
 
-/* -- by generation ---------------------------------------------------------------------------------------- */
+/* -- by generation ----------------------------------------------------------------------------------------
+ */
 
 struct policy *policies_generation(struct control *control, uint64_t generation)
 {
@@ -163,8 +170,9 @@ struct policy *policies_generation(struct control *control, uint64_t generation)
 	if (generation > INT64_MAX)
 		return NULL;
 	struct policy *policy = take_policy(control,
-	    database_query(&control->db, "SELECT generation, name, text, applied_at FROM policies WHERE generation = ?",
-	        "i", (int64_t)generation),
+	    database_query(&control->db,
+	        "SELECT generation, name, text, applied_at FROM policies WHERE generation = ?", "i",
+	        (int64_t)generation),
 	    &fault);
 	if (policy == NULL)
 		return NULL;
@@ -174,11 +182,13 @@ struct policy *policies_generation(struct control *control, uint64_t generation)
 	return policy;
 }
 
-/* -- to the dataplane ------------------------------------------------------------------------------------- */
+/* -- to the dataplane -------------------------------------------------------------------------------------
+ */
 
 static void push(struct control *control, struct policy *policy, policies_done done, void *argument);
 
-static void settle(struct control *control, struct push *pushed, enum policies_result result, const char *text)
+static void settle(
+    struct control *control, struct push *pushed, enum policies_result result, const char *text)
 {
 	struct policies *policies = &control->policies;
 	struct policy *policy = pushed->policy;

@@ -2,10 +2,11 @@
 /*
  * store: the policies that control has had in force, by generation.
  *
- * Theory of operation. Generations only grow, over restarts too. A new policy is written down before the dataplane
- * hears of it (connections that it hands to workers right away can be looked up), it is in force once the dataplane
- * says so, and only then does it become what a restart loads. Where the dataplane refuses or dies, what was in force
- * stays so, and is pushed again. Old generations are read back from the database when a session refers to them.
+ * Theory of operation. Generations only grow, over restarts too. A new policy is written down before the
+ * dataplane hears of it (connections that it hands to workers right away can be looked up), it is in force
+ * once the dataplane says so, and only then does it become what a restart loads. Where the dataplane refuses
+ * or dies, what was in force stays so, and is pushed again. Old generations are read back from the database
+ * when a session refers to them.
  */
 #ifndef CONTROL_POLICY_STORE_H
 #define CONTROL_POLICY_STORE_H
@@ -21,11 +22,12 @@ struct policies {
 	struct policy *in_force;
 	struct policy *cached[POLICIES_CACHED];
 	unsigned next_cached;
-	struct policy *applying; /* pushed, not confirmed yet */
+	struct policy *applying;       /* pushed, not confirmed yet */
 	uint64_t dataplane_generation; /* what the dataplane confirmed last; 0: nothing */
 };
 
-/* Loads what was in force, else (first start) the configured file. False: `fault` tells; nothing is in force. */
+/* Loads what was in force, else (first start) the configured file. False: `fault` tells; nothing is in force.
+ */
 bool policies_open(struct control *control, struct policy_fault *fault);
 void policies_close(struct control *control);
 

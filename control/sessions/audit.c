@@ -73,7 +73,8 @@ static void append(struct audit *audit, const char *line, size_t len)
 		audit->size += len;
 		audit->written++;
 	} else if (audit->failed++ == 0) {
-		rpc_log(RPC_LOG_ERROR, "%s: an audit event could not be written: %s", audit->path, strerror(errno));
+		rpc_log(RPC_LOG_ERROR, "%s: an audit event could not be written: %s", audit->path,
+		    strerror(errno));
 	}
 }
 

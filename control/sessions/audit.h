@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * audit: audit.jsonl in the state directory, one JSON object a line, event names as Teleport has them. Append only;
- * at AUDIT_FILE_MAX bytes it becomes audit.jsonl.1, and so on, the oldest of AUDIT_FILES_KEPT goes.
+ * audit: audit.jsonl in the state directory, one JSON object a line, event names as Teleport has them. Append
+ * only; at AUDIT_FILE_MAX bytes it becomes audit.jsonl.1, and so on, the oldest of AUDIT_FILES_KEPT goes.
  */
 #ifndef CONTROL_SESSIONS_AUDIT_H
 #define CONTROL_SESSIONS_AUDIT_H

@@ -8,17 +8,19 @@
 
 #include "control/control.h"
 
-#define PERMIT_OPENSSH                                                                                          \
-	(RPC_PERMIT_PTY | RPC_PERMIT_PORT_FORWARDING | RPC_PERMIT_AGENT_FORWARDING | RPC_PERMIT_X11_FORWARDING |     \
-	    RPC_PERMIT_USER_RC)
+#define PERMIT_OPENSSH                                                                                       \
+	(RPC_PERMIT_PTY | RPC_PERMIT_PORT_FORWARDING | RPC_PERMIT_AGENT_FORWARDING |                         \
+	    RPC_PERMIT_X11_FORWARDING | RPC_PERMIT_USER_RC)
 
-/* -- TARGET ----------------------------------------------------------------------------------------------- */
+/* -- TARGET -----------------------------------------------------------------------------------------------
+ */
 
 static void answer_target(struct peer *worker, uint32_t id, uint8_t verdict, const char *message,
     const char *target_id, struct wire_span host_public)
 {
-	PEER_REPLY(worker, id, SES_TARGET_REPLY, ses_target_reply, .verdict = verdict, .message = wire_span_of(message),
-	    .target_id = wire_span_of(target_id), .host_public = host_public);
+	PEER_REPLY(worker, id, SES_TARGET_REPLY, ses_target_reply, .verdict = verdict,
+	    .message = wire_span_of(message), .target_id = wire_span_of(target_id),
+	    .host_public = host_public);
 }
 
 static void host_key_there(void *context, void *argument, int error, struct wire_span body)
@@ -31,8 +33,8 @@ static void host_key_there(void *context, void *argument, int error, struct wire
 	if (session != NULL) {
 		struct peer *worker = &control->peers.workers[session->worker];
 		if (error != 0 || !rpc_get_key_host_reply(body, &reply))
-			answer_target(worker, question->request_id, RPC_TARGET_REFUSED, keeper_failure(error), "",
-			    (struct wire_span){0});
+			answer_target(worker, question->request_id, RPC_TARGET_REFUSED, keeper_failure(error),
+			    "", (struct wire_span){0});
 		else if (reply.error.len > 0)
 			answer_target(worker, question->request_id, RPC_TARGET_REFUSED, keeper_failure(0), "",
 			    (struct wire_span){0});
@@ -43,11 +45,14 @@ static void host_key_there(void *context, void *argument, int error, struct wire
 	keeper_question_free(question);
 }
 
-/* The origin is accepted: the keeper hears that the session lives, and says which key the client leg shows. */
-static void accept_target(struct control *control, struct session *session, uint32_t request_id, uint8_t verdict)
+/* The origin is accepted: the keeper hears that the session lives, and says which key the client leg shows.
+ */
+static void accept_target(
+    struct control *control, struct session *session, uint32_t request_id, uint8_t verdict)
 {
 	struct peer *keeper = &control->peers.keeper;
-	struct keeper_question *question = keeper_question(control, session, request_id, (struct wire_span){0});
+	struct keeper_question *question =
+	    keeper_question(control, session, request_id, (struct wire_span){0});
 
 	if (question == NULL) {
 		answer_target(&control->peers.workers[session->worker], request_id, RPC_TARGET_REFUSED,
@@ -57,7 +62,8 @@ static void accept_target(struct control *control, struct session *session, uint
 	question->verdict = verdict;
 	history_update(control, session);
 	if (peer_up(keeper)) /* else it hears of it when it comes, before it is asked */
-		PEER_SEND(keeper, KEY_SESSION, key_session, 0, 0, .session_id = wire_span_of(session->session_id),
+		PEER_SEND(keeper, KEY_SESSION, key_session, 0, 0,
+		    .session_id = wire_span_of(session->session_id),
 		    .target_id = wire_span_of(session->target_id), .live = 1);
 	struct call_options options = {.peer = keeper,
 	    .type = RPC_KEY_HOST,
@@ -70,13 +76,15 @@ static void accept_target(struct control *control, struct session *session, uint
 	CALL(&options, key_host, .target_id = wire_span_of(session->target_id));
 }
 
-static void refuse_target(struct control *control, struct session *session, uint32_t request_id, uint8_t verdict,
-    const char *event, const char *message)
+static void refuse_target(struct control *control, struct session *session, uint32_t request_id,
+    uint8_t verdict, const char *event, const char *message)
 {
 	rpc_log(RPC_LOG_WARNING, "session %s to %s: %s", session->session_id, session->address, message);
 	snprintf(session->refusal, sizeof(session->refusal), "%s", message);
-	session_event(control, session, event, json_pack("{s:s, s:s}", "address", session->address, "message", message));
-	answer_target(&control->peers.workers[session->worker], request_id, verdict, message, "", (struct wire_span){0});
+	session_event(control, session, event,
+	    json_pack("{s:s, s:s}", "address", session->address, "message", message));
+	answer_target(&control->peers.workers[session->worker], request_id, verdict, message, "",
+	    (struct wire_span){0});
 }
 
 /* Nothing is pinned at the address. */
@@ -87,7 +95,8 @@ static void first_use(struct control *control, struct session *session, uint32_t
 
 	if (session->rule->ssh->host_keys_strict) {
 		snprintf(message, sizeof(message),
-		    "portreeve: the host key of %s (%s) is not known, and this rule accepts known ones only; an administrator "
+		    "portreeve: the host key of %s (%s) is not known, and this rule accepts known ones only; "
+		    "an administrator "
 		    "can pin it with: reeve target add %s",
 		    session->address, target_id, session->address);
 		refuse_target(control, session, request_id, RPC_TARGET_REFUSED, "host_key.unknown", message);
@@ -95,7 +104,8 @@ static void first_use(struct control *control, struct session *session, uint32_t
 	}
 	if (!targets_pin(&control->db, session->address, host_key)) {
 		refuse_target(control, session, request_id, RPC_TARGET_REFUSED, "host_key.unknown",
-		    "portreeve: the host key could not be stored; please tell the administrator of this gateway");
+		    "portreeve: the host key could not be stored; please tell the administrator of this "
+		    "gateway");
 		return;
 	}
 	snprintf(session->target_id, sizeof(session->target_id), "%s", target_id);
@@ -105,8 +115,8 @@ static void first_use(struct control *control, struct session *session, uint32_t
 	accept_target(control, session, request_id, RPC_TARGET_FIRST_USE);
 }
 
-static void judge_target(struct control *control, struct session *session, uint32_t request_id,
-    struct wire_span host_key)
+static void judge_target(
+    struct control *control, struct session *session, uint32_t request_id, struct wire_span host_key)
 {
 	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE], pinned[PUBLIC_KEY_FINGERPRINT_SIZE], message[512];
 
@@ -119,16 +129,19 @@ static void judge_target(struct control *control, struct session *session, uint3
 		first_use(control, session, request_id, host_key, target_id);
 		return;
 	case TARGETS_CHANGED:
-		session->target_id[0] = '\0'; /* whatever was accepted before: nothing is signed from here on */
+		session->target_id[0] =
+		    '\0'; /* whatever was accepted before: nothing is signed from here on */
 		snprintf(message, sizeof(message),
-		    "portreeve: the host key of %s has changed (was %s, is %s): the session is stopped before any secret is "
+		    "portreeve: the host key of %s has changed (was %s, is %s): the session is stopped "
+		    "before any secret is "
 		    "sent; an administrator can accept it with: reeve target forget %s",
 		    session->address, pinned, target_id, session->address);
 		refuse_target(control, session, request_id, RPC_TARGET_CHANGED, "host_key.changed", message);
 		return;
 	case TARGETS_FAILED:
 		refuse_target(control, session, request_id, RPC_TARGET_REFUSED, "host_key.unknown",
-		    "portreeve: known host keys cannot be read; please tell the administrator of this gateway");
+		    "portreeve: known host keys cannot be read; please tell the administrator of this "
+		    "gateway");
 		return;
 	}
 }
@@ -144,7 +157,8 @@ int session_on_target(void *context, struct rpc_link *link, struct rpc_message *
 	struct session *session = session_find(control, link->index, target.flow);
 	if (session == NULL || session->rule == NULL) {
 		answer_target(&control->peers.workers[link->index], message->id, RPC_TARGET_REFUSED,
-		    "portreeve: this session is not known any more; please connect again", "", (struct wire_span){0});
+		    "portreeve: this session is not known any more; please connect again", "",
+		    (struct wire_span){0});
 		return 0;
 	}
 	if (!public_key_parse(target.host_key, &key))
@@ -155,22 +169,24 @@ int session_on_target(void *context, struct rpc_link *link, struct rpc_message *
 	return 0;
 }
 
-/* -- WHO -------------------------------------------------------------------------------------------------- */
+/* -- WHO --------------------------------------------------------------------------------------------------
+ */
 
-static void answer_who(struct control *control, const struct session *session, uint32_t id, bool accepted,
-    const char *message)
+static void answer_who(
+    struct control *control, const struct session *session, uint32_t id, bool accepted, const char *message)
 {
-	PEER_REPLY(&control->peers.workers[session->worker], id, SES_WHO_REPLY, ses_who_reply, .accepted = accepted,
-	    .user = wire_span_of(accepted ? session->user : ""), .message = wire_span_of(message));
+	PEER_REPLY(&control->peers.workers[session->worker], id, SES_WHO_REPLY, ses_who_reply,
+	    .accepted = accepted, .user = wire_span_of(accepted ? session->user : ""),
+	    .message = wire_span_of(message));
 }
 
 /* The key is `user`'s. Only a proven one changes the session. */
-static void accept_user(struct control *control, struct session *session, uint32_t id, const struct rpc_ses_who *who,
-    const struct user *user, const struct certificate_facts *facts)
+static void accept_user(struct control *control, struct session *session, uint32_t id,
+    const struct rpc_ses_who *who, const struct user *user, const struct certificate_facts *facts)
 {
 	if (who->proven == 0) {
-		PEER_REPLY(&control->peers.workers[session->worker], id, SES_WHO_REPLY, ses_who_reply, .accepted = 1,
-		    .user = wire_span_of(user->name));
+		PEER_REPLY(&control->peers.workers[session->worker], id, SES_WHO_REPLY, ses_who_reply,
+		    .accepted = 1, .user = wire_span_of(user->name));
 		return;
 	}
 	snprintf(session->user, sizeof(session->user), "%s", user->name);
@@ -179,7 +195,8 @@ static void accept_user(struct control *control, struct session *session, uint32
 	(void)wire_span_copy(who->login, session->login, sizeof(session->login));
 	public_key_fingerprint(who->public_key, session->key_fingerprint);
 	free(session->force_command);
-	session->force_command = facts != NULL && facts->force_command[0] != '\0' ? strdup(facts->force_command) : NULL;
+	session->force_command =
+	    facts != NULL && facts->force_command[0] != '\0' ? strdup(facts->force_command) : NULL;
 	session->key_permits = facts != NULL ? facts->permits : PERMIT_OPENSSH;
 	session->refusal[0] = '\0';
 	history_update(control, session);
@@ -191,7 +208,7 @@ static void accept_user(struct control *control, struct session *session, uint32
 
 static void refuse_user(struct control *control, struct session *session, uint32_t id, const char *message)
 {
-	char text[512];
+	char text[640];
 
 	if (message[0] == '\0') {
 		if (session->refusal[0] == '\0')
@@ -204,12 +221,14 @@ static void refuse_user(struct control *control, struct session *session, uint32
 	answer_who(control, session, id, false, text);
 }
 
-static void judge_plain(struct control *control, struct session *session, uint32_t id, const struct rpc_ses_who *who)
+static void judge_plain(
+    struct control *control, struct session *session, uint32_t id, const struct rpc_ses_who *who)
 {
 	struct public_key key;
 	struct user user;
 
-	if (!public_key_parse(who->public_key, &key) || !users_find_by_key(&control->db, who->public_key, &user)) {
+	if (!public_key_parse(who->public_key, &key) ||
+	    !users_find_by_key(&control->db, who->public_key, &user)) {
 		refuse_user(control, session, id, "");
 		return;
 	}
@@ -219,19 +238,23 @@ static void judge_plain(struct control *control, struct session *session, uint32
 
 /* The certificate is good; whose is it, and for this login? */
 static void judge_holder(struct control *control, struct session *session, uint32_t id,
-    const struct rpc_ses_who *who, const struct certificate *certificate, const struct certificate_facts *facts)
+    const struct rpc_ses_who *who, const struct certificate *certificate,
+    const struct certificate_facts *facts)
 {
 	char login[WORD_SIZE], message[384];
 	struct user user;
 
 	if (!users_find_by_certificate(&control->db, certificate->serial, facts->key_id, &user)) {
 		refuse_user(control, session, id,
-		    "your certificate is not valid any more: its user was removed, or it was not issued here; ask for a new one");
+		    "your certificate is not valid any more: its user was removed, or it was not issued "
+		    "here; ask for a new one");
 		return;
 	}
 	if (!wire_span_copy(who->login, login, sizeof(login)) || !certificate_names(certificate, login)) {
-		snprintf(message, sizeof(message), "your certificate is not for the login name that you asked for (%.*s)",
-		    (int)(who->login.len > WORD_SIZE ? WORD_SIZE : who->login.len), (const char *)who->login.at);
+		snprintf(message, sizeof(message),
+		    "your certificate is not for the login name that you asked for (%.*s)",
+		    (int)(who->login.len > WORD_SIZE ? WORD_SIZE : who->login.len),
+		    (const char *)who->login.at);
 		refuse_user(control, session, id, message);
 	} else {
 		accept_user(control, session, id, who, &user, facts);
@@ -239,8 +262,8 @@ static void judge_holder(struct control *control, struct session *session, uint3
 	user_free(&user);
 }
 
-static void judge_certificate(struct control *control, struct session *session, uint32_t id,
-    const struct rpc_ses_who *who)
+static void judge_certificate(
+    struct control *control, struct session *session, uint32_t id, const struct rpc_ses_who *who)
 {
 	struct certificate certificate;
 	struct certificate_facts facts;
@@ -251,8 +274,9 @@ static void judge_certificate(struct control *control, struct session *session, 
 		refuse_user(control, session, id, "");
 		return;
 	}
-	switch (certificate_judge(&certificate, (struct wire_span){control->client_ca, control->client_ca_len},
-	    time(NULL), client, &facts, why, sizeof(why))) {
+	switch (
+	    certificate_judge(&certificate, (struct wire_span){control->client_ca, control->client_ca_len},
+	        time(NULL), client, &facts, why, sizeof(why))) {
 	case CERTIFICATE_GOOD:
 		judge_holder(control, session, id, who, &certificate, &facts);
 		return;
@@ -278,7 +302,8 @@ static void client_ca_there(void *context, void *argument, int error, struct wir
 		control_take_client_ca(control, reply.public_line);
 	if (session != NULL && rpc_get_ses_who(question->saved, &who)) {
 		if (error != 0)
-			refuse_user(control, session, question->request_id, keeper_failure(error) + strlen("portreeve: "));
+			refuse_user(control, session, question->request_id,
+			    keeper_failure(error) + strlen("portreeve: "));
 		else
 			judge_certificate(control, session, question->request_id, &who);
 	}
@@ -315,7 +340,8 @@ int session_on_who(void *context, struct rpc_link *link, struct rpc_message *mes
 	/* The origin comes first, and nobody changes who they are once they are in. */
 	if (session == NULL || session->rule == NULL || session->target_id[0] == '\0' || session->granted ||
 	    who.login.len >= WORD_SIZE) {
-		PEER_REPLY(&control->peers.workers[link->index], message->id, SES_WHO_REPLY, ses_who_reply, .accepted = 0);
+		PEER_REPLY(&control->peers.workers[link->index], message->id, SES_WHO_REPLY, ses_who_reply,
+		    .accepted = 0);
 		return 0;
 	}
 	if (!certificate_is(who.public_key))
@@ -327,11 +353,12 @@ int session_on_who(void *context, struct rpc_link *link, struct rpc_message *mes
 	return 0;
 }
 
-/* -- MAY -------------------------------------------------------------------------------------------------- */
+/* -- MAY --------------------------------------------------------------------------------------------------
+ */
 
 /* NULL: they may. Else why not, for the user; the user has proven who they are, so it can be told. */
-static const char *judge_may(struct control *control, const struct session *session, const char *login,
-    char *why, size_t size)
+static const char *judge_may(
+    struct control *control, const struct session *session, const char *login, char *why, size_t size)
 {
 	const struct policy_ssh *ssh = session->rule->ssh;
 	struct user user;
@@ -341,16 +368,19 @@ static const char *judge_may(struct control *control, const struct session *sess
 		snprintf(why, size, "portreeve: user %s was removed", session->user);
 	else if (!policy_ssh_user(ssh, user.name, &user.groups))
 		snprintf(why, size,
-		    "portreeve: %s may not connect to %s: rule '%s' does not list you; ask the administrator of this gateway",
+		    "portreeve: %s may not connect to %s: rule '%s' does not list you; ask the administrator "
+		    "of this gateway",
 		    user.name, session->address, session->rule_name);
 	else if (!policy_ssh_login(ssh, user.name, login))
-		snprintf(why, size, "portreeve: rule '%s' does not allow the login name '%s' for %s", session->rule_name, login,
-		    user.name);
+		snprintf(why, size, "portreeve: rule '%s' does not allow the login name '%s' for %s",
+		    session->rule_name, login, user.name);
 	else if (!words_have(&user.logins, login))
-		snprintf(why, size, "portreeve: %s is not enrolled for the login name '%s'", user.name, login);
+		snprintf(
+		    why, size, "portreeve: %s is not enrolled for the login name '%s'", user.name, login);
 	else if (ssh->recording != RPC_RECORDING_NONE && control->config.recipient_count == 0)
 		snprintf(why, size,
-		    "portreeve: sessions must be recorded here, but no auditor's key is configured; please tell the "
+		    "portreeve: sessions must be recorded here, but no auditor's key is configured; please "
+		    "tell the "
 		    "administrator of this gateway");
 	else
 		verdict = NULL;
@@ -399,6 +429,7 @@ int session_on_may(void *context, struct rpc_link *link, struct rpc_message *mes
 		snprintf(session->refusal, sizeof(session->refusal), "%s", why);
 		rpc_log(RPC_LOG_NOTICE, "session %s: %s", session->session_id, why);
 	}
-	PEER_REPLY(worker, message->id, SES_MAY_REPLY, ses_may_reply, .allowed = 0, .message = wire_span_of(why));
+	PEER_REPLY(
+	    worker, message->id, SES_MAY_REPLY, ses_may_reply, .allowed = 0, .message = wire_span_of(why));
 	return 0;
 }

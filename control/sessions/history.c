@@ -19,7 +19,8 @@ void session_endpoint(const uint8_t *addr, uint8_t len, uint16_t port, char text
 	snprintf(text, 64, len == 4 ? "%s:%u" : "[%s]:%u", ip, port);
 }
 
-/* -- events ----------------------------------------------------------------------------------------------- */
+/* -- events -----------------------------------------------------------------------------------------------
+ */
 
 static json_t *event_base(const struct session *session)
 {
@@ -27,17 +28,18 @@ static json_t *event_base(const struct session *session)
 
 	session_endpoint(session->client_addr, session->addr_len, session->client_port, client);
 	session_endpoint(session->server_addr, session->addr_len, session->server_port, server);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "sid", session->session_id, "user", session->user,
-	    "login", session->login, "addr.remote", client, "addr.local", server, "server_id", session->target_id,
-	    "rule", session->rule_name);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "sid", session->session_id, "user",
+	    session->user, "login", session->login, "addr.remote", client, "addr.local", server, "server_id",
+	    session->target_id, "rule", session->rule_name);
 }
 
 void session_event(struct control *control, struct session *session, const char *event, json_t *detail)
 {
 	if (session->events < SESSION_EVENTS_MAX) {
 		char *text = detail == NULL ? NULL : json_dumps(detail, JSON_COMPACT);
-		(void)database_run(&control->db, "INSERT INTO events(session_id, at, event, detail) VALUES(?, ?, ?, ?)",
-		    "titt", session->session_id, (int64_t)time(NULL), event, text == NULL ? "{}" : text);
+		(void)database_run(&control->db,
+		    "INSERT INTO events(session_id, at, event, detail) VALUES(?, ?, ?, ?)", "titt",
+		    session->session_id, (int64_t)time(NULL), event, text == NULL ? "{}" : text);
 		free(text);
 		session->events++;
 	}
@@ -48,7 +50,8 @@ void session_event(struct control *control, struct session *session, const char 
 	audit_write(&control->audit, event, fields);
 }
 
-/* -- rows ------------------------------------------------------------------------------------------------- */
+/* -- rows -------------------------------------------------------------------------------------------------
+ */
 
 void history_begin(struct control *control, const struct session *session)
 {
@@ -57,7 +60,8 @@ void history_begin(struct control *control, const struct session *session)
 	session_endpoint(session->client_addr, session->addr_len, session->client_port, client);
 	session_endpoint(session->server_addr, session->addr_len, session->server_port, server);
 	(void)database_run(&control->db,
-	    "INSERT OR IGNORE INTO sessions(session_id, client, server, rule, rule_index, generation, worker, flow,"
+	    "INSERT OR IGNORE INTO sessions(session_id, client, server, rule, rule_index, generation, "
+	    "worker, flow,"
 	    " started_at) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	    "ttttiiiii", session->session_id, client, server, session->rule_name,
 	    (int64_t)(session->rule == NULL ? -1 : session->rule - session->policy->rules),
@@ -68,7 +72,8 @@ void history_begin(struct control *control, const struct session *session)
 void history_update(struct control *control, const struct session *session)
 {
 	(void)database_run(&control->db,
-	    "UPDATE sessions SET user = ?, login = ?, target_id = ?, granted = ?, permits = ?, force_command = ?"
+	    "UPDATE sessions SET user = ?, login = ?, target_id = ?, granted = ?, permits = ?, force_command "
+	    "= ?"
 	    " WHERE session_id = ?",
 	    "tttiitt", session->user, session->login, session->target_id, (int64_t)session->granted,
 	    (int64_t)(session->granted ? session->permits : session->key_permits),
@@ -81,36 +86,43 @@ void history_end(struct control *control, const struct session *session, const c
 	int64_t now = time(NULL);
 
 	(void)database_run(&control->db,
-	    "UPDATE sessions SET finished_at = ?, close_reason = ?, bytes_from_client = ?, bytes_from_origin = ?"
+	    "UPDATE sessions SET finished_at = ?, close_reason = ?, bytes_from_client = ?, bytes_from_origin "
+	    "= ?"
 	    " WHERE session_id = ?",
-	    "itiit", now, reason, (int64_t)bytes_from_client, (int64_t)bytes_from_origin, session->session_id);
+	    "itiit", now, reason, (int64_t)bytes_from_client, (int64_t)bytes_from_origin,
+	    session->session_id);
 	/* Programs whose end nobody told any more. */
 	(void)database_run(&control->db,
-	    "UPDATE programs SET finished_at = ?, error = ? WHERE session_id = ? AND finished_at IS NULL", "itt", now,
-	    reason, session->session_id);
+	    "UPDATE programs SET finished_at = ?, error = ? WHERE session_id = ? AND finished_at IS NULL",
+	    "itt", now, reason, session->session_id);
 }
 
 bool history_program(struct control *control, const struct session *session, const char *program_id,
     const char *type, const char *command, int64_t started_at, bool recorded)
 {
 	return database_run(&control->db,
-	           "INSERT OR IGNORE INTO programs(program_id, session_id, type, command, started_at, recorded)"
+	           "INSERT OR IGNORE INTO programs(program_id, session_id, type, command, started_at, "
+	           "recorded)"
 	           " VALUES(?, ?, ?, ?, ?, ?)",
 	           "ttttii", program_id, session->session_id, type, command, started_at, (int64_t)recorded) &&
 	       database_changes(&control->db) > 0;
 }
 
-void history_program_end(struct control *control, const char *program_id, uint64_t blocks, uint64_t lost_records,
-    const char *error)
+bool history_program_end(struct control *control, const struct session *session, const char *program_id,
+    uint64_t blocks, uint64_t lost_records, const char *error)
 {
-	(void)database_run(&control->db,
-	    "UPDATE programs SET finished_at = ?, blocks = ?, lost_records = ?, error = ? WHERE program_id = ?", "iiitt",
-	    (int64_t)time(NULL), (int64_t)blocks, (int64_t)lost_records, error, program_id);
+	return database_run(&control->db,
+	           "UPDATE programs SET finished_at = ?, blocks = ?, lost_records = ?, error = ?"
+	           " WHERE program_id = ? AND session_id = ? AND finished_at IS NULL",
+	           "iiittt", (int64_t)time(NULL), (int64_t)blocks, (int64_t)lost_records, error, program_id,
+	           session->session_id) &&
+	       database_changes(&control->db) > 0;
 }
 
 void history_prune(struct control *control)
 {
-	(void)database_run(&control->db, "DELETE FROM sessions WHERE finished_at IS NOT NULL AND finished_at < ?", "i",
+	(void)database_run(&control->db,
+	    "DELETE FROM sessions WHERE finished_at IS NOT NULL AND finished_at < ?", "i",
 	    (int64_t)time(NULL) - (int64_t)HISTORY_DAYS * 86400);
 	(void)database_run(&control->db,
 	    "DELETE FROM sessions WHERE finished_at IS NOT NULL AND started_at <"
@@ -118,42 +130,45 @@ void history_prune(struct control *control)
 	    "i", (int64_t)HISTORY_SESSIONS_MAX);
 }
 
-/* -- for the socket --------------------------------------------------------------------------------------- */
+/* -- for the socket ---------------------------------------------------------------------------------------
+ */
 
-#define SESSION_COLUMNS                                                                                         \
-	"session_id, user, login, client, server, target_id, rule, started_at, finished_at, close_reason,"           \
-	" bytes_from_client, bytes_from_origin, granted, generation,"                                                \
+#define SESSION_COLUMNS                                                                                      \
+	"session_id, user, login, client, server, target_id, rule, started_at, finished_at, close_reason,"   \
+	" bytes_from_client, bytes_from_origin, granted, generation,"                                        \
 	" (SELECT count(*) FROM programs WHERE programs.session_id = sessions.session_id)"
 
 static json_t *time_or_null(sqlite3_stmt *row, int column)
 {
-	return sqlite3_column_type(row, column) == SQLITE_NULL ? json_null()
-	                                                       : json_integer(sqlite3_column_int64(row, column));
+	return sqlite3_column_type(row, column) == SQLITE_NULL
+	           ? json_null()
+	           : json_integer(sqlite3_column_int64(row, column));
 }
 
 static json_t *session_json(sqlite3_stmt *row)
 {
-	return json_pack("{s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:s, s:I, s:I, s:I, s:b, s:I}", "session_id",
-	    database_text(row, 0), "live", sqlite3_column_type(row, 8) == SQLITE_NULL, "user", database_text(row, 1),
-	    "login", database_text(row, 2), "client", database_text(row, 3), "server", database_text(row, 4),
-	    "target_id", database_text(row, 5), "rule", database_text(row, 6), "started_at",
-	    (json_int_t)sqlite3_column_int64(row, 7), "finished_at", time_or_null(row, 8), "close_reason",
-	    database_text(row, 9), "bytes_from_client", (json_int_t)sqlite3_column_int64(row, 10), "bytes_from_origin",
-	    (json_int_t)sqlite3_column_int64(row, 11), "programs", (json_int_t)sqlite3_column_int64(row, 14), "granted",
-	    sqlite3_column_int(row, 12), "generation", (json_int_t)sqlite3_column_int64(row, 13));
+	return json_pack("{s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:s, s:I, s:I, s:I, s:b, s:I}",
+	    "session_id", database_text(row, 0), "live", sqlite3_column_type(row, 8) == SQLITE_NULL, "user",
+	    database_text(row, 1), "login", database_text(row, 2), "client", database_text(row, 3), "server",
+	    database_text(row, 4), "target_id", database_text(row, 5), "rule", database_text(row, 6),
+	    "started_at", (json_int_t)sqlite3_column_int64(row, 7), "finished_at", time_or_null(row, 8),
+	    "close_reason", database_text(row, 9), "bytes_from_client",
+	    (json_int_t)sqlite3_column_int64(row, 10), "bytes_from_origin",
+	    (json_int_t)sqlite3_column_int64(row, 11), "programs", (json_int_t)sqlite3_column_int64(row, 14),
+	    "granted", sqlite3_column_int(row, 12), "generation", (json_int_t)sqlite3_column_int64(row, 13));
 }
 
 json_t *history_list(struct control *control, bool live_only, int64_t limit, int64_t offset)
 {
-	sqlite3_stmt *row =
-	    live_only
-	        ? database_query(&control->db,
-	              "SELECT " SESSION_COLUMNS " FROM sessions WHERE finished_at IS NULL"
-	              " ORDER BY started_at DESC, rowid DESC LIMIT ? OFFSET ?",
-	              "ii", limit, offset)
-	        : database_query(&control->db,
-	              "SELECT " SESSION_COLUMNS " FROM sessions ORDER BY started_at DESC, rowid DESC LIMIT ? OFFSET ?",
-	              "ii", limit, offset);
+	sqlite3_stmt *row = live_only
+	                        ? database_query(&control->db,
+	                              "SELECT " SESSION_COLUMNS " FROM sessions WHERE finished_at IS NULL"
+	                              " ORDER BY started_at DESC, rowid DESC LIMIT ? OFFSET ?",
+	                              "ii", limit, offset)
+	                        : database_query(&control->db,
+	                              "SELECT " SESSION_COLUMNS
+	                              " FROM sessions ORDER BY started_at DESC, rowid DESC LIMIT ? OFFSET ?",
+	                              "ii", limit, offset);
 	json_t *list = json_array();
 
 	while (database_row(row))
@@ -164,20 +179,22 @@ json_t *history_list(struct control *control, bool live_only, int64_t limit, int
 static json_t *programs_json(struct control *control, const char *session_id)
 {
 	sqlite3_stmt *row = database_query(&control->db,
-	    "SELECT program_id, type, command, started_at, finished_at, recorded, blocks, lost_records, error,"
+	    "SELECT program_id, type, command, started_at, finished_at, recorded, blocks, lost_records, "
+	    "error,"
 	    " (SELECT count(*) FROM evidence WHERE evidence.program_id = programs.program_id)"
 	    " FROM programs WHERE session_id = ? ORDER BY rowid",
 	    "t", session_id);
 	json_t *list = json_array();
 
 	while (database_row(row))
-		json_array_append_new(list,
-		    json_pack("{s:s, s:s, s:s, s:I, s:o, s:b, s:I, s:I, s:s, s:I}", "program_id", database_text(row, 0),
-		        "type", database_text(row, 1), "command", database_text(row, 2), "started_at",
-		        (json_int_t)sqlite3_column_int64(row, 3), "finished_at", time_or_null(row, 4), "recorded",
-		        sqlite3_column_int(row, 5), "blocks", (json_int_t)sqlite3_column_int64(row, 6), "lost_records",
-		        (json_int_t)sqlite3_column_int64(row, 7), "error", database_text(row, 8), "evidence",
-		        (json_int_t)sqlite3_column_int64(row, 9)));
+		json_array_append_new(
+		    list, json_pack("{s:s, s:s, s:s, s:I, s:o, s:b, s:I, s:I, s:s, s:I}", "program_id",
+		              database_text(row, 0), "type", database_text(row, 1), "command",
+		              database_text(row, 2), "started_at", (json_int_t)sqlite3_column_int64(row, 3),
+		              "finished_at", time_or_null(row, 4), "recorded", sqlite3_column_int(row, 5),
+		              "blocks", (json_int_t)sqlite3_column_int64(row, 6), "lost_records",
+		              (json_int_t)sqlite3_column_int64(row, 7), "error", database_text(row, 8),
+		              "evidence", (json_int_t)sqlite3_column_int64(row, 9)));
 	return list;
 }
 
@@ -190,7 +207,7 @@ static json_t *events_json(struct control *control, const char *session_id)
 	while (database_row(row)) {
 		json_t *detail = json_loads(database_text(row, 2), 0, NULL);
 		json_array_append_new(list,
-		    json_pack("{s:I, s:s, s:o}", "at", (json_int_t)sqlite3_column_int64(row, 0), "event",
+		    json_pack("{s:I, s:s, s:o}", "time", (json_int_t)sqlite3_column_int64(row, 0), "event",
 		        database_text(row, 1), "detail", detail == NULL ? json_object() : detail));
 	}
 	return list;
@@ -198,8 +215,8 @@ static json_t *events_json(struct control *control, const char *session_id)
 
 json_t *history_show(struct control *control, const char *session_id)
 {
-	sqlite3_stmt *row = database_query(&control->db,
-	    "SELECT " SESSION_COLUMNS " FROM sessions WHERE session_id = ?", "t", session_id);
+	sqlite3_stmt *row = database_query(
+	    &control->db, "SELECT " SESSION_COLUMNS " FROM sessions WHERE session_id = ?", "t", session_id);
 
 	if (!database_row(row))
 		return NULL;
@@ -227,7 +244,8 @@ static enum history_match one_of(sqlite3_stmt *row, const char *prefix, char id[
 	return found == 0 ? HISTORY_NONE : found == 1 ? HISTORY_ONE : HISTORY_SEVERAL;
 }
 
-/* The least text that is greater than all that begin with the prefix: '~' is behind all characters of an id. */
+/* The least text that is greater than all that begin with the prefix: '~' is behind all characters of an id.
+ */
 static bool prefix_end(const char *prefix, char end[SESSION_ID_SIZE + 1])
 {
 	size_t len = strlen(prefix);
@@ -247,8 +265,8 @@ enum history_match history_find_session(struct control *control, const char *pre
 	if (!prefix_end(prefix, end))
 		return HISTORY_NONE;
 	return one_of(database_query(&control->db,
-	                  "SELECT session_id FROM sessions WHERE session_id >= ? AND session_id < ? LIMIT 2", "tt", prefix,
-	                  end),
+	                  "SELECT session_id FROM sessions WHERE session_id >= ? AND session_id < ? LIMIT 2",
+	                  "tt", prefix, end),
 	    prefix, id);
 }
 
@@ -259,16 +277,17 @@ enum history_match history_find_program(struct control *control, const char *pre
 	if (!prefix_end(prefix, end))
 		return HISTORY_NONE;
 	return one_of(database_query(&control->db,
-	                  "SELECT program_id FROM programs WHERE program_id >= ? AND program_id < ? LIMIT 2", "tt", prefix,
-	                  end),
+	                  "SELECT program_id FROM programs WHERE program_id >= ? AND program_id < ? LIMIT 2",
+	                  "tt", prefix, end),
 	    prefix, id);
 }
 
-bool history_program_number(struct control *control, const char *session_id, int64_t number, char id[SESSION_ID_SIZE])
+bool history_program_number(
+    struct control *control, const char *session_id, int64_t number, char id[SESSION_ID_SIZE])
 {
 	sqlite3_stmt *row = database_query(&control->db,
-	    "SELECT program_id FROM programs WHERE session_id = ? ORDER BY rowid LIMIT 1 OFFSET ?", "ti", session_id,
-	    number - 1);
+	    "SELECT program_id FROM programs WHERE session_id = ? ORDER BY rowid LIMIT 1 OFFSET ?", "ti",
+	    session_id, number - 1);
 
 	if (number < 1 || !database_row(row))
 		return false;

@@ -11,8 +11,8 @@
 
 #define BACKDATE_S 60 /* for origins whose clock is behind ours */
 
-struct keeper_question *keeper_question(struct control *control, const struct session *session, uint32_t request_id,
-    struct wire_span body)
+struct keeper_question *keeper_question(
+    struct control *control, const struct session *session, uint32_t request_id, struct wire_span body)
 {
 	struct keeper_question *question = calloc(1, sizeof(*question) + body.len);
 
@@ -35,7 +35,8 @@ void keeper_question_free(struct keeper_question *question)
 const char *keeper_failure(int error)
 {
 	return error == -ETIMEDOUT || error == -EPIPE
-	           ? "portreeve: the key service of this gateway does not answer; please try again in a moment"
+	           ? "portreeve: the key service of this gateway does not answer; please try again in a "
+	             "moment"
 	           : "portreeve: an internal error of this gateway; please try again";
 }
 
@@ -47,11 +48,13 @@ static const char *keeper_refused(const char *what, const struct session *sessio
 	return "portreeve: the key service of this gateway refused; please tell its administrator";
 }
 
-/* -- SIGN ------------------------------------------------------------------------------------------------- */
+/* -- SIGN -------------------------------------------------------------------------------------------------
+ */
 
 static void answer_sign(struct peer *worker, uint32_t id, const char *error, struct wire_span signature)
 {
-	PEER_REPLY(worker, id, SES_SIGN_REPLY, ses_sign_reply, .error = wire_span_of(error), .signature = signature);
+	PEER_REPLY(
+	    worker, id, SES_SIGN_REPLY, ses_sign_reply, .error = wire_span_of(error), .signature = signature);
 }
 
 static void signed_hash(void *context, void *argument, int error, struct wire_span body)
@@ -69,7 +72,8 @@ static void signed_hash(void *context, void *argument, int error, struct wire_sp
 		} else if (reply.error.len > 0) {
 			why = keeper_refused("an exchange hash", session, reply.error);
 		}
-		answer_sign(&control->peers.workers[session->worker], question->request_id, why, reply.signature);
+		answer_sign(
+		    &control->peers.workers[session->worker], question->request_id, why, reply.signature);
 	}
 	keeper_question_free(question);
 }
@@ -98,11 +102,13 @@ int session_on_sign(void *context, struct rpc_link *link, struct rpc_message *me
 	if (options.argument == NULL)
 		answer_sign(worker, message->id, keeper_failure(-ENOMEM), (struct wire_span){0});
 	else
-		CALL(&options, key_host_sign, .session_id = wire_span_of(session->session_id), .hash = sign.hash);
+		CALL(&options, key_host_sign, .session_id = wire_span_of(session->session_id),
+		    .hash = sign.hash);
 	return 0;
 }
 
-/* -- CERT ------------------------------------------------------------------------------------------------- */
+/* -- CERT -------------------------------------------------------------------------------------------------
+ */
 
 static void answer_cert(struct peer *worker, uint32_t id, const char *error, struct wire_span certificate)
 {
@@ -125,7 +131,8 @@ static void certified(void *context, void *argument, int error, struct wire_span
 		} else if (reply.error.len > 0) {
 			why = keeper_refused("a certificate", session, reply.error);
 		}
-		answer_cert(&control->peers.workers[session->worker], question->request_id, why, reply.certificate);
+		answer_cert(
+		    &control->peers.workers[session->worker], question->request_id, why, reply.certificate);
 	}
 	keeper_question_free(question);
 }
@@ -176,7 +183,8 @@ static void certify(struct control *control, struct session *session, struct kee
 	CALL(&options, key_certify, .ca = RPC_CA_USER, .session_id = wire_span_of(session->session_id),
 	    .public_key = public_key, .key_id = wire_span_of(key_id),
 	    .principals = {principals, wire_written(&out)}, .valid_after = (uint64_t)(now - BACKDATE_S),
-	    .valid_before = (uint64_t)now + session->rule->ssh->certificate_ttl_s, .source_address = wire_span_of(client),
+	    .valid_before = (uint64_t)now + session->rule->ssh->certificate_ttl_s,
+	    .source_address = wire_span_of(client),
 	    .force_command = wire_span_of(session->force_command == NULL ? "" : session->force_command),
 	    .permits = session->permits & ~(uint32_t)RPC_PERMIT_LOG_EXEC, .serial = serial >> 1);
 }
@@ -194,7 +202,8 @@ int session_on_cert(void *context, struct rpc_link *link, struct rpc_message *me
 	struct keeper_question *question =
 	    why != NULL ? NULL : keeper_question(control, session, message->id, (struct wire_span){0});
 	if (question == NULL) {
-		answer_cert(worker, message->id, why != NULL ? why : keeper_failure(-ENOMEM), (struct wire_span){0});
+		answer_cert(
+		    worker, message->id, why != NULL ? why : keeper_failure(-ENOMEM), (struct wire_span){0});
 		return 0;
 	}
 	session->certificates++;

@@ -85,19 +85,22 @@ int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *m
 	return 0;
 }
 
-/* -- the end ---------------------------------------------------------------------------------------------- */
+/* -- the end ----------------------------------------------------------------------------------------------
+ */
 
-void session_end(struct control *control, struct session *session, const char *reason, uint64_t bytes_from_client,
-    uint64_t bytes_from_origin)
+void session_end(struct control *control, struct session *session, const char *reason,
+    uint64_t bytes_from_client, uint64_t bytes_from_origin)
 {
 	if (session->granted) {
 		session_event(control, session, "session.data",
-		    json_pack("{s:I, s:I}", "tx", (json_int_t)bytes_from_client, "rx", (json_int_t)bytes_from_origin));
+		    json_pack("{s:I, s:I}", "tx", (json_int_t)bytes_from_client, "rx",
+		        (json_int_t)bytes_from_origin));
 		session_event(control, session, "session.end",
-		    json_pack("{s:s, s:I}", "close_reason", reason, "programs", (json_int_t)session->programs));
+		    json_pack(
+		        "{s:s, s:I}", "close_reason", reason, "programs", (json_int_t)session->programs));
 	} else {
 		/* Nobody was let in: why stands here, once a connection. */
-		if (session->refusal[0] != '\0')
+		if (session->refusal[0] != '\0' && !session->failure_told)
 			session_event(control, session, "auth",
 			    json_pack("{s:b, s:s}", "success", 0, "error", session->refusal));
 		session_event(control, session, "client.disconnect", json_pack("{s:s}", "reason", reason));
@@ -105,8 +108,8 @@ void session_end(struct control *control, struct session *session, const char *r
 	history_end(control, session, reason, bytes_from_client, bytes_from_origin);
 	if (session->target_id[0] != '\0' && peer_up(&control->peers.keeper))
 		PEER_SEND(&control->peers.keeper, KEY_SESSION, key_session, 0, 0,
-		    .session_id = wire_span_of(session->session_id), .target_id = wire_span_of(session->target_id),
-		    .live = 0);
+		    .session_id = wire_span_of(session->session_id),
+		    .target_id = wire_span_of(session->target_id), .live = 0);
 	control->sessions.ended++;
 	session_forget(control, session);
 }
@@ -124,7 +127,8 @@ int session_on_end(void *context, struct rpc_link *link, struct rpc_message *mes
 		return 0; /* lost already, or refused at its beginning */
 	if (!wire_span_copy(end.reason, reason, sizeof(reason)))
 		snprintf(reason, sizeof(reason), "unknown");
-	session_end(control, session, session->killed ? "killed" : reason, end.bytes_from_client, end.bytes_from_origin);
+	session_end(control, session, session->killed ? "killed" : reason, end.bytes_from_client,
+	    end.bytes_from_origin);
 	return 0;
 }
 
@@ -149,21 +153,23 @@ void sessions_worker_lost(struct control *control, uint32_t worker)
 bool session_kill(struct control *control, struct session *session, const char *reason)
 {
 	struct peer *worker = &control->peers.workers[session->worker];
-	bool told = PEER_SEND(worker, SES_KILL, ses_kill, 0, 0, .flow = session->flow, .reason = wire_span_of(reason));
+	bool told = PEER_SEND(
+	    worker, SES_KILL, ses_kill, 0, 0, .flow = session->flow, .reason = wire_span_of(reason));
 
 	session->killed = session->killed || told;
 	return told;
 }
 
-/* -- restarts --------------------------------------------------------------------------------------------- */
+/* -- restarts ---------------------------------------------------------------------------------------------
+ */
 
 void sessions_tell_keeper(struct control *control)
 {
 	for (struct session *session = control->sessions.first; session != NULL; session = session->next)
 		if (session->target_id[0] != '\0')
 			PEER_SEND(&control->peers.keeper, KEY_SESSION, key_session, 0, 0,
-			    .session_id = wire_span_of(session->session_id), .target_id = wire_span_of(session->target_id),
-			    .live = 1);
+			    .session_id = wire_span_of(session->session_id),
+			    .target_id = wire_span_of(session->target_id), .live = 1);
 }
 
 /* What the database says of a session that a worker claims to go on with. False: it knows nothing of it. */
@@ -233,23 +239,24 @@ int session_on_resume(void *context, struct rpc_link *link, struct rpc_message *
 	target_address(resume.server_addr, resume.server_port, resume.vlan, session->address);
 	find_rule(control, session, resume.generation, resume.rule);
 	if (!restore(control, session)) {
-		rpc_log(RPC_LOG_WARNING, "worker %u goes on with session %s, which control.db does not know as live",
-		    link->index, session->session_id);
+		rpc_log(RPC_LOG_WARNING,
+		    "worker %u goes on with session %s, which control.db does not know as live", link->index,
+		    session->session_id);
 		believe(session, &resume);
 		history_begin(control, session);
 	}
 	control->sessions.resumed++;
 	if (session->target_id[0] != '\0' && peer_up(&control->peers.keeper))
 		PEER_SEND(&control->peers.keeper, KEY_SESSION, key_session, 0, 0,
-		    .session_id = wire_span_of(session->session_id), .target_id = wire_span_of(session->target_id),
-		    .live = 1);
+		    .session_id = wire_span_of(session->session_id),
+		    .target_id = wire_span_of(session->target_id), .live = 1);
 	return 0;
 }
 
 void sessions_settle_unclaimed(struct control *control)
 {
-	sqlite3_stmt *row =
-	    database_query(&control->db, "SELECT session_id, worker, flow FROM sessions WHERE finished_at IS NULL", "");
+	sqlite3_stmt *row = database_query(
+	    &control->db, "SELECT session_id, worker, flow FROM sessions WHERE finished_at IS NULL", "");
 	struct words unclaimed = {0};
 	bool all = true, good = true;
 
@@ -259,10 +266,11 @@ void sessions_settle_unclaimed(struct control *control)
 			all = words_add(&unclaimed, database_text(row, 0)) && all;
 	for (size_t i = 0; i < unclaimed.count && good; i++)
 		good = database_run(&control->db,
-		    "UPDATE sessions SET finished_at = ?, close_reason = 'worker_lost' WHERE session_id = ?", "it",
-		    (int64_t)time(NULL), unclaimed.at[i]);
+		    "UPDATE sessions SET finished_at = ?, close_reason = 'worker_lost' WHERE session_id = ?",
+		    "it", (int64_t)time(NULL), unclaimed.at[i]);
 	if (unclaimed.count > 0)
-		rpc_log(RPC_LOG_WARNING, "%zu sessions of before the restart were not claimed by any worker: worker_lost",
+		rpc_log(RPC_LOG_WARNING,
+		    "%zu sessions of before the restart were not claimed by any worker: worker_lost",
 		    unclaimed.count);
 	bool again = !all && good && unclaimed.count > 0; /* more than a list holds */
 	words_free(&unclaimed);

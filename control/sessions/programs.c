@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What workers tell of programs (channels), and the keeper's signatures that make recordings hard to forge. */
+/* What workers tell of programs (channels), and the keeper's signatures that make recordings hard to forge.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@ struct evidence {
 	char text[EVIDENCE_TEXT_MAX];
 };
 
-/* -- evidence --------------------------------------------------------------------------------------------- */
+/* -- evidence ---------------------------------------------------------------------------------------------
+ */
 
 static void evidence_signed(void *context, void *argument, int error, struct wire_span body)
 {
@@ -26,14 +28,15 @@ static void evidence_signed(void *context, void *argument, int error, struct wir
 	struct rpc_key_evidence_reply reply;
 
 	if (error != 0 || !rpc_get_key_evidence_reply(body, &reply) || reply.error.len > 0)
-		rpc_log(RPC_LOG_ERROR, "program %s: no evidence of its %s: %s", evidence->program_id, evidence->kind,
-		    error != 0 ? strerror(-error) : "the keeper refused");
+		rpc_log(RPC_LOG_ERROR, "program %s: no evidence of its %s: %s", evidence->program_id,
+		    evidence->kind, error != 0 ? strerror(-error) : "the keeper refused");
 	else
 		(void)database_run(&control->db,
-		    "INSERT OR REPLACE INTO evidence(program_id, kind, text, signature, public_key, signed_at)"
+		    "INSERT OR REPLACE INTO evidence(program_id, kind, text, signature, public_key, "
+		    "signed_at)"
 		    " VALUES(?, ?, ?, ?, ?, ?)",
-		    "tttbbi", evidence->program_id, evidence->kind, evidence->text, reply.signature, reply.public_key,
-		    (int64_t)time(NULL));
+		    "tttbbi", evidence->program_id, evidence->kind, evidence->text, reply.signature,
+		    reply.public_key, (int64_t)time(NULL));
 	free(evidence);
 }
 
@@ -72,7 +75,8 @@ static void evidence_of_begin(struct control *control, const struct session *ses
 	snprintf(evidence->program_id, sizeof(evidence->program_id), "%s", program_id);
 	strcpy(evidence->kind, "begin");
 	snprintf(evidence->text, sizeof(evidence->text),
-	    "portreeve-evidence-v1 begin\nsession %s\nprogram %s\nencapsulated %s\nstarted %llu\nuser %s\nlogin %s\n"
+	    "portreeve-evidence-v1 begin\nsession %s\nprogram %s\nencapsulated %s\nstarted %llu\nuser "
+	    "%s\nlogin %s\n"
 	    "target %s\n",
 	    session->session_id, program_id, key, (unsigned long long)program->started_at, session->user,
 	    session->login, session->target_id);
@@ -91,13 +95,15 @@ static void evidence_of_end(struct control *control, const struct session *sessi
 	snprintf(evidence->program_id, sizeof(evidence->program_id), "%s", program_id);
 	strcpy(evidence->kind, "end");
 	snprintf(evidence->text, sizeof(evidence->text),
-	    "portreeve-evidence-v1 end\nsession %s\nprogram %s\nchain %s\nblocks %llu\nlost %llu\nfinished %lld\n",
+	    "portreeve-evidence-v1 end\nsession %s\nprogram %s\nchain %s\nblocks %llu\nlost %llu\nfinished "
+	    "%lld\n",
 	    session->session_id, program_id, chain, (unsigned long long)end->blocks,
 	    (unsigned long long)end->lost_records, (long long)time(NULL));
 	sign_evidence(control, evidence);
 }
 
-/* -- PROGRAM ---------------------------------------------------------------------------------------------- */
+/* -- PROGRAM ----------------------------------------------------------------------------------------------
+ */
 
 static bool take_id(struct wire_span span, char id[SESSION_ID_SIZE])
 {
@@ -122,19 +128,8 @@ static void take_text(struct wire_span span, char *text, size_t size)
 	json_decref(probe);
 }
 
-/* Teleport's event for the beginning of a program of that type; NULL: none of its own (a shell is its session). */
-static const char *event_of(const char *type)
-{
-	static const char *const events[][2] = {{"exec", "exec"}, {"subsystem", "subsystem"}, {"direct-tcpip", "port"},
-	    {"forwarded-tcpip", "port"}, {"x11", "x11-forward"}};
-
-	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
-		if (strcmp(type, events[i][0]) == 0)
-			return events[i][1];
-	return NULL;
-}
-
-/* The subsystem's name says what was run and is logged; an exec's command line only where the rule allows it. */
+/* The subsystem's name says what was run and is logged; an exec's command line only where the rule allows it.
+ */
 static bool may_log(const struct session *session, const char *type)
 {
 	return strcmp(type, "exec") != 0 || (session->permits & RPC_PERMIT_LOG_EXEC) != 0;
@@ -160,9 +155,6 @@ int session_on_program(void *context, struct rpc_link *link, struct rpc_message 
 	session->programs++;
 	if (!history_program(control, session, id, type, command, started_at, recorded))
 		return 0;
-	if (event_of(type) != NULL)
-		session_event(control, session, event_of(type),
-		    json_pack("{s:s, s:s, s:s}", "program_id", id, "type", type, "command", command));
 	if (recorded)
 		evidence_of_begin(control, session, id, &program);
 	return 0;
@@ -181,24 +173,40 @@ int session_on_program_end(void *context, struct rpc_link *link, struct rpc_mess
 	if (session == NULL || !session->granted)
 		return 0;
 	take_text(end.error, error, sizeof(error));
-	history_program_end(control, id, end.blocks, end.lost_records, error);
-	if (end.chain.len == 32)
+	if (history_program_end(control, session, id, end.blocks, end.lost_records, error) &&
+	    end.chain.len == 32)
 		evidence_of_end(control, session, id, &end);
 	return 0;
 }
 
-/* -- EVENT ------------------------------------------------------------------------------------------------ */
+/* -- EVENT ------------------------------------------------------------------------------------------------
+ */
 
-/* Names that only control may write: a worker must not be able to make up what it did not do. */
+/* Names that only control may write. */
 static bool event_is_ours(const char *event)
 {
-	static const char *const ours[] = {"session.start", "session.end", "session.data", "session.recording.access",
-	    "auth", "cert.create", "user.", "policy.", "ca.", "host_key.", "session.kill"};
+	static const char *const ours[] = {"session.start", "session.end", "session.data",
+	    "session.recording.access", "cert.create", "user.", "policy.", "ca.", "host_key.",
+	    "session.kill"};
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		if (strncmp(event, ours[i], strlen(ours[i])) == 0)
 			return true;
 	return false;
+}
+
+/* What of a worker's event may stand in the log. False: nothing. */
+static bool keep_detail(struct session *session, const char *event, json_t *detail)
+{
+	/* That somebody was let in is for control to say; that they were not, the worker knows best. */
+	if (strcmp(event, "auth") == 0) {
+		if (session->granted || !json_is_false(json_object_get(detail, "success")))
+			return false;
+		session->failure_told = true;
+	}
+	if (strcmp(event, "exec") == 0 && !may_log(session, "exec"))
+		(void)json_object_del(detail, "command");
+	return true;
 }
 
 int session_on_event(void *context, struct rpc_link *link, struct rpc_message *message)
@@ -214,10 +222,15 @@ int session_on_event(void *context, struct rpc_link *link, struct rpc_message *m
 	struct session *session = session_find(control, link->index, told.flow);
 	if (session == NULL || event_is_ours(event))
 		return 0;
-	json_t *detail = told.detail.len == 0 ? NULL : json_loadb((const char *)told.detail.at, told.detail.len, 0, NULL);
+	json_t *detail =
+	    told.detail.len == 0 ? NULL : json_loadb((const char *)told.detail.at, told.detail.len, 0, NULL);
 	if (detail != NULL && !json_is_object(detail)) {
 		json_decref(detail);
 		return -EPROTO;
+	}
+	if (!keep_detail(session, event, detail)) {
+		json_decref(detail);
+		return 0;
 	}
 	session_event(control, session, event, detail);
 	return 0;

@@ -2,12 +2,13 @@
 /*
  * sessions: what control knows and decides about the connections that workers have taken over.
  *
- * Theory of operation. A worker asks, in this order: BEGIN (which rule is this), TARGET (is this the origin's right
- * key), WHO (whose key is this), MAY (may they), CERT (a certificate for the origin), and SIGN whenever the client
- * leg exchanges keys; PROGRAM, PROGRAM_END, EVENT and END only tell. A worker parses what strangers send and may be
- * taken over: each question is answered only where the ones before it went well *here*; a session's state is ours, and
- * what a worker says of an earlier state (RESUME, after control was restarted) counts only as far as the database
- * confirms it. A session is named (worker, flow); it dies with its worker's link.
+ * Theory of operation. A worker asks, in this order: BEGIN (which rule is this), TARGET (is this the origin's
+ * right key), WHO (whose key is this), MAY (may they), CERT (a certificate for the origin), and SIGN whenever
+ * the client leg exchanges keys; PROGRAM, PROGRAM_END, EVENT and END only tell. A worker parses what
+ * strangers send and may be taken over: each question is answered only where the ones before it went well
+ * *here*; a session's state is ours, and what a worker says of an earlier state (RESUME, after control was
+ * restarted) counts only as far as the database confirms it. A session is named (worker, flow); it dies with
+ * its worker's link.
  *
  * Questions that need the keeper are answered from its reply's callback, which finds the session again by its
  * serial number: it may have ended meanwhile.
@@ -51,7 +52,7 @@ struct session {
 	uint16_t client_port, server_port, vlan;
 	uint8_t link;
 	int64_t started_at;
-	struct policy *policy;          /* held; NULL where the generation is not known any more (after RESUME) */
+	struct policy *policy; /* held; NULL where the generation is not known any more (after RESUME) */
 	const struct policy_rule *rule; /* NULL likewise */
 	char rule_name[POLICY_RULE_NAME_SIZE];
 	char address[TARGET_ADDRESS_SIZE];
@@ -66,7 +67,8 @@ struct session {
 	bool granted;
 	uint32_t permits;
 	bool killed;
-	char refusal[256]; /* why the last WHO or MAY was answered no */
+	bool failure_told; /* the worker has said why nobody was let in */
+	char refusal[512]; /* why the last WHO or MAY was answered no */
 	uint32_t programs, events, certificates;
 };
 
@@ -103,8 +105,8 @@ int session_on_end(void *context, struct rpc_link *link, struct rpc_message *mes
 int session_on_resume(void *context, struct rpc_link *link, struct rpc_message *message);
 
 /* -- what happens to them (lifecycle.c) -- */
-void session_end(struct control *control, struct session *session, const char *reason, uint64_t bytes_from_client,
-    uint64_t bytes_from_origin);
+void session_end(struct control *control, struct session *session, const char *reason,
+    uint64_t bytes_from_client, uint64_t bytes_from_origin);
 /* The worker's link is gone: its sessions are. */
 void sessions_worker_lost(struct control *control, uint32_t worker);
 /* A (new) keeper is there: it hears of all live sessions before anything is asked of it. */
@@ -117,14 +119,14 @@ void sessions_settle_unclaimed(struct control *control);
 /* -- the keeper (keeper.c) -- */
 struct keeper_question {
 	struct control *control;
-	uint64_t serial;     /* of the session */
-	uint32_t request_id; /* of the worker's request that it serves */
-	uint8_t verdict;     /* TARGET: what to answer */
+	uint64_t serial;        /* of the session */
+	uint32_t request_id;    /* of the worker's request that it serves */
+	uint8_t verdict;        /* TARGET: what to answer */
 	struct wire_span saved; /* a copied message body, freed with the question */
 };
 /* NULL without memory. `body`: copied where its at is not NULL. */
-struct keeper_question *keeper_question(struct control *control, const struct session *session, uint32_t request_id,
-    struct wire_span body);
+struct keeper_question *keeper_question(
+    struct control *control, const struct session *session, uint32_t request_id, struct wire_span body);
 void keeper_question_free(struct keeper_question *question);
 #define KEEPER_TIMEOUT_MS 2000
 #define EVIDENCE_TIMEOUT_MS 60000
@@ -141,8 +143,9 @@ void history_end(struct control *control, const struct session *session, const c
 /* False where the program is there already (told again after a restart). */
 bool history_program(struct control *control, const struct session *session, const char *program_id,
     const char *type, const char *command, int64_t started_at, bool recorded);
-void history_program_end(struct control *control, const char *program_id, uint64_t blocks, uint64_t lost_records,
-    const char *error);
+/* False where the session has no such program running. */
+bool history_program_end(struct control *control, const struct session *session, const char *program_id,
+    uint64_t blocks, uint64_t lost_records, const char *error);
 /* Old sessions go: by age, by number. */
 void history_prune(struct control *control);
 
@@ -152,10 +155,13 @@ json_t *history_list(struct control *control, bool live_only, int64_t limit, int
 json_t *history_show(struct control *control, const char *session_id);
 enum history_match { HISTORY_NONE = 0, HISTORY_ONE, HISTORY_SEVERAL };
 /* A full id, or a prefix of at least SESSION_ID_PREFIX_MIN characters that fits one only. */
-enum history_match history_find_session(struct control *control, const char *prefix, char id[SESSION_ID_SIZE]);
-enum history_match history_find_program(struct control *control, const char *prefix, char id[SESSION_ID_SIZE]);
+enum history_match history_find_session(
+    struct control *control, const char *prefix, char id[SESSION_ID_SIZE]);
+enum history_match history_find_program(
+    struct control *control, const char *prefix, char id[SESSION_ID_SIZE]);
 /* The number'th (from 1) program of a session. */
-bool history_program_number(struct control *control, const char *session_id, int64_t number, char id[SESSION_ID_SIZE]);
+bool history_program_number(
+    struct control *control, const char *session_id, int64_t number, char id[SESSION_ID_SIZE]);
 
 /* "198.51.100.1:40000", "[2001:db8::1]:22" */
 void session_endpoint(const uint8_t *addr, uint8_t len, uint16_t port, char text[64]);

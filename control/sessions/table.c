@@ -90,7 +90,8 @@ unsigned sessions_of_user(struct control *control, const char *user)
 {
 	unsigned count = 0;
 
-	for (const struct session *session = control->sessions.first; session != NULL; session = session->next)
+	for (const struct session *session = control->sessions.first; session != NULL;
+	     session = session->next)
 		count += strcmp(session->user, user) == 0;
 	return count;
 }

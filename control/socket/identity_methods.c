@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ca.*, user.*, targets.ls, target.add, target.forget */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "control/control.h"
+
+#define CERTIFICATE_TTL_MIN_S 60
+#define CERTIFICATE_TTL_MAX_S (366 * 86400)
+#define CA_TIMEOUT_MS 5000
+
+/* Answers for a keeper that did not. True: it was answered. */
+static bool keeper_failed(struct request *request, int error)
+{
+	if (error == 0)
+		return false;
+	request_fail(
+	    request, SERVER_UNAVAILABLE, "the keeper (reeve-keeper) does not answer; try again in a moment");
+	return true;
+}
+
+static void keeper_complains(struct request *request, struct wire_span error)
+{
+	request_fail(request, SERVER_UNAVAILABLE, "the keeper could not do it: %.*s",
+	    (int)(error.len > 400 ? 400 : error.len), (const char *)error.at);
+}
+
+static struct call_options ask_keeper(
+    struct request *request, uint16_t type, uint16_t reply_type, call_done done)
+{
+	return (struct call_options){.peer = &request->control->peers.keeper,
+	    .type = type,
+	    .reply_type = reply_type,
+	    .timeout_ms = CA_TIMEOUT_MS,
+	    .wait = true,
+	    .fd = -1,
+	    .done = done,
+	    .argument = request};
+}
+
+/* -- CAs --------------------------------------------------------------------------------------------------
+ */
+
+static bool ca_type(struct request *request, const json_t *params, uint8_t *ca)
+{
+	static const char *const keys[] = {"type", NULL};
+	static const char *const names[] = {"user", "client", "host"};
+	const char *type = NULL;
+
+	if (!params_only(request, params, keys) || !params_string(request, params, "type", true, &type))
+		return false;
+	for (uint8_t i = 0; i < 3; i++)
+		if (strcmp(type, names[i]) == 0) {
+			*ca = (uint8_t)(RPC_CA_USER + i);
+			return true;
+		}
+	request_fail(
+	    request, SERVER_BAD_INPUT, "there is no CA '%.32s'; expected user, client or host", type);
+	return false;
+}
+
+static const char *ca_name(uintptr_t ca)
+{
+	return ca == RPC_CA_USER ? "user" : ca == RPC_CA_CLIENT ? "client" : "host";
+}
+
+static json_t *ca_json(const char *type, struct wire_span public_line)
+{
+	struct public_key_line *line = malloc(sizeof(*line));
+	char fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE];
+	json_t *result = NULL;
+
+	while (public_line.len > 0 && public_line.at[public_line.len - 1] <= ' ')
+		public_line.len--;
+	if (line != NULL &&
+	    public_key_line_parse((const char *)public_line.at, public_line.len, line) == NULL) {
+		public_key_fingerprint((struct wire_span){line->blob, line->blob_len}, fingerprint);
+		result = json_pack("{s:s, s:s%, s:s}", "type", type, "public_key",
+		    (const char *)public_line.at, public_line.len, "fingerprint", fingerprint);
+	}
+	free(line);
+	return result;
+}
+
+static void ca_shown(void *context, void *argument, int error, struct wire_span body)
+{
+	struct request *request = argument;
+	struct rpc_key_ca_reply reply;
+	const char *type = ca_name((uintptr_t)request->context);
+
+	(void)context;
+	if (keeper_failed(request, error))
+		return;
+	if (!rpc_get_key_ca_reply(body, &reply) || reply.public_line.len == 0)
+		request_fail(request, SERVER_NOT_FOUND,
+		    "there is no %s CA yet; make it with: reeve ca create --type %s", type, type);
+	else
+		request_result(request, ca_json(type, reply.public_line));
+}
+
+static void ca_show(struct request *request, const json_t *params)
+{
+	uint8_t ca;
+
+	if (!ca_type(request, params, &ca))
+		return;
+	request->context = (void *)(uintptr_t)ca;
+	struct call_options options = ask_keeper(request, RPC_KEY_CA, RPC_KEY_CA_REPLY, ca_shown);
+	CALL(&options, key_ca, .ca = ca, .create = 0);
+}
+
+static void ca_created(void *context, void *argument, int error, struct wire_span body)
+{
+	struct control *control = context;
+	struct request *request = argument;
+	struct rpc_key_ca_reply reply = {0};
+	uintptr_t ca = (uintptr_t)request->context;
+
+	if (keeper_failed(request, error))
+		return;
+	if (!rpc_get_key_ca_reply(body, &reply) || reply.error.len > 0 || reply.public_line.len == 0) {
+		keeper_complains(request, reply.error);
+		return;
+	}
+	if (ca == RPC_CA_CLIENT)
+		control_take_client_ca(control, reply.public_line);
+	request_audit(request, "ca.create", json_pack("{s:s}", "type", ca_name(ca)));
+	request_result(request, ca_json(ca_name(ca), reply.public_line));
+}
+
+/* The keeper said whether it is there already. */
+static void ca_looked(void *context, void *argument, int error, struct wire_span body)
+{
+	struct request *request = argument;
+	struct rpc_key_ca_reply reply = {0};
+	uintptr_t ca = (uintptr_t)request->context;
+
+	(void)context;
+	if (keeper_failed(request, error))
+		return;
+	if (rpc_get_key_ca_reply(body, &reply) && reply.public_line.len > 0) {
+		request_fail(request, SERVER_CONFLICT,
+		    "there is a %s CA already; see it with: reeve ca show --type %s", ca_name(ca),
+		    ca_name(ca));
+		return;
+	}
+	struct call_options options = ask_keeper(request, RPC_KEY_CA, RPC_KEY_CA_REPLY, ca_created);
+	CALL(&options, key_ca, .ca = (uint8_t)ca, .create = 2);
+}
+
+static void ca_create(struct request *request, const json_t *params)
+{
+	uint8_t ca;
+
+	if (!ca_type(request, params, &ca))
+		return;
+	request->context = (void *)(uintptr_t)ca;
+	struct call_options options = ask_keeper(request, RPC_KEY_CA, RPC_KEY_CA_REPLY, ca_looked);
+	CALL(&options, key_ca, .ca = ca, .create = 0);
+}
+
+/* -- users ------------------------------------------------------------------------------------------------
+ */
+
+static bool take_names(struct request *request, const json_t *list, const char *what, struct words *words)
+{
+	size_t i;
+	const json_t *item;
+
+	json_array_foreach((json_t *)list, i, item)
+	{
+		const char *word = json_string_value(item);
+		if (!word_is_name(word)) {
+			request_fail(request, SERVER_BAD_INPUT,
+			    "'%.80s' is no name for a %s; expected 1 to 63 letters, digits and . _ @ + - \\ "
+			    "$, not '-' first",
+			    word, what);
+			return false;
+		}
+		if (!words_add(words, word)) {
+			request_fail(request, SERVER_BAD_INPUT, "too many %ss (at most %u)", what, WORDS_MAX);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Keys of the request, malloc'ed; NULL: answered. */
+static struct public_key_line *take_keys(struct request *request, const json_t *list, size_t *count)
+{
+	*count = json_array_size(list);
+	if (*count > USER_KEYS_MAX) {
+		request_fail(request, SERVER_BAD_INPUT, "too many keys (at most %u)", USER_KEYS_MAX);
+		return NULL;
+	}
+	struct public_key_line *keys = calloc(*count + 1, sizeof(*keys));
+	for (size_t i = 0; keys != NULL && i < *count; i++) {
+		const json_t *item = json_array_get(list, i);
+		const char *wrong =
+		    public_key_line_parse(json_string_value(item), json_string_length(item), &keys[i]);
+		if (wrong != NULL) {
+			free(keys);
+			request_fail(request, SERVER_BAD_INPUT, "key %zu %s", i + 1, wrong);
+			return NULL;
+		}
+	}
+	if (keys == NULL)
+		request_fail(request, JSONRPC_INTERNAL, "out of memory");
+	return keys;
+}
+
+static bool take_user(struct request *request, const json_t *params, struct user *user)
+{
+	const char *name = NULL, *email = "";
+	const json_t *logins, *groups;
+
+	if (!params_string(request, params, "name", true, &name) ||
+	    !params_string(request, params, "email", false, &email) ||
+	    !params_list(request, params, "logins", &logins) ||
+	    !params_list(request, params, "groups", &groups))
+		return false;
+	if (!word_is_name(name) || strlen(email) >= sizeof(user->email)) {
+		request_fail(request, SERVER_BAD_INPUT,
+		    !word_is_name(name) ? "'%.80s' is no name for a user; expected 1 to 63 letters, digits "
+		                          "and . _ @ + - \\ $, not '-' first"
+		                        : "the email of '%.80s' is too long",
+		    name);
+		return false;
+	}
+	snprintf(user->name, sizeof(user->name), "%s", name);
+	snprintf(user->email, sizeof(user->email), "%s", email);
+	if (!take_names(request, logins, "login", &user->logins) ||
+	    !take_names(request, groups, "group", &user->groups))
+		return false;
+	/* Without logins of its own, a user has the login of its name. */
+	return user->logins.count > 0 || words_add(&user->logins, name);
+}
+
+static void store_user(
+    struct request *request, struct user *user, const struct public_key_line *keys, size_t count)
+{
+	struct control *control = request->control;
+	char taken_by[WORD_SIZE];
+
+	switch (users_add(&control->db, user, keys, count, taken_by)) {
+	case USERS_OK:
+		request_audit(request, "user.create", json_pack("{s:s}", "name", user->name));
+		request_result(request, user_json(&control->db, user));
+		return;
+	case USERS_EXISTS:
+		request_fail(request, SERVER_CONFLICT, "there is a user '%s' already", user->name);
+		return;
+	case USERS_KEY_TAKEN:
+		request_fail(request, SERVER_CONFLICT,
+		    "one of the keys is enrolled for '%s' already: a key is one person's", taken_by);
+		return;
+	case USERS_FAILED:
+		request_fail(request, JSONRPC_INTERNAL, "control.db did not take it; see the log");
+		return;
+	}
+}
+
+static void user_add(struct request *request, const json_t *params)
+{
+	static const char *const keys_known[] = {"name", "logins", "keys", "groups", "email", NULL};
+	struct user user = {0};
+	const json_t *list;
+	size_t count = 0;
+
+	if (!params_only(request, params, keys_known) || !params_list(request, params, "keys", &list))
+		return;
+	if (!take_user(request, params, &user)) {
+		user_free(&user);
+		return;
+	}
+	struct public_key_line *keys = take_keys(request, list, &count);
+	if (keys != NULL)
+		store_user(request, &user, keys, count);
+	free(keys);
+	user_free(&user);
+}
+
+static void user_ls(struct request *request, const json_t *params)
+{
+	static const char *const keys[] = {NULL};
+
+	if (params_only(request, params, keys))
+		request_result(request, json_pack("{s:o}", "users", users_json(&request->control->db)));
+}
+
+static void user_rm(struct request *request, const json_t *params)
+{
+	static const char *const keys[] = {"name", NULL};
+	const char *name = NULL;
+
+	if (!params_only(request, params, keys) || !params_string(request, params, "name", true, &name))
+		return;
+	if (!users_remove(&request->control->db, name)) {
+		request_fail(request, SERVER_NOT_FOUND, "there is no user '%.80s'", name);
+		return;
+	}
+	request_audit(request, "user.delete", json_pack("{s:s}", "name", name));
+	request_result(
+	    request, json_pack("{s:i}", "live_sessions", (int)sessions_of_user(request->control, name)));
+}
+
+/* -- user.cert --------------------------------------------------------------------------------------------
+ */
+
+struct issue {
+	struct request *request;
+	char user[WORD_SIZE];
+	uint64_t serial;
+	int64_t valid_before;
+};
+
+static void issued(void *context, void *argument, int error, struct wire_span body)
+{
+	struct issue *issue = argument;
+	struct request *request = issue->request;
+	struct rpc_key_certify_reply reply = {0};
+
+	(void)context;
+	if (error != 0 || !rpc_get_key_certify_reply(body, &reply) || reply.error.len > 0) {
+		if (!keeper_failed(request, error))
+			keeper_complains(request, reply.error);
+	} else {
+		char *line = public_key_line_print(reply.certificate, issue->user);
+		request_audit(request, "cert.create",
+		    json_pack("{s:s, s:I}", "user", issue->user, "serial", (json_int_t)issue->serial));
+		request_result(request, line == NULL
+		                            ? NULL
+		                            : json_pack("{s:s, s:I, s:s, s:I}", "certificate", line, "serial",
+		                                  (json_int_t)issue->serial, "key_id", issue->user,
+		                                  "valid_before", (json_int_t)issue->valid_before));
+		free(line);
+	}
+	free(issue);
+}
+
+/* Principals: the logins that the user has now; the key id names the user. */
+static void ask_certificate(
+    struct request *request, struct issue *issue, const struct user *user, struct wire_span key)
+{
+	static uint8_t room[WORDS_MAX * (WORD_SIZE + 4)];
+	struct wire_out out = wire_into(room, sizeof(room));
+	struct call_options options = ask_keeper(request, RPC_KEY_CERTIFY, RPC_KEY_CERTIFY_REPLY, issued);
+
+	for (size_t i = 0; i < user->logins.count; i++)
+		wire_put_cstring(&out, user->logins.at[i]);
+	options.argument = issue;
+	CALL(&options, key_certify, .ca = RPC_CA_CLIENT, .public_key = key,
+	    .key_id = wire_span_of(user->name), .principals = {room, wire_written(&out)},
+	    .valid_after = (uint64_t)(time(NULL) - 60), .valid_before = (uint64_t)issue->valid_before,
+	    .permits = RPC_PERMIT_PTY | RPC_PERMIT_PORT_FORWARDING | RPC_PERMIT_AGENT_FORWARDING |
+	               RPC_PERMIT_X11_FORWARDING | RPC_PERMIT_USER_RC,
+	    .serial = issue->serial);
+}
+
+static void certify_user(
+    struct request *request, const struct user *user, const struct public_key_line *key, int64_t ttl)
+{
+	struct issue *issue = calloc(1, sizeof(*issue));
+	struct wire_span blob = {key->blob, key->blob_len};
+
+	if (issue != NULL) {
+		issue->request = request;
+		issue->valid_before = (int64_t)time(NULL) + ttl;
+		issue->serial = users_new_serial(&request->control->db, user, blob, issue->valid_before);
+		snprintf(issue->user, sizeof(issue->user), "%s", user->name);
+	}
+	if (issue == NULL || issue->serial == 0) {
+		free(issue);
+		request_fail(request, JSONRPC_INTERNAL, "control.db did not take it; see the log");
+		return;
+	}
+	ask_certificate(request, issue, user, blob);
+}
+
+static void user_cert(struct request *request, const json_t *params)
+{
+	static const char *const keys[] = {"name", "key", "ttl_s", NULL};
+	const char *name = NULL, *text = NULL;
+	int64_t ttl = 8 * 3600;
+	struct user user;
+
+	if (!params_only(request, params, keys) || !params_string(request, params, "name", true, &name) ||
+	    !params_string(request, params, "key", true, &text) ||
+	    !params_integer(
+	        request, params, "ttl_s", false, CERTIFICATE_TTL_MIN_S, CERTIFICATE_TTL_MAX_S, &ttl))
+		return;
+	if (!users_find(&request->control->db, name, &user)) {
+		request_fail(
+		    request, SERVER_NOT_FOUND, "there is no user '%.80s'; enrol with: reeve user add", name);
+		return;
+	}
+	struct public_key_line *line = malloc(sizeof(*line));
+	const char *wrong =
+	    line == NULL ? "did not fit into memory" : public_key_line_parse(text, strlen(text), line);
+	if (wrong != NULL)
+		request_fail(request, SERVER_BAD_INPUT, "the key %s", wrong);
+	else
+		certify_user(request, &user, line, ttl);
+	free(line);
+	user_free(&user);
+}
+
+/* -- targets ----------------------------------------------------------------------------------------------
+ */
+
+static void targets_ls(struct request *request, const json_t *params)
+{
+	static const char *const keys[] = {NULL};
+
+	if (params_only(request, params, keys))
+		request_result(request, json_pack("{s:o}", "targets", targets_json(&request->control->db)));
+}
+
+static void target_forget(struct request *request, const json_t *params)
+{
+	static const char *const keys[] = {"target_id", "address", NULL};
+	const char *target_id = NULL, *address = NULL;
+
+	if (!params_only(request, params, keys) ||
+	    !params_string(request, params, "target_id", false, &target_id) ||
+	    !params_string(request, params, "address", false, &address))
+		return;
+	if ((target_id == NULL) == (address == NULL)) {
+		request_fail(request, JSONRPC_PARAMS, "target.forget takes either target_id or address");
+		return;
+	}
+	const char *name = target_id != NULL ? target_id : address;
+	int forgotten = targets_forget(&request->control->db, name);
+	if (forgotten == 0) {
+		request_fail(
+		    request, SERVER_NOT_FOUND, "nothing is pinned for '%.100s'; see: reeve target ls", name);
+		return;
+	}
+	request_audit(
+	    request, "host_key.forget", json_pack("{s:s, s:i}", "target", name, "addresses", forgotten));
+	request_result(request, json_pack("{s:i}", "forgotten", forgotten));
+}
+
+/* Pins a host key beforehand, for rules with host_keys: strict. */
+static void target_add(struct request *request, const json_t *params)
+{
+	static const char *const keys[] = {"address", "host_key", NULL};
+	const char *address = NULL, *text = NULL;
+	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE], pinned[PUBLIC_KEY_FINGERPRINT_SIZE];
+
+	if (!params_only(request, params, keys) ||
+	    !params_string(request, params, "address", true, &address) ||
+	    !params_string(request, params, "host_key", true, &text))
+		return;
+	struct public_key_line *line = malloc(sizeof(*line));
+	const char *wrong =
+	    line == NULL ? "did not fit into memory" : public_key_line_parse(text, strlen(text), line);
+	struct wire_span blob = {line == NULL ? NULL : line->blob, line == NULL ? 0 : line->blob_len};
+	if (wrong != NULL)
+		request_fail(request, SERVER_BAD_INPUT, "the host key %s", wrong);
+	else if (strlen(address) >= TARGET_ADDRESS_SIZE || address[0] == '\0')
+		request_fail(request, SERVER_BAD_INPUT,
+		    "expected an address such as 198.51.100.2 or [2001:db8::2]:2222, %%vlan7 after it on a "
+		    "tagged network");
+	else if (targets_check(&request->control->db, address, blob, target_id, pinned) == TARGETS_CHANGED)
+		request_fail(request, SERVER_CONFLICT, "%s is pinned to %s; first: reeve target forget %s",
+		    address, pinned, address);
+	else if (!targets_pin(&request->control->db, address, blob))
+		request_fail(request, JSONRPC_INTERNAL, "control.db did not take it; see the log");
+	else {
+		request_audit(request, "host_key.add",
+		    json_pack("{s:s, s:s}", "address", address, "target", target_id));
+		request_result(request, json_pack("{s:s, s:s}", "target_id", target_id, "address", address));
+	}
+	free(line);
+}
+
+const struct method identity_methods[] = {
+    {"ca.create", ROLE_ADMIN, ca_create},
+    {"ca.show", ROLE_ADMIN, ca_show},
+    {"user.add", ROLE_ADMIN, user_add},
+    {"user.ls", ROLE_ADMIN, user_ls},
+    {"user.rm", ROLE_ADMIN, user_rm},
+    {"user.cert", ROLE_ADMIN, user_cert},
+    {"targets.ls", ROLE_ADMIN, targets_ls},
+    {"target.add", ROLE_ADMIN, target_add},
+    {"target.forget", ROLE_ADMIN, target_forget},
+    {NULL, ROLE_NONE, NULL},
+};
