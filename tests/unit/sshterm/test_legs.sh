@@ -1,0 +1,217 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# A real reeve-sshterm between stock ssh and a stock sshd, everything else played by fake_box: who gets in, who
+# does not and is told why, what strangers on the port meet, and what happens when a neighbour process dies.
+#
+#   test_legs.sh FAKE_BOX REEVE_SSHTERM
+set -u
+box=$1 worker=$2
+sshd=$(command -v sshd || echo /usr/sbin/sshd)
+if ! [ -x "$sshd" ] || ! command -v ssh >/dev/null; then
+	echo "needs openssh-server and openssh-client"
+	exit 77 # meson: skipped
+fi
+export LC_ALL=C
+dir=$(mktemp -d)
+me=$(id -un)
+port=$((20000 + RANDOM % 20000))
+origin=$((port + 1))
+passed=0 failed=0
+pids=()
+
+finish() {
+	kill "${pids[@]}" 2>/dev/null
+	wait 2>/dev/null
+	rm -rf "$dir"
+}
+trap finish EXIT
+
+ok() {
+	passed=$((passed + 1))
+	echo "ok: $1"
+}
+not_ok() {
+	failed=$((failed + 1))
+	echo "FAILED: $1"
+	[ $# -gt 1 ] && printf '  expected: %s\n  got: %s\n' "$2" "$3"
+}
+# is WHAT EXPECTED GOT
+is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "$2" "$3"; fi; }
+# has WHAT PART TEXT
+has() { case $3 in *"$2"*) ok "$1" ;; *) not_ok "$1" "… $2 …" "$3" ;; esac; }
+
+# -- keys, origin --
+cd "$dir" || exit 2
+for key in enrolled stranger client-ca other-ca hostkey bob eve; do
+	ssh-keygen -q -t ed25519 -N '' -C "$key" -f "$key"
+done
+ssh-keygen -q -s client-ca -I bob -n "$me" bob.pub
+ssh-keygen -q -s other-ca -I eve -n "$me" eve.pub
+ssh-keygen -q -t rsa -b 2048 -N '' -f rsa
+cat >sshd_config <<END
+Port $origin
+ListenAddress 127.0.0.1
+HostKey $dir/hostkey
+PidFile none
+UsePAM no
+StrictModes no
+PermitRootLogin yes
+PasswordAuthentication no
+AuthorizedKeysFile none
+TrustedUserCAKeys $dir/user-ca.pub
+Subsystem sftp internal-sftp
+Banner $dir/banner
+MaxStartups 200
+END
+echo 'the origin greets' >banner
+[ "$(id -u)" = 0 ] && mkdir -p /run/sshd
+"$sshd" -D -e -f sshd_config 2>sshd.log &
+pids+=($!)
+
+# up [OPTION…]: a fresh box; its commands go to descriptor 5
+up() {
+	exec 5>&-
+	rm -f commands
+	mkfifo commands
+	"$box" --worker "$worker" --listen "$port" --origin "$origin" --keys "$dir" "$@" <commands >out 2>err &
+	boxpid=$!
+	pids+=("$boxpid")
+	exec 5>commands
+	for _ in $(seq 50); do
+		grep -qs ready out && break
+		sleep 0.1
+	done
+	sed "s/^/[127.0.0.1]:$port /" host.pub >known
+}
+down() {
+	echo stop >&5
+	wait "$boxpid"
+}
+client() {
+	timeout 20 ssh -F none -o UserKnownHostsFile="$dir/known" -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes \
+		-o IdentityAgent=none -o BatchMode=yes -p "$port" "$@"
+}
+# told TEXT: waits until the worker has told control so
+told() {
+	for _ in $(seq 40); do
+		grep -q -- "$1" out && return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+up --grace 3
+# -- who gets in --
+got=$(client -i enrolled "$me@127.0.0.1" 'echo hello; exit 7' 2>banner.got)
+is "exit status comes back" 7 $?
+is "an enrolled key gets in" hello "$got"
+has "the origin's banner is shown" 'the origin greets' "$(cat banner.got)"
+is "a certificate of the client CA gets in" hello "$(client -i bob "$me@127.0.0.1" echo hello 2>/dev/null)"
+has "the origin saw the session's certificate" 'ID fake session (serial 1)' "$(cat sshd.log)"
+is "a user with two keys, the wrong one first" hello \
+	"$(client -i stranger -i enrolled "$me@127.0.0.1" echo hello 2>/dev/null)"
+is "a shell with a terminal" 24 "$(timeout 20 script -qec "stty rows 24 cols 80; ssh -F none -tt -o \
+UserKnownHostsFile=$dir/known -o IdentitiesOnly=yes -o IdentityAgent=none -p $port -i enrolled $me@127.0.0.1 'stty size'" \
+	/dev/null 2>/dev/null | tr -d '\r' | sed -n 's/^\([0-9]*\) 80$/\1/p')"
+head -c 20000000 /dev/urandom >data
+is "20 MB down, keys exchanged anew at each MB" "$(sha256sum <data)" \
+	"$(client -o RekeyLimit=1M -i enrolled "$me@127.0.0.1" "cat $dir/data" 2>/dev/null | sha256sum)"
+is "20 MB up" "$(sha256sum <data)" "$(client -i enrolled "$me@127.0.0.1" sha256sum <data 2>/dev/null)"
+for kex in mlkem768x25519-sha256 sntrup761x25519-sha512@openssh.com curve25519-sha256 ecdh-sha2-nistp256 \
+	diffie-hellman-group16-sha512 diffie-hellman-group14-sha256; do
+	ssh -Q kex | grep -qx "$kex" || continue
+	is "key exchange $kex" hello "$(client -o KexAlgorithms=$kex -i enrolled "$me@127.0.0.1" echo hello 2>/dev/null)"
+done
+for cipher in aes256-gcm@openssh.com aes128-gcm@openssh.com chacha20-poly1305@openssh.com aes256-ctr aes128-ctr; do
+	is "cipher $cipher" hello "$(client -c $cipher -i enrolled "$me@127.0.0.1" echo hello 2>/dev/null)"
+done
+
+# -- who does not, and what they are told --
+has "a stranger's key" 'Permission denied (publickey)' "$(client -i stranger "$me@127.0.0.1" true 2>&1)"
+told 'event auth.*auth_failed' && ok "control is told of it" || not_ok "control is told of it"
+has "a certificate of another CA" 'Permission denied' "$(client -i eve -o CertificateFile=eve-cert.pub "$me@127.0.0.1" true 2>&1)"
+got=$(client -i enrolled refused@127.0.0.1 true 2>&1)
+has "refused by policy: the banner" "login 'refused' is not allowed to you on this host" "$got"
+has "refused by policy: the disconnect" 'Received disconnect from' "$got"
+has "the origin does not let us in" "did not accept Portreeve's certificate for login 'no such \\user'" \
+	"$(client -i enrolled 'no such \user@127.0.0.1' true 2>&1)"
+has "a password is no way in" 'Permission denied (publickey)' \
+	"$(client -o PreferredAuthentications=password "$me@127.0.0.1" true 2>&1)"
+for i in 1 2 3 4; do ssh-keygen -q -t ed25519 -N '' -f "wrong$i"; done
+has "too many wrong keys" 'too many authentication failures' \
+	"$(client -i wrong1 -i wrong2 -i wrong3 -i wrong4 "$me@127.0.0.1" true 2>&1)"
+has "a key whose owner is not known, of type rsa" 'Permission denied' "$(client -i rsa "$me@127.0.0.1" true 2>&1)"
+
+# -- strangers on the port --
+talk() { # sends stdin, prints what comes until the other side closes
+	timeout 20 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; cat >&3 2>/dev/null; cat <&3" 2>/dev/null | tr -d '\0'
+}
+has "HTTP on the port" 'Invalid SSH identification string' "$(printf 'GET / HTTP/1.0\r\n\r\n' | talk)"
+talk < <(printf 'SSH-2.0-'; head -c 1000000 /dev/zero | tr '\0' a) >/dev/null
+told 'event auth.*not_ssh' && ok "a banner of 1 MB" || not_ok "a banner of 1 MB"
+talk < <(printf 'SSH-2.0-x\r\n'; head -c 100000 /dev/urandom) >/dev/null
+told 'event auth.*client_failed' && ok "garbage after the banner" || not_ok "garbage after the banner"
+talk < <(printf 'SSH-1.5-old\r\n') >/dev/null
+begun=$(date +%s)
+got=$(talk </dev/null)
+now=$(date +%s)
+[ $((now - begun)) -le 6 ] && ok "one who says nothing is hung up on" || not_ok "one who says nothing is hung up on" "<= 6 s" "$((now - begun)) s"
+(sleep 8 | timeout 20 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; cat >&3") &
+silent=$!
+sleep 0.3
+is "the next client is served meanwhile" hello "$(client -i enrolled "$me@127.0.0.1" echo hello 2>/dev/null)"
+told login_timeout && ok "login takes no longer than its grace" || not_ok "login takes no longer than its grace"
+kill $silent 2>/dev/null
+
+# -- neighbours die --
+(client -i enrolled "$me@127.0.0.1" 'sleep 3; echo alive' >lives 2>&1) &
+waiting=$!
+sleep 1
+echo control >&5
+is "a new session while control restarts" hello "$(client -i enrolled "$me@127.0.0.1" echo hello 2>/dev/null)"
+echo recorder >&5
+wait $waiting
+is "a live one goes on without control and recorder" alive "$(grep -v greets lives)"
+grep -q '^resume alice' out && ok "the new control is told of it" || not_ok "the new control is told of it"
+(client -i enrolled "$me@127.0.0.1" 'sleep 9' >/dev/null 2>&1) &
+sleep 1
+echo dataplane >&5
+told 'end dataplane_lost' && ok "a lost dataplane ends its sessions" || not_ok "a lost dataplane ends its sessions"
+is "the next dataplane is served" hello "$(client -i enrolled "$me@127.0.0.1" echo hello 2>/dev/null)"
+
+# -- ended by others --
+(client -i enrolled "$me@127.0.0.1" 'sleep 9' >killed 2>&1) &
+waiting=$!
+sleep 1
+echo 'kill because the administrator says so' >&5
+wait $waiting
+has "a killed session's client is told why" 'because the administrator says so' "$(cat killed)"
+echo stats >&5
+sleep 0.3
+has "counters" 'sessions_logged_in' "$(cat out)"
+(client -i enrolled "$me@127.0.0.1" 'sleep 9' >stopped 2>&1) &
+waiting=$!
+sleep 1
+down
+is "an orderly stop" 0 $?
+wait $waiting
+has "sessions are told of it" 'the appliance is shutting down' "$(cat stopped)"
+
+# -- many at once --
+up --grace 20 --no-recording
+for i in $(seq 40); do client -i enrolled "$me@127.0.0.1" "echo n$i" 2>/dev/null & done >many
+wait $(jobs -p | grep -vx -e "$boxpid" -e "${pids[0]}") 2>/dev/null
+is "forty sessions at once" 40 "$(sort -u many | grep -c '^n')"
+down
+is "and an orderly stop" 0 $?
+
+# -- a changed origin, a silent control --
+up --grace 20 --changed
+has "a changed host key stops everything" "the origin's host key has changed" "$(client -i enrolled "$me@127.0.0.1" true 2>&1)"
+grep -q '^who' out && not_ok "before anything is asked of the client" || ok "before anything is asked of the client"
+down
+
+grep -v 'info: \|notice: ' err | grep -q . && { not_ok "nothing to warn of"; cat err; }
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
