@@ -6,7 +6,8 @@
 #
 #   test_legs.sh FAKE_BOX REEVE_SSHTERM
 set -u
-box=$1 worker=$2
+box=$(realpath "$1") worker=$(realpath "$2")
+trap "" PIPE
 sshd=$(command -v sshd || echo /usr/sbin/sshd)
 if ! [ -x "$sshd" ] || ! command -v ssh >/dev/null; then
 	echo "needs openssh-server and openssh-client"
