@@ -163,7 +163,8 @@ enum rpc_permit {
  * fds[0]: memfd, fds[1]: the peer's bell. */
 #define SUP_ATTACH_SLAB_FIELDS(F)                                                                            \
 	F(u8, role) F(u32, index) F(u32, lcore) F(u8, lane) F(u8, side) F(u32, epoch)
-/* fds[0]: the receiver's own bell; the dataplane has one an lcore, others one with lcore 0. */
+/* `lcore` here and above is its place in the configuration's list, from 0, not the CPU's number.
+ * fds[0]: the receiver's own bell; the dataplane has one an lcore, others one with lcore 0. */
 #define SUP_ATTACH_BELL_FIELDS(F) F(u32, lcore)
 #define SUP_PEER_FIELDS(F) F(u8, role) F(u32, index) F(u8, up)
 #define SUP_START_FIELDS(F) F(u8, reserved)
@@ -241,7 +242,9 @@ enum rpc_permit {
 	    F(u64, valid_before) F(span, source_address) F(span, force_command) F(u32, permits)              \
 	        F(u64, serial)
 #define KEY_CERTIFY_REPLY_FIELDS(F) F(span, error) F(span, certificate)
-/* live 1: control approves the session, HOST_SIGN for `target_id` and CERTIFY may follow; 0: it is over. */
+/* live 1: control approves the session, HOST_SIGN for `target_id` and CERTIFY may follow (say it again when the
+ * target is known, or another one); 0: it is over. No reply. The keeper forgets all live sessions when it or
+ * control is replaced: control says it again for each on SES_RESUME, and when it gets a new link to the keeper. */
 #define KEY_SESSION_FIELDS(F) F(span, session_id) F(span, target_id) F(u8, live)
 #define KEY_HOST_FIELDS(F) F(span, target_id)
 #define KEY_HOST_REPLY_FIELDS(F) F(span, error) F(span, public_key)

@@ -20,6 +20,7 @@ STATE=$("$here/lab" state)
 REEVED_LOG=$STATE/reeved.log
 failures=0
 reeved_pid=''
+libexec=''
 
 # -- the lab and the box -------------------------------------------------------------------------------------
 
@@ -40,12 +41,29 @@ lab_up() {
 	reeve keygen -o "$STATE/sshkey" >/dev/null || give_up "reeve keygen failed"
 }
 
+# setting SECTION 'KEY: VALUE': one more setting in reeved.yaml, before reeved starts.
+setting() { sed -i -E "s/^$1: +\{/&$2, /; s/^$1:\$/&\n  $2/" "$STATE/reeved.yaml"; }
+
+# The box's programs in a folder of links: without_program NAME takes one away, so that it stays down once it has
+# died; with_program NAME puts it back. To be called before reeved_start.
+movable_programs() {
+	local folder name
+	libexec=$STATE/libexec
+	mkdir -p "$libexec"
+	for folder in dataplane sshterm recorder control control/keeper; do
+		name=reeve-$(basename "$folder")
+		ln -sf "$BUILD/$folder/$name" "$libexec/$name"
+	done
+}
+without_program() { mv "$libexec/reeve-$1" "$libexec/gone-$1"; }
+with_program() { mv "$libexec/gone-$1" "$libexec/reeve-$1"; }
+
 reeved_start() {
 	# A session of its own: Ctrl-C at the terminal ends the test, which then stops reeved in order.
-	setsid "$BUILD/control/reeved" -c "$STATE/reeved.yaml" >>"$REEVED_LOG" 2>&1 </dev/null &
+	setsid "$BUILD/control/reeved" -c "$STATE/reeved.yaml" ${libexec:+--libexec "$libexec"} >>"$REEVED_LOG" 2>&1 </dev/null &
 	reeved_pid=$!
 	disown
-	"$here/lab" remember reeved "$reeved_pid"
+	lab remember reeved "$reeved_pid"
 	wait_until 20 reeved_ready || give_up "reeved was not ready within 20 s"
 }
 
@@ -149,6 +167,26 @@ replacement() {
 		sleep 0.05
 	done
 	return 1
+}
+
+# Starts CMD at the client in the background, its output in a file, its exit status in FILE.status once it ends.
+# background FILE CMD…
+background() {
+	local file=$1
+	shift
+	(LIMIT=120 client "$@" >"$file" 2>"$file.err" </dev/null; echo $? >"$file.status") &
+}
+has_grown() { [ "$(stat -c %s "$1" 2>/dev/null || echo 0)" -gt "$2" ]; }
+# Does the file still grow?
+grows() { wait_until 3 has_grown "$1" "$(stat -c %s "$1" 2>/dev/null || echo 0)"; }
+
+# A ping every 20 ms in the background; wire_report ends it and sets $ping_sent, $ping_lost, $longest_gap (ms).
+wire_watch() { background "$STATE/ping" ping -D -i 0.02 -W 1 origin; ping_job=$!; wait_until 5 test -s "$STATE/ping"; sleep 0.3; }
+wire_report() {
+	client pkill -INT -x ping
+	wait "$ping_job"
+	read -r ping_sent ping_lost < <(awk '/packets transmitted/ { print $1, $1 - $4 }' "$STATE/ping")
+	longest_gap=$(awk '/bytes from/ { t = substr($1, 2) + 0; if (last && t - last > gap) gap = t - last; last = t } END { printf "%d", gap * 1000 }' "$STATE/ping")
 }
 
 # -- looking -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * OpenSSH user certificates, as PROTOCOL.certkeys lays them out:
+ *
+ *   string type, string nonce, the key's own fields, u64 serial, u32 kind (1: user), string key id,
+ *   string principals (each a string), u64 valid after, u64 valid before, string critical options,
+ *   string extensions, string reserved, string signature key, string signature over all before it.
+ *
+ * Options and extensions are (string name, string data) sorted by name; the data of an option with a value is
+ * that value as a string again. What is signed here opens doors: a certificate without principals would be
+ * good for every login, so it is refused, and so is every field that sshd might read in another way.
+ */
+#include "control/keeper/keeper.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CERTIFICATE_SUFFIX "-cert-v01@openssh.com"
+#define CERTIFICATE_USER 1
+#define NONCE_SIZE 32
+#define KEY_ID_MAX 1024
+#define PRINCIPAL_MAX 256
+#define COMMAND_MAX 8192
+#define SOURCE_MAX 1024
+#define RSA_BITS_MIN 2048
+#define RSA_BITS_MAX 16384
+#define EXPONENT_BYTES_MAX 8
+
+static bool refuse(char error[KEEPER_ERROR_MAX], const char *text)
+{
+	snprintf(error, KEEPER_ERROR_MAX, "%s", text);
+	return false;
+}
+
+/* An mpint (RFC 4251 section 5) that is positive and minimal; its bits. 0: it is not. */
+static size_t mpint_bits(struct wire_span number)
+{
+	size_t bits;
+
+	if (number.len == 0 || (number.at[0] & 0x80) != 0)
+		return 0;
+	if (number.at[0] == 0) {
+		if (number.len == 1 || (number.at[1] & 0x80) == 0)
+			return 0;
+		return (number.len - 1) * 8;
+	}
+	bits = (number.len - 1) * 8;
+	for (uint8_t top = number.at[0]; top != 0; top >>= 1)
+		bits++;
+	return bits;
+}
+
+static bool rsa_valid(struct wire *in)
+{
+	struct wire_span e = wire_string(in), n = wire_string(in);
+	size_t bits = mpint_bits(n);
+
+	return wire_done(in) && mpint_bits(e) >= 2 && e.len <= EXPONENT_BYTES_MAX &&
+	       (e.at[e.len - 1] & 1) != 0 && bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX &&
+	       (n.at[n.len - 1] & 1) != 0;
+}
+
+static bool ecdsa_valid(struct wire *in, const char *curve, size_t coordinate)
+{
+	struct wire_span name = wire_string(in), point = wire_string(in);
+
+	return wire_done(in) && wire_span_is(name, curve) && point.len == 1 + 2 * coordinate &&
+	       point.at[0] == 4;
+}
+
+/* Reads the holder's key. On success *type is its name and *fields all that follows the name. */
+static bool read_key(struct wire_span blob, char type[64], struct wire_span *fields)
+{
+	struct wire in = wire_over(blob.at, blob.len);
+	struct wire_span name = wire_string(&in);
+
+	*fields = (struct wire_span){in.at, wire_left(&in)};
+	if (in.failed || !wire_span_copy(name, type, 64))
+		return false;
+	if (strcmp(type, "ssh-ed25519") == 0)
+		return wire_string(&in).len == KEEPER_PUBLIC_SIZE && wire_done(&in);
+	if (strcmp(type, "ssh-rsa") == 0)
+		return rsa_valid(&in);
+	if (strcmp(type, "ecdsa-sha2-nistp256") == 0)
+		return ecdsa_valid(&in, "nistp256", 32);
+	if (strcmp(type, "ecdsa-sha2-nistp384") == 0)
+		return ecdsa_valid(&in, "nistp384", 48);
+	if (strcmp(type, "ecdsa-sha2-nistp521") == 0)
+		return ecdsa_valid(&in, "nistp521", 66);
+	return false;
+}
+
+/* At least one name, each short, none empty, none with a NUL or a control character. */
+static bool principals_valid(struct wire_span principals)
+{
+	struct wire in = wire_over(principals.at, principals.len);
+	unsigned count = 0;
+
+	while (wire_left(&in) > 0) {
+		struct wire_span name = wire_string(&in);
+		if (name.len == 0 || name.len > PRINCIPAL_MAX || ++count > KEEPER_PRINCIPALS_MAX)
+			return false;
+		for (size_t i = 0; i < name.len; i++)
+			if (name.at[i] < 0x20 || name.at[i] == 0x7f || name.at[i] == ',')
+				return false;
+	}
+	return wire_done(&in) && count > 0;
+}
+
+/* A comma-separated list of addresses and CIDRs; sshd refuses a certificate whose list it cannot read. */
+static bool source_valid(struct wire_span source)
+{
+	if (source.len > SOURCE_MAX)
+		return false;
+	for (size_t i = 0; i < source.len; i++)
+		if (source.at[i] == '\0' || strchr("0123456789abcdefABCDEF.:/,", source.at[i]) == NULL)
+			return false;
+	return true;
+}
+
+static bool command_valid(struct wire_span command)
+{
+	return command.len <= COMMAND_MAX &&
+	       (command.len == 0 || memchr(command.at, '\0', command.len) == NULL);
+}
+
+static bool fields_valid(const struct certificate *c, char error[KEEPER_ERROR_MAX])
+{
+	if (c->key_id.len == 0 || c->key_id.len > KEY_ID_MAX ||
+	    memchr(c->key_id.at, '\0', c->key_id.len) != NULL)
+		return refuse(error, "the key id is empty, too long or holds a NUL");
+	if (!principals_valid(c->principals))
+		return refuse(
+		    error, "expected at least one principal, each 1 to 256 bytes without control characters");
+	if (c->valid_before <= c->valid_after)
+		return refuse(error, "the validity ends before it begins");
+	if (!command_valid(c->force_command))
+		return refuse(error, "the forced command is too long or holds a NUL");
+	if (!source_valid(c->source_address))
+		return refuse(error, "the source address is no list of addresses");
+	return true;
+}
+
+/* Opens a nested string: returns where its length will stand. */
+static uint8_t *begin_string(struct wire_out *out)
+{
+	uint8_t *at = out->at;
+
+	wire_put_u32(out, 0);
+	return at;
+}
+
+static void end_string(struct wire_out *out, uint8_t *at)
+{
+	if (out->failed)
+		return;
+	struct wire_out length = wire_into(at, 4);
+	wire_put_u32(&length, (uint32_t)(out->at - at - 4));
+}
+
+/* One whose data is a value; left out where that is empty. */
+static void put_option(struct wire_out *out, const char *name, struct wire_span value)
+{
+	if (value.len == 0)
+		return;
+	wire_put_cstring(out, name);
+	uint8_t *data = begin_string(out);
+	wire_put_string(out, value.at, value.len);
+	end_string(out, data);
+}
+
+static void put_extensions(struct wire_out *out, uint32_t permits)
+{
+	static const struct {
+		const char *name;
+		uint32_t permit;
+	} sorted[] = {
+	    {"permit-X11-forwarding", RPC_PERMIT_X11_FORWARDING},
+	    {"permit-agent-forwarding", RPC_PERMIT_AGENT_FORWARDING},
+	    {"permit-port-forwarding", RPC_PERMIT_PORT_FORWARDING},
+	    {"permit-pty", RPC_PERMIT_PTY},
+	    {"permit-user-rc", RPC_PERMIT_USER_RC},
+	};
+	uint8_t *list = begin_string(out);
+
+	for (size_t i = 0; i < sizeof(sorted) / sizeof(sorted[0]); i++)
+		if ((permits & sorted[i].permit) != 0) {
+			wire_put_cstring(out, sorted[i].name);
+			wire_put_string(out, "", 0);
+		}
+	end_string(out, list);
+}
+
+static void put_body(
+    struct wire_out *out, const char *type, struct wire_span key_fields, const struct certificate *c)
+{
+	char name[96];
+	uint8_t nonce[NONCE_SIZE];
+
+	snprintf(name, sizeof(name), "%s" CERTIFICATE_SUFFIX, type);
+	randombytes_buf(nonce, sizeof(nonce));
+	wire_put_cstring(out, name);
+	wire_put_string(out, nonce, sizeof(nonce));
+	wire_put_bytes(out, key_fields.at, key_fields.len);
+	wire_put_u64(out, c->serial);
+	wire_put_u32(out, CERTIFICATE_USER);
+	wire_put_string(out, c->key_id.at, c->key_id.len);
+	wire_put_string(out, c->principals.at, c->principals.len);
+	wire_put_u64(out, c->valid_after);
+	wire_put_u64(out, c->valid_before);
+	uint8_t *options = begin_string(out);
+	put_option(out, "force-command", c->force_command);
+	put_option(out, "source-address", c->source_address);
+	end_string(out, options);
+	put_extensions(out, c->permits);
+	wire_put_string(out, "", 0); /* reserved */
+}
+
+bool certificate_make(const struct keyring *keyring, enum keyring_kind ca, const struct certificate *c,
+    struct wire_out *out, char error[KEEPER_ERROR_MAX])
+{
+	uint8_t ca_public[KEEPER_PUBLIC_SIZE], signature[KEEPER_SIGNATURE_SIZE];
+	char type[64];
+	struct wire_span key_fields;
+	uint8_t *start = out->at;
+
+	if (!read_key(c->public_key, type, &key_fields))
+		return refuse(error, "the public key is no ed25519, ecdsa (nistp256, 384, 521) or rsa key of "
+		                     "2048 to 16384 bits");
+	if (!fields_valid(c, error))
+		return false;
+	if (!keyring_public(keyring, ca, ca_public))
+		return refuse(error, "there is no such CA");
+	put_body(out, type, key_fields, c);
+	uint8_t *key = begin_string(out);
+	blob_put_public(out, ca_public);
+	end_string(out, key);
+	if (out->failed || !keyring_sign(keyring, ca, start, (size_t)(out->at - start), signature))
+		return refuse(error, "the certificate would be too long");
+	uint8_t *signed_by = begin_string(out);
+	blob_put_signature(out, signature);
+	end_string(out, signed_by);
+	return out->failed ? refuse(error, "the certificate would be too long") : true;
+}

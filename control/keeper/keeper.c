@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reeve-keeper: the long-lived private keys, and nothing else.
+ *
+ * Theory of operation. Five seeds lie in one directory (keyfile.c) and, once read, in locked memory
+ * (keyring.c): three CAs, never one, so that what one signs is worth nothing to who trusts another; the seed
+ * of all host keys that clients see; the key that signs evidence.
+ *
+ *   user CA     origin-facing: minutes-long certificates, for sessions that are live now
+ *   client CA   what `reeve user cert` issues; only the box trusts it
+ *   host CA     host certificates
+ *   host seed   one ed25519 key a target, derived by a keyed hash: the same under each of its names
+ *   evidence    signs what control says about finished programs, so that the recorder cannot forge
+ *
+ * The keeper speaks with control alone. What control may ask is a table (requests.c); what it gets for asking
+ * is bounded by the keeper's own rules, for control parses strangers' JSON and may be taken over: no user
+ * certificate without a live session or longer than ten minutes, no client certificate longer than 30 days,
+ * no host-key signature but over something of an exchange hash's length for the target of a live session.
+ * Which sessions live is control's word; it is forgotten when control is replaced, and the next one says it
+ * again.
+ *
+ * Invariants: no key leaves the process or is logged; a key file is never replaced; nothing is asked of the
+ * network; after confine() only files below the one directory can be opened (confine.c). One thread.
+ */
+#include "control/keeper/keeper.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum state { STATE_NEW = 1 << 0, STATE_CONFIGURED = 1 << 1, STATE_SERVING = 1 << 2 };
+
+struct process {
+	struct keeper keeper;
+	struct rpc_link supervisor;
+	struct rpc_link control;
+	uint32_t state;
+	bool stop;
+};
+
+static uint64_t unix_now(void)
+{
+	return (uint64_t)time(NULL);
+}
+
+static int on_config(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct process *process = context;
+	struct rpc_sup_config_keeper body;
+
+	(void)link;
+	if (!rpc_get_sup_config_keeper(message->body, &body) || message->fd_count != 1)
+		return -EPROTO;
+	int directory = message->fds[0];
+	message->fds[0] = -1; /* kept for as long as the process lives */
+	int error = keyring_open(&process->keeper.keyring, directory);
+	if (error != 0)
+		return error;
+	process->keeper.live = live_create(KEEPER_SESSIONS_MAX);
+	if (process->keeper.live == NULL)
+		return -ENOMEM;
+	process->state = STATE_CONFIGURED;
+	return confine(directory);
+}
+
+static int on_attach(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct process *process = context;
+	struct rpc_sup_attach_rpc body;
+
+	(void)link;
+	if (!rpc_get_sup_attach_rpc(message->body, &body) || body.role != RPC_CONTROL ||
+	    message->fd_count != 1)
+		return -EPROTO;
+	rpc_link_close(&process->control);
+	/* The former control's word ends with it: a session that ended meanwhile must not stay live here. */
+	live_clear(process->keeper.live);
+	int fd = message->fds[0];
+	message->fds[0] = -1;
+	return rpc_link_open(&process->control, fd, RPC_CONTROL, body.index, body.epoch);
+}
+
+static int on_peer(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct rpc_sup_peer body;
+
+	(void)context;
+	(void)link;
+	return rpc_get_sup_peer(message->body, &body) ? 0 : -EPROTO;
+}
+
+static int on_start(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct process *process = context;
+
+	(void)message;
+	process->state = STATE_SERVING;
+	return RPC_SEND(link, SUP_READY, sup_ready, 0, 0, 0);
+}
+
+static int on_stop(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct process *process = context;
+
+	(void)link;
+	(void)message;
+	process->stop = true;
+	return 0;
+}
+
+static const struct rpc_handler handlers[] = {
+    {RPC_SUP_CONFIG_KEEPER, RPC_FROM(RPC_SUPERVISOR), STATE_NEW, on_config},
+    {RPC_SUP_ATTACH_RPC, RPC_FROM(RPC_SUPERVISOR), STATE_CONFIGURED | STATE_SERVING, on_attach},
+    {RPC_SUP_START, RPC_FROM(RPC_SUPERVISOR), STATE_CONFIGURED, on_start},
+    {RPC_SUP_PEER, RPC_FROM(RPC_SUPERVISOR), ~0u, on_peer},
+    {RPC_SUP_STOP, RPC_FROM(RPC_SUPERVISOR), ~0u, on_stop},
+};
+
+/* Without a supervisor there is nobody to serve for. */
+static int hear_supervisor(struct process *process)
+{
+	struct rpc_message message;
+	int got = rpc_receive(&process->supervisor, &message);
+
+	if (got <= 0)
+		return got;
+	return rpc_dispatch(handlers, sizeof(handlers) / sizeof(handlers[0]), process->state, process,
+	    &process->supervisor, &message);
+}
+
+static void hear_control(struct process *process)
+{
+	struct rpc_message message;
+	int got = rpc_receive(&process->control, &message);
+
+	if (got > 0)
+		got = requests_take(&process->keeper, &process->control, &message);
+	if (got >= 0)
+		return;
+	if (got == -EPROTO)
+		rpc_log(RPC_LOG_ERROR, "control sent %s, which it may not or not so; its link is closed",
+		    rpc_type_name(message.type));
+	rpc_link_close(&process->control);
+	live_clear(process->keeper.live);
+}
+
+static int serve(struct process *process)
+{
+	while (!process->stop) {
+		struct pollfd fds[2] = {{.fd = process->supervisor.fd, .events = POLLIN},
+		    {.fd = process->control.fd, .events = POLLIN}};
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return -errno;
+		/* Control first: a stop must not overtake what was asked before it. */
+		if (fds[1].revents != 0)
+			hear_control(process);
+		if (fds[0].revents != 0) {
+			int error = hear_supervisor(process);
+			if (error < 0)
+				return error;
+		}
+	}
+	return 0;
+}
+
+int main(void)
+{
+	struct process process = {.keeper = {.now_s = unix_now}, .control = {.fd = -1}, .state = STATE_NEW};
+	int error = rpc_child_start(RPC_KEEPER, 0, &process.supervisor);
+
+	if (error == 0)
+		error = serve(&process);
+	if (error != 0 && error != -ECONNRESET)
+		rpc_log(RPC_LOG_ERROR, "ends: %s", strerror(-error));
+	keyring_close(&process.keeper.keyring);
+	rpc_link_close(&process.control);
+	rpc_link_close(&process.supervisor);
+	live_destroy(process.keeper.live);
+	return error == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the keeper share; its theory of operation stands in keeper.c. */
+#ifndef CONTROL_KEEPER_KEEPER_H
+#define CONTROL_KEEPER_KEEPER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/wire/wire.h"
+#include "control/rpc/rpc.h"
+
+#define KEEPER_SEED_SIZE 32
+#define KEEPER_PUBLIC_SIZE 32
+#define KEEPER_SECRET_SIZE 64 /* libsodium's form: seed, then public key */
+#define KEEPER_SIGNATURE_SIZE 64
+#define KEEPER_SESSION_ID_MAX 40
+#define KEEPER_TARGET_ID_MAX 128
+#define KEEPER_SESSIONS_MAX 131072u
+#define KEEPER_ERROR_MAX 256
+#define KEEPER_CERTIFICATE_MAX 32768u
+#define KEEPER_PRINCIPALS_MAX 256u
+
+#define KEEPER_USER_VALIDITY_S 600u                  /* of an origin-facing certificate, at most */
+#define KEEPER_CLIENT_VALIDITY_S (30u * 24u * 3600u) /* of one that `reeve user cert` issues */
+#define KEEPER_BACKDATE_S 300u                       /* how long ago a validity may begin: clocks differ */
+
+/* -- keyring.c: the keys, in memory that is locked, guarded, not dumped, and wiped when it is given back --
+ */
+enum keyring_kind {
+	KEYRING_USER_CA = RPC_CA_USER, /* the three CAs have the numbers of enum rpc_ca */
+	KEYRING_CLIENT_CA = RPC_CA_CLIENT,
+	KEYRING_HOST_CA = RPC_CA_HOST,
+	KEYRING_HOST_SEED,
+	KEYRING_EVIDENCE,
+	KEYRING_KINDS,
+};
+
+struct keyring {
+	int directory;                 /* the only place where files are opened */
+	uint8_t *seeds[KEYRING_KINDS]; /* KEEPER_SEED_SIZE bytes each, or NULL: there is none */
+};
+
+/* Loads every key file that is there; makes host seed and evidence key where they are missing. 0 or -errno
+ * (logged): a damaged file is never replaced, for a CA that changes by itself locks everybody out. */
+int keyring_open(struct keyring *keyring, int directory);
+void keyring_close(struct keyring *keyring);
+/* -EEXIST where there is one. */
+int keyring_create(struct keyring *keyring, enum keyring_kind kind);
+bool keyring_has(const struct keyring *keyring, enum keyring_kind kind);
+/* Signs with a stored key (not with the host seed). */
+bool keyring_sign(const struct keyring *keyring, enum keyring_kind kind, const void *bytes, size_t len,
+    uint8_t signature[KEEPER_SIGNATURE_SIZE]);
+bool keyring_public(
+    const struct keyring *keyring, enum keyring_kind kind, uint8_t public_key[KEEPER_PUBLIC_SIZE]);
+/* The host key of a target: derived from the seed, so the same for the same target id, for ever. */
+bool keyring_host_public(
+    const struct keyring *keyring, const char *target_id, uint8_t public_key[KEEPER_PUBLIC_SIZE]);
+bool keyring_host_sign(const struct keyring *keyring, const char *target_id, const void *bytes, size_t len,
+    uint8_t signature[KEEPER_SIGNATURE_SIZE]);
+
+/* -- keyfile.c: one seed a file, 0600, written whole or not at all -- */
+/* 0, -ENOENT, -EBADMSG (damaged), -EPERM (open to others), -errno. */
+int keyfile_read(int directory, const char *name, enum keyring_kind kind, uint8_t seed[KEEPER_SEED_SIZE]);
+/* -EEXIST where the name is taken. */
+int keyfile_write(
+    int directory, const char *name, enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE]);
+
+/* -- blobs.c: SSH encodings (RFC 4253 section 6.6, RFC 8709) -- */
+void blob_put_public(struct wire_out *out, const uint8_t public_key[KEEPER_PUBLIC_SIZE]);
+void blob_put_signature(struct wire_out *out, const uint8_t signature[KEEPER_SIGNATURE_SIZE]);
+/* "ssh-ed25519 AAAA… comment". False where it does not fit. */
+bool blob_public_line(
+    const uint8_t public_key[KEEPER_PUBLIC_SIZE], const char *comment, char *line, size_t size);
+
+/* -- certificate.c: OpenSSH user certificates (PROTOCOL.certkeys) -- */
+struct certificate {
+	struct wire_span public_key; /* plain key blob of the holder: ed25519, ecdsa or rsa */
+	uint64_t serial;
+	struct wire_span key_id;
+	struct wire_span principals; /* each a string; at least one */
+	uint64_t valid_after, valid_before;
+	struct wire_span force_command, source_address; /* empty: left out */
+	uint32_t permits;                               /* enum rpc_permit */
+};
+/* Builds and signs. False: error says what is wrong with it. */
+bool certificate_make(const struct keyring *keyring, enum keyring_kind ca,
+    const struct certificate *certificate, struct wire_out *out, char error[KEEPER_ERROR_MAX]);
+
+/* -- live.c: the sessions for which control has asked us to sign -- */
+struct live;
+struct live *live_create(uint32_t capacity);
+void live_destroy(struct live *live);
+/* False: full. Adding one that is there replaces its target. */
+bool live_add(struct live *live, const char *session_id, const char *target_id);
+void live_remove(struct live *live, const char *session_id);
+/* The target's id, or NULL where the session is not live. */
+const char *live_target(const struct live *live, const char *session_id);
+void live_clear(struct live *live);
+uint32_t live_count(const struct live *live);
+
+/* -- requests.c: what control may ask -- */
+struct keeper {
+	struct keyring keyring;
+	struct live *live;
+	uint64_t (*now_s)(void); /* unix time; tests have their own */
+};
+/* Dispatches one message from control; < 0: it broke the protocol. */
+int requests_take(struct keeper *keeper, struct rpc_link *control, struct rpc_message *message);
+
+/* -- confine.c -- Gives up everything but the directory and the links. 0 or -errno (logged). */
+int confine(int directory);
+
+#endif

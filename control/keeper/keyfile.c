@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A key file: 8 bytes "reevekey", u8 version (1), u8 kind (enum keyring_kind), u64 creation time (unix
+ * seconds), string seed (32 bytes), 32 bytes of BLAKE2b over all before it. All integers big-endian.
+ *
+ * The sum tells a torn or edited file from a good one; it is no protection against who may write here.
+ */
+#include "control/keeper/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define KEYFILE_MAGIC "reevekey"
+#define KEYFILE_VERSION 1
+#define KEYFILE_SUM 32
+#define KEYFILE_SIZE (8 + 1 + 1 + 8 + 4 + KEEPER_SEED_SIZE + KEYFILE_SUM)
+
+static int decode(const uint8_t *bytes, enum keyring_kind kind, uint8_t seed[KEEPER_SEED_SIZE])
+{
+	uint8_t sum[KEYFILE_SUM];
+	struct wire in = wire_over(bytes, KEYFILE_SIZE);
+	struct wire_span magic = wire_bytes(&in, 8);
+	uint8_t version = wire_u8(&in);
+	uint8_t stored_kind = wire_u8(&in);
+
+	(void)wire_u64(&in);
+	struct wire_span stored = wire_string(&in);
+	struct wire_span stored_sum = wire_bytes(&in, KEYFILE_SUM);
+	crypto_generichash(sum, sizeof(sum), bytes, KEYFILE_SIZE - KEYFILE_SUM, NULL, 0);
+	if (!wire_done(&in) || !wire_span_is(magic, KEYFILE_MAGIC) || version != KEYFILE_VERSION ||
+	    stored_kind != kind || stored.len != KEEPER_SEED_SIZE ||
+	    sodium_memcmp(stored_sum.at, sum, sizeof(sum)) != 0)
+		return -EBADMSG;
+	memcpy(seed, stored.at, KEEPER_SEED_SIZE);
+	return 0;
+}
+
+int keyfile_read(int directory, const char *name, enum keyring_kind kind, uint8_t seed[KEEPER_SEED_SIZE])
+{
+	uint8_t bytes[KEYFILE_SIZE + 1];
+	struct stat st;
+	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	int error = fstat(fd, &st) != 0 ? -errno : 0;
+	if (error == 0 && !S_ISREG(st.st_mode))
+		error = -EBADMSG;
+	if (error == 0 && (st.st_mode & 077) != 0)
+		error = -EPERM;
+	if (error == 0) {
+		ssize_t got = read(fd, bytes, sizeof(bytes));
+		error = got < 0 ? -errno : got != KEYFILE_SIZE ? -EBADMSG : decode(bytes, kind, seed);
+	}
+	sodium_memzero(bytes, sizeof(bytes));
+	close(fd);
+	return error;
+}
+
+static void encode(uint8_t bytes[KEYFILE_SIZE], enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE])
+{
+	struct wire_out out = wire_into(bytes, KEYFILE_SIZE);
+	uint8_t sum[KEYFILE_SUM];
+
+	wire_put_bytes(&out, KEYFILE_MAGIC, 8);
+	wire_put_u8(&out, KEYFILE_VERSION);
+	wire_put_u8(&out, (uint8_t)kind);
+	wire_put_u64(&out, (uint64_t)time(NULL));
+	wire_put_string(&out, seed, KEEPER_SEED_SIZE);
+	crypto_generichash(sum, sizeof(sum), bytes, wire_written(&out), NULL, 0);
+	wire_put_bytes(&out, sum, sizeof(sum));
+}
+
+static int write_synced(int fd, const uint8_t *bytes, size_t len)
+{
+	ssize_t written = write(fd, bytes, len);
+
+	if (written != (ssize_t)len)
+		return written < 0 ? -errno : -ENOSPC;
+	return fsync(fd) != 0 ? -errno : 0;
+}
+
+int keyfile_write(
+    int directory, const char *name, enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE])
+{
+	uint8_t bytes[KEYFILE_SIZE];
+	char temporary[64];
+
+	snprintf(temporary, sizeof(temporary), "%s.new", name);
+	/* One that an earlier, killed keeper left half-written was never in use. */
+	(void)unlinkat(directory, temporary, 0);
+	int fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	encode(bytes, kind, seed);
+	int error = write_synced(fd, bytes, sizeof(bytes));
+	sodium_memzero(bytes, sizeof(bytes));
+	close(fd);
+	/* The new name must not replace a key, even one that came into being meanwhile. */
+	if (error == 0 && renameat2(directory, temporary, directory, name, RENAME_NOREPLACE) != 0)
+		error = -errno;
+	if (error == 0 && fsync(directory) != 0)
+		error = -errno;
+	if (error != 0)
+		(void)unlinkat(directory, temporary, 0);
+	return error;
+}

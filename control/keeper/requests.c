@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What control may ask. Control itself may be taken over: each request is judged by the keeper's own rules.
+ */
+#include "control/keeper/keeper.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HASH_MIN 20 /* of an exchange hash, RFC 4253 section 8: SHA-1 … */
+#define HASH_MAX 64 /* … to SHA-512 */
+#define EVIDENCE_MAX (64 * 1024)
+/* Separates evidence from whatever else might ever be signed with that key. */
+#define EVIDENCE_PREFIX "portreeve evidence 1"
+
+static const char *const ca_names[] = {
+    [RPC_CA_USER] = "user", [RPC_CA_CLIENT] = "client", [RPC_CA_HOST] = "host"};
+
+static bool ca_valid(uint8_t ca)
+{
+	return ca >= RPC_CA_USER && ca <= RPC_CA_HOST;
+}
+
+static struct wire_span written(const struct wire_out *out)
+{
+	return (struct wire_span){out->start, wire_written(out)};
+}
+
+/* -- CAs -- */
+
+/* Makes or finds the CA as `create` asks. False: error. */
+static bool provide_ca(struct keeper *keeper, uint8_t ca, uint8_t create, char error[KEEPER_ERROR_MAX])
+{
+	bool there = keyring_has(&keeper->keyring, ca);
+
+	if (create > 2)
+		snprintf(error, KEEPER_ERROR_MAX, "unknown request");
+	else if (create == 2 && there)
+		snprintf(error, KEEPER_ERROR_MAX, "there is a %s CA already", ca_names[ca]);
+	else if (create == 0 && !there)
+		snprintf(error, KEEPER_ERROR_MAX, "there is no %s CA yet (reeve ca create --type %s)",
+		    ca_names[ca], ca_names[ca]);
+	else if (!there) {
+		int result = keyring_create(&keeper->keyring, ca);
+		if (result != 0)
+			snprintf(error, KEEPER_ERROR_MAX, "the %s CA could not be stored: %s", ca_names[ca],
+			    strerror(-result));
+	}
+	return error[0] == '\0';
+}
+
+static int on_ca(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct keeper *keeper = context;
+	struct rpc_key_ca body;
+	uint8_t public_key[KEEPER_PUBLIC_SIZE];
+	char error[KEEPER_ERROR_MAX] = "", comment[32], line[256] = "";
+
+	if (!rpc_get_key_ca(message->body, &body) || !ca_valid(body.ca))
+		return -EPROTO;
+	snprintf(comment, sizeof(comment), "portreeve-%s-ca", ca_names[body.ca]);
+	if (provide_ca(keeper, body.ca, body.create, error) &&
+	    (!keyring_public(&keeper->keyring, body.ca, public_key) ||
+	        !blob_public_line(public_key, comment, line, sizeof(line))))
+		snprintf(error, sizeof(error), "the %s CA cannot be shown", ca_names[body.ca]);
+	return RPC_SEND(link, KEY_CA_REPLY, key_ca_reply, RPC_FLAG_REPLY, message->id,
+	    .error = wire_span_of(error), .public_line = wire_span_of(line));
+}
+
+/* -- certificates -- */
+
+/* May this be certified at all, by this CA, for so long? Sets error where it may not. */
+static void judge(
+    const struct keeper *keeper, const struct rpc_key_certify *body, char error[KEEPER_ERROR_MAX])
+{
+	char session_id[KEEPER_SESSION_ID_MAX];
+	uint64_t now = keeper->now_s();
+	uint64_t longest = body->ca == RPC_CA_USER ? KEEPER_USER_VALIDITY_S : KEEPER_CLIENT_VALIDITY_S;
+
+	if (body->ca != RPC_CA_USER && body->ca != RPC_CA_CLIENT)
+		snprintf(error, KEEPER_ERROR_MAX, "the host CA signs no user certificates");
+	else if (body->ca == RPC_CA_USER &&
+	         (!wire_span_copy(body->session_id, session_id, sizeof(session_id)) ||
+	             live_target(keeper->live, session_id) == NULL))
+		snprintf(
+		    error, KEEPER_ERROR_MAX, "no live session: the user CA signs for live sessions only");
+	else if (body->ca == RPC_CA_CLIENT && body->session_id.len != 0)
+		snprintf(error, KEEPER_ERROR_MAX, "the client CA does not sign for sessions");
+	else if (body->valid_before <= now || body->valid_before - now > longest)
+		snprintf(error, KEEPER_ERROR_MAX, "the validity must end within %llu seconds from now",
+		    (unsigned long long)longest);
+	else if (body->valid_after > now || now - body->valid_after > KEEPER_BACKDATE_S)
+		snprintf(error, KEEPER_ERROR_MAX, "the validity must begin within the last %u seconds",
+		    KEEPER_BACKDATE_S);
+}
+
+static int on_certify(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	static uint8_t room[KEEPER_CERTIFICATE_MAX];
+	struct keeper *keeper = context;
+	struct rpc_key_certify body;
+	char error[KEEPER_ERROR_MAX] = "";
+	struct wire_out out = wire_into(room, sizeof(room));
+
+	if (!rpc_get_key_certify(message->body, &body) || !ca_valid(body.ca))
+		return -EPROTO;
+	struct certificate certificate = {
+	    .public_key = body.public_key,
+	    .serial = body.serial,
+	    .key_id = body.key_id,
+	    .principals = body.principals,
+	    .valid_after = body.valid_after,
+	    .valid_before = body.valid_before,
+	    .force_command = body.force_command,
+	    .source_address = body.source_address,
+	    .permits = body.permits,
+	};
+	judge(keeper, &body, error);
+	if (error[0] != '\0' || !certificate_make(&keeper->keyring, body.ca, &certificate, &out, error)) {
+		rpc_log(RPC_LOG_WARNING, "refused a certificate by the %s CA: %s", ca_names[body.ca], error);
+		out = wire_into(room, sizeof(room));
+	}
+	return RPC_SEND(link, KEY_CERTIFY_REPLY, key_certify_reply, RPC_FLAG_REPLY, message->id,
+	    .error = wire_span_of(error), .certificate = written(&out));
+}
+
+/* -- sessions and host keys -- */
+
+static int on_session(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct keeper *keeper = context;
+	struct rpc_key_session body;
+	char session_id[KEEPER_SESSION_ID_MAX], target_id[KEEPER_TARGET_ID_MAX];
+
+	(void)link;
+	if (!rpc_get_key_session(message->body, &body) || body.live > 1 || body.session_id.len == 0 ||
+	    !wire_span_copy(body.session_id, session_id, sizeof(session_id)) ||
+	    !wire_span_copy(body.target_id, target_id, sizeof(target_id)))
+		return -EPROTO;
+	if (body.live == 0)
+		live_remove(keeper->live, session_id);
+	else if (!live_add(keeper->live, session_id, target_id))
+		rpc_log(RPC_LOG_ERROR, "session %s: %u sessions are live, no more are signed for", session_id,
+		    live_count(keeper->live));
+	return 0;
+}
+
+static int on_host(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct keeper *keeper = context;
+	struct rpc_key_host body;
+	uint8_t public_key[KEEPER_PUBLIC_SIZE], blob[64];
+	char target_id[KEEPER_TARGET_ID_MAX];
+	const char *error = "";
+	struct wire_out out = wire_into(blob, sizeof(blob));
+
+	if (!rpc_get_key_host(message->body, &body) ||
+	    !wire_span_copy(body.target_id, target_id, sizeof(target_id)))
+		return -EPROTO;
+	if (keyring_host_public(&keeper->keyring, target_id, public_key))
+		blob_put_public(&out, public_key);
+	else
+		error = "the target has no id";
+	return RPC_SEND(link, KEY_HOST_REPLY, key_host_reply, RPC_FLAG_REPLY, message->id,
+	    .error = wire_span_of(error), .public_key = written(&out));
+}
+
+static int on_host_sign(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct keeper *keeper = context;
+	struct rpc_key_host_sign body;
+	uint8_t signature[KEEPER_SIGNATURE_SIZE], blob[128];
+	char session_id[KEEPER_SESSION_ID_MAX];
+	const char *error = "";
+	struct wire_out out = wire_into(blob, sizeof(blob));
+
+	if (!rpc_get_key_host_sign(message->body, &body) ||
+	    !wire_span_copy(body.session_id, session_id, sizeof(session_id)))
+		return -EPROTO;
+	const char *target_id = live_target(keeper->live, session_id);
+	if (target_id == NULL)
+		error = "no live session: host keys sign for live sessions only";
+	else if (body.hash.len < HASH_MIN || body.hash.len > HASH_MAX)
+		error = "an exchange hash has 20 to 64 bytes";
+	else if (!keyring_host_sign(&keeper->keyring, target_id, body.hash.at, body.hash.len, signature))
+		error = "the session has no target yet";
+	else
+		blob_put_signature(&out, signature);
+	if (error[0] != '\0')
+		rpc_log(RPC_LOG_WARNING, "refused to sign with a host key: %s", error);
+	return RPC_SEND(link, KEY_HOST_SIGN_REPLY, key_host_sign_reply, RPC_FLAG_REPLY, message->id,
+	    .error = wire_span_of(error), .signature = written(&out));
+}
+
+/* -- evidence -- */
+
+static int on_evidence(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	static uint8_t room[EVIDENCE_MAX + sizeof(EVIDENCE_PREFIX)];
+	struct keeper *keeper = context;
+	struct rpc_key_evidence body;
+	uint8_t signature[KEEPER_SIGNATURE_SIZE], public_key[KEEPER_PUBLIC_SIZE];
+	struct wire_out out = wire_into(room, sizeof(room));
+
+	if (!rpc_get_key_evidence(message->body, &body))
+		return -EPROTO;
+	wire_put_bytes(&out, EVIDENCE_PREFIX, sizeof(EVIDENCE_PREFIX)); /* with its NUL */
+	wire_put_bytes(&out, body.text.at, body.text.len);
+	if (out.failed)
+		return RPC_SEND(link, KEY_EVIDENCE_REPLY, key_evidence_reply, RPC_FLAG_REPLY, message->id,
+		    .error = wire_span_of("the text is too long to be signed"));
+	if (!keyring_sign(&keeper->keyring, KEYRING_EVIDENCE, room, wire_written(&out), signature) ||
+	    !keyring_public(&keeper->keyring, KEYRING_EVIDENCE, public_key))
+		return RPC_SEND(link, KEY_EVIDENCE_REPLY, key_evidence_reply, RPC_FLAG_REPLY, message->id,
+		    .error = wire_span_of("there is no evidence key"));
+	return RPC_SEND(link, KEY_EVIDENCE_REPLY, key_evidence_reply, RPC_FLAG_REPLY, message->id,
+	    .signature = {signature, sizeof(signature)}, .public_key = {public_key, sizeof(public_key)});
+}
+
+static const struct rpc_handler handlers[] = {
+    {RPC_KEY_CA, RPC_FROM(RPC_CONTROL), ~0u, on_ca},
+    {RPC_KEY_CERTIFY, RPC_FROM(RPC_CONTROL), ~0u, on_certify},
+    {RPC_KEY_SESSION, RPC_FROM(RPC_CONTROL), ~0u, on_session},
+    {RPC_KEY_HOST, RPC_FROM(RPC_CONTROL), ~0u, on_host},
+    {RPC_KEY_HOST_SIGN, RPC_FROM(RPC_CONTROL), ~0u, on_host_sign},
+    {RPC_KEY_EVIDENCE, RPC_FROM(RPC_CONTROL), ~0u, on_evidence},
+};
+
+int requests_take(struct keeper *keeper, struct rpc_link *control, struct rpc_message *message)
+{
+	return rpc_dispatch(handlers, sizeof(handlers) / sizeof(handlers[0]), 1, keeper, control, message);
+}

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+# The control socket and its tool: what wrong input gets told, and who may ask.
+. "$(dirname "${BASH_SOURCE[0]}")/session.sh"
+session_start
+socket=$STATE/control.sock
+
+# told WHAT TEXT CMD…: the command fails, and its message has the text
+told() {
+	local what=$1 text=$2
+	shift 2
+	capture "$@"
+	if [ "$status" = 0 ]; then mismatch "$what" "a failure" "success: $out"; else contains "$what" "$text" "$err"; fi
+}
+told "an unknown command" "policy" reeve polcy
+told "a user twice" "alice" reeve user add alice --login alice
+told "a user without a login" "login" reeve user add frank
+told "a certificate for nobody" "nobody" reeve user cert nobody --key "$STATE/client/.ssh/alice.pub"
+told "a key file that is none" "key" reeve user add frank --login frank --key /etc/hostname
+told "a ttl that is none" "ttl" reeve user cert alice --key "$STATE/client/.ssh/alice.pub" --ttl soon
+told "a CA twice" "exists" reeve ca create --type user
+told "a session that is none" "ffffffff" reeve session show ffffffff-ffff
+told "a policy file that is not there" "/nowhere" reeve policy apply /nowhere
+told "a socket that is not there" "/nowhere" "$BUILD/control/cli/reeve" --socket /nowhere sessions
+fails_to "half an enrolment is none" bash -c "'$BUILD/control/cli/reeve' --socket '$socket' user ls | grep -q frank"
+
+raw() { python3 -c '
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect(sys.argv[1]); s.sendall(sys.argv[2].encode() + b"\n")
+f = s.makefile(); line = f.readline(); print(json.loads(line).get("error", {}).get("code", "result") if line else "closed")' "$socket" "$1"; }
+equal "not JSON" -32700 "$(raw 'hello')"
+equal "not a request" -32600 "$(raw '{"jsonrpc": "2.0", "id": 1}')"
+equal "an unknown method" -32601 "$(raw '{"jsonrpc": "2.0", "id": 1, "method": "sessions.make"}')"
+contains "wrong parameters" "2" "$(raw '{"jsonrpc": "2.0", "id": 1, "method": "user.add", "params": {"name": 7}}')"
+equal "a method" result "$(raw '{"jsonrpc": "2.0", "id": 1, "method": "user.ls", "params": {}}')"
+flood=$(python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect(sys.argv[1])
+try:
+    for _ in range(256): s.sendall(b"x" * 65536)
+    print("took it all")
+except OSError: print("cut")' "$socket")
+equal "16 MB without a newline" cut "$flood"
+holds "and the next is served" reeve stats
+said=$(setpriv --reuid nobody --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$socket" user ls 2>&1)
+fails_to "another user of the machine may not ask" setpriv --reuid nobody --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$socket" user ls
+contains "and is told so" "ermi" "$said"
+
+printf 'control: {socket: /x}\n' >"$STATE/bad.yaml"
+capture "$BUILD/control/reeved" -c "$STATE/bad.yaml" --check
+equal "reeved --check on bad settings" 2 "$status"
+contains "says where" "bad.yaml:1" "$err"
+holds "and on good ones is content" "$BUILD/control/reeved" -c "$STATE/reeved.yaml" --check
+
+background "$STATE/live" ssh alice@origin 'echo up; sleep 60'
+wait_until 10 grep -q up "$STATE/live"
+id=$(reeve sessions --live --json | json 'j["sessions"][0]["session_id"]')
+holds "session show by the first eight characters" reeve session show "${id:0:8}"
+contains "live" "alice" "$(reeve sessions --live)"
+holds "session kill" reeve session kill "$id" --reason "maintenance at noon"
+eventually 5 "the user reads the reason" grep -q "maintenance at noon" "$STATE/live.err"
+equal "nobody is left" 0 "$(sleep 0.5; reeve sessions --live --json | json 'len(j["sessions"])')"
+contains "history has the reason" "maintenance at noon" "$(reeve session show "$id" --json)"
+for command in "" keygen "policy check" "policy apply" "policy show" "ca create" "ca show" "user add" "user ls" "user rm" "user cert" \
+	sessions "session show" "session kill" ls get play decrypt stats; do
+	# shellcheck disable=SC2086
+	at_least "reeve $command --help is worth reading (lines)" 5 "$(reeve $command --help | wc -l)"
+done
