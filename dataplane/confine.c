@@ -82,6 +82,7 @@ static const int calls[] = {
     SCMP_SYS(epoll_pwait),
     SCMP_SYS(epoll_ctl),
     SCMP_SYS(epoll_create1),
+    SCMP_SYS(epoll_create),
     SCMP_SYS(timerfd_settime),
     SCMP_SYS(timerfd_create),
     SCMP_SYS(accept),

@@ -47,6 +47,7 @@
 #include "dataplane/control_rpc.h"
 #include "dataplane/lcore.h"
 #include "dataplane/settings.h"
+#include "dataplane/xdp.h"
 
 #define DECISIONS4 (1u << 19) /* 16 MB an lcore */
 #define DECISIONS6 (1u << 16) /* 4 MB */
@@ -137,6 +138,18 @@ static bool start_wire(void)
 	return ports_start(&dataplane.ports, &config) && make_lcores();
 }
 
+/* Before the start what a killed predecessor left, at the end our own. */
+static void clear_interfaces(void)
+{
+	for (unsigned i = 0; i < settings.ports.count; i++) {
+		int error = xdp_detach(settings.ports.port[i].device);
+		if (error != 0)
+			rpc_log(RPC_LOG_WARNING,
+			    "taking the XDP program off port \"%s\": %s (`ip link set … xdp off`)",
+			    settings.ports.port[i].device, strerror(-error));
+	}
+}
+
 static int lcore_main(void *lcore)
 {
 	int error = confine_thread();
@@ -222,12 +235,14 @@ int main(void)
 		failed("giving up capabilities", error);
 		return EXIT_FAILURE;
 	}
+	clear_interfaces();
 	if (!start_eal())
 		return EXIT_FAILURE;
 	good = start_wire();
 	if (good && control_rpc_wait_start(&control))
 		good = run(&anywhere);
 	ports_stop(&dataplane.ports);
+	clear_interfaces();
 	(void)rte_eal_cleanup();
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
