@@ -49,6 +49,11 @@ enum tcp_verdict tcp_syn(struct tcp_shard *shard, uint8_t link, enum tcp_port_si
 	struct flow_key key;
 	bool low = flow_key_of(&key, link, frame);
 
+	/* Its receiver would drop it; noted, it would mislead us. */
+	if (!frame_checksum_ok(frame)) {
+		shard->counters.bad_checksum++;
+		return TCP_DROP;
+	}
 	syn_options(&options, frame);
 	if (options.authenticated) {
 		shard->counters.unsupported++;
@@ -106,10 +111,6 @@ static enum tcp_verdict from_client(struct tcp_shard *shard, struct tcp_flow *fl
 	if (flow->state == FLOW_SYN_ACK && (frame->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_ACK &&
 	    frame->ack == origin->isn + 1 && SEQ_GEQ(frame->seq, client->isn + 1) &&
 	    SEQ_LEQ(frame->seq, client->isn + 1 + origin->window)) {
-		if (!frame_checksum_ok(frame)) {
-			shard->counters.bad_checksum++;
-			return TCP_DROP;
-		}
 		if (flow_adopt(shard, flow, frame, &options, now_us))
 			leg_input(shard, &flow->leg[SLAB_LEG_CLIENT], frame, now_us);
 		return TCP_CONSUMED;
@@ -142,6 +143,10 @@ static enum tcp_verdict from_origin(struct tcp_shard *shard, struct tcp_flow *fl
 enum tcp_verdict handshake_input(struct tcp_shard *shard, struct tcp_flow *flow, uint8_t from_leg,
     const struct frame *frame, uint8_t *bytes, uint32_t *len, uint64_t now_us)
 {
+	if (!frame_checksum_ok(frame)) {
+		shard->counters.bad_checksum++;
+		return TCP_DROP;
+	}
 	if (frame->tcp_flags & TCP_RST)
 		return handshake_reset(shard, flow, from_leg, frame);
 	if (from_leg == SLAB_LEG_CLIENT)

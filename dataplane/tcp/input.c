@@ -44,14 +44,32 @@ static void ack_now(struct tcp_shard *shard, struct tcp_leg *leg)
 	leg_mark_dirty(shard, leg);
 }
 
-static void unacceptable(
-    struct tcp_shard *shard, struct tcp_leg *leg, const struct frame *frame, uint64_t now_us)
+static bool ack_acceptable(const struct tcp_leg *leg, uint32_t ack)
+{
+	return SEQ_LEQ(ack, leg->snd_nxt) && SEQ_GEQ(ack, leg->snd_una - leg->snd_wnd_max);
+}
+
+static void note_timestamp(
+    struct tcp_leg *leg, const struct frame *frame, const struct tcp_options *options, uint64_t now_us)
+{
+	if ((leg->flags & LEG_TIMESTAMPS) && options->timestamps && SEQ_GEQ(options->tsval, leg->ts_recent) &&
+	    SEQ_LEQ(frame->seq, leg->last_ack_sent)) {
+		leg->ts_recent = options->tsval;
+		leg->ts_recent_us = now_us;
+	}
+}
+
+static void unacceptable(struct tcp_shard *shard, struct tcp_leg *leg, const struct frame *frame,
+    const struct tcp_options *options, uint64_t now_us)
 {
 	shard->counters.out_of_window++;
 	if (frame->tcp_flags & TCP_RST)
 		return;
 	if (frame->payload_len > 0 && SEQ_LT(frame->seq, leg->rcv_nxt)) {
-		/* A retransmission of what we have: our ACK was lost. */
+		/* A retransmission of what we have: our ACK was lost. The echo is of this copy, or its sender
+		 * would measure the time since the first. */
+		if (leg->rcv_nxt - frame->seq <= leg->credit && ack_acceptable(leg, frame->ack))
+			note_timestamp(leg, frame, options, now_us);
 		leg->dsack_start = frame->seq;
 		leg->dsack_end = frame->seq + frame->payload_len;
 		leg->flags |= LEG_DSACK;
@@ -84,11 +102,6 @@ static bool reset_or_syn(
 	return !(frame->tcp_flags & TCP_ACK);
 }
 
-static bool ack_acceptable(const struct tcp_leg *leg, uint32_t ack)
-{
-	return SEQ_LEQ(ack, leg->snd_nxt) && SEQ_GEQ(ack, leg->snd_una - leg->snd_wnd_max);
-}
-
 static void take_window(struct tcp_leg *leg, const struct frame *frame)
 {
 	if (SEQ_LT(leg->snd_wl1, frame->seq) ||
@@ -119,6 +132,10 @@ static void advance_una(struct tcp_shard *shard, struct tcp_leg *leg, const stru
 	if (rtt != 0) {
 		rtt_sample(leg, rtt);
 		leg->backoff = 0;
+	} else if (leg->backoff > 1) {
+		/* Something arrived, we cannot tell which copy: the path is alive, the full backoff is over.
+		 * Without this a lossy path without timestamps waits RTO_MAX for each further loss. */
+		leg->backoff = 1;
 	}
 	leg_restart_rto(leg, now_us);
 }
@@ -186,9 +203,12 @@ static void receive_in_order(struct tcp_shard *shard, struct tcp_leg *leg, const
 	uint32_t seq = leg->rcv_nxt;
 	bool gap_filled = leg->chunk_head != NONE;
 
-	if (leg->dlv_nxt == seq &&
-	    (leg->chunk_head == NONE || SEQ_GEQ(shard->chunks[leg->chunk_head].seq, seq + len))) {
-		uint32_t taken = leg_deliver(shard, leg, at, len);
+	if (leg->dlv_nxt == seq) {
+		/* Up to the first byte that is kept: those stay as they came. */
+		uint32_t direct = len;
+		if (gap_filled && SEQ_LT(shard->chunks[leg->chunk_head].seq, seq + len))
+			direct = shard->chunks[leg->chunk_head].seq - seq;
+		uint32_t taken = leg_deliver(shard, leg, at, direct);
 		seq += taken, at += taken, len -= taken;
 		leg->rcv_nxt = seq;
 	}
@@ -288,7 +308,7 @@ void leg_input(struct tcp_shard *shard, struct tcp_leg *leg, const struct frame 
 		if (frame->tcp_flags & TCP_SYN)
 			leg_challenge(shard, leg, now_us);
 		else
-			unacceptable(shard, leg, frame, now_us);
+			unacceptable(shard, leg, frame, &options, now_us);
 		return;
 	}
 	if (reset_or_syn(shard, leg, frame, now_us))
@@ -300,11 +320,7 @@ void leg_input(struct tcp_shard *shard, struct tcp_leg *leg, const struct frame 
 	leg->last_heard_us = now_us;
 	leg->unanswered = 0;
 	leg_look_like(&leg_other(leg)->look, frame);
-	if ((leg->flags & LEG_TIMESTAMPS) && options.timestamps && SEQ_GEQ(options.tsval, leg->ts_recent) &&
-	    SEQ_LEQ(frame->seq, leg->last_ack_sent)) {
-		leg->ts_recent = options.tsval;
-		leg->ts_recent_us = now_us;
-	}
+	note_timestamp(leg, frame, &options, now_us);
 	process_ack(shard, leg, frame, &options, now_us);
 	if (frame->payload_len == 0 && !(frame->tcp_flags & TCP_FIN)) {
 		if (leg->flags & LEG_FIN_ACKED)

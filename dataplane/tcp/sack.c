@@ -107,6 +107,7 @@ static void uncount(struct tcp_leg *leg, const struct sent_segment *record, uint
 uint32_t sent_acked(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t ack, uint64_t now_us)
 {
 	uint32_t rtt = 0;
+	bool again = false;
 
 	if (SEQ_LT(leg->fack, leg->snd_una))
 		leg->fack = leg->snd_una;
@@ -121,6 +122,7 @@ uint32_t sent_acked(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t ack, 
 			}
 			break;
 		}
+		again = again || (head->flags & SENT_AGAIN);
 		if (!(head->flags & (SENT_SACKED | SENT_AGAIN))) {
 			rtt = (uint32_t)(now_us - head->sent_us);
 			if (rtt == 0)
@@ -131,7 +133,8 @@ uint32_t sent_acked(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t ack, 
 		uncount(leg, head, head->len);
 		drop_head(shard, leg);
 	}
-	return rtt;
+	/* What waited behind a hole was not that long on its way. */
+	return again ? 0 : rtt;
 }
 
 uint32_t sent_sacked(struct tcp_shard *shard, struct tcp_leg *leg, const struct tcp_options *options,

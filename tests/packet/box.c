@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/packet/box.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void put_u16(uint8_t *at, uint32_t v)
+{
+	at[0] = (uint8_t)(v >> 8);
+	at[1] = (uint8_t)v;
+}
+
+static void put_u32(uint8_t *at, uint32_t v)
+{
+	put_u16(at, v >> 16);
+	put_u16(at + 2, v);
+}
+
+/* Written apart from the endpoint's own, so that both would have to be wrong alike. */
+static uint32_t add_words(uint32_t sum, const uint8_t *at, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++) {
+		sum += i % 2 == 0 ? (uint32_t)at[i] << 8 : at[i];
+		sum = (sum & 0xffff) + (sum >> 16);
+	}
+	return sum;
+}
+
+static const uint8_t CLIENT_MAC[6] = {2, 0, 0, 0, 0, 1}, ORIGIN_MAC[6] = {2, 0, 0, 0, 0, 2};
+static const uint8_t CLIENT_V4[4] = {198, 51, 100, 1}, ORIGIN_V4[4] = {198, 51, 100, 2};
+
+static uint32_t build_ip(uint8_t *ip, const struct box_segment *s, uint32_t tcp_len, uint32_t *pseudo)
+{
+	uint32_t at = s->family == 4 ? 12 : 8, size = s->family == 4 ? 4 : 16;
+	uint8_t addresses[2][16] = {{0x20, 1, 0xd, 0xb8, [15] = 1}, {0x20, 1, 0xd, 0xb8, [15] = 2}};
+
+	if (s->family == 4) {
+		memcpy(addresses[0], CLIENT_V4, 4);
+		memcpy(addresses[1], ORIGIN_V4, 4);
+		memset(ip, 0, 20);
+		ip[0] = 0x45;
+		ip[1] = 0x20;
+		put_u16(ip + 2, 20 + tcp_len);
+		ip[6] = 0x40;
+		ip[8] = s->from_client ? 63 : 57;
+		ip[9] = 6;
+	} else {
+		memset(ip, 0, 40);
+		put_u32(ip, 0x62012345);
+		put_u16(ip + 4, tcp_len);
+		ip[6] = 6;
+		ip[7] = s->from_client ? 63 : 57;
+	}
+	memcpy(ip + at, addresses[s->from_client ? 0 : 1], size);
+	memcpy(ip + at + size, addresses[s->from_client ? 1 : 0], size);
+	*pseudo = add_words(0, ip + at, 2 * size) + 6 + tcp_len;
+	if (s->family == 4)
+		put_u16(ip + 10, ~add_words(0, ip, 20));
+	return s->family == 4 ? 20 : 40;
+}
+
+uint32_t box_build(uint8_t *bytes, const struct box_segment *s)
+{
+	uint32_t at = 12, tcp_len = 20 + s->options_len + s->len, pseudo;
+
+	memcpy(bytes, s->from_client ? ORIGIN_MAC : CLIENT_MAC, 6);
+	memcpy(bytes + 6, s->from_client ? CLIENT_MAC : ORIGIN_MAC, 6);
+	for (unsigned i = 0; i < s->vlan_tags; i++, at += 4) {
+		put_u16(bytes + at, i + 1 < s->vlan_tags ? 0x88a8 : 0x8100);
+		put_u16(bytes + at + 2, s->vlan[i]);
+	}
+	put_u16(bytes + at, s->family == 4 ? 0x0800 : 0x86dd);
+	at += 2;
+	at += build_ip(bytes + at, s, tcp_len, &pseudo);
+	uint8_t *tcp = bytes + at;
+	memset(tcp, 0, 20);
+	put_u16(tcp, s->from_client ? 40000 : 22);
+	put_u16(tcp + 2, s->from_client ? 22 : 40000);
+	put_u32(tcp + 4, s->seq);
+	put_u32(tcp + 8, s->ack);
+	tcp[12] = (uint8_t)((20 + s->options_len) / 4 << 4);
+	tcp[13] = s->flags;
+	put_u16(tcp + 14, s->window);
+	memcpy(tcp + 20, s->options, s->options_len);
+	for (uint32_t i = 0; i < s->len; i++)
+		tcp[20 + s->options_len + i] = box_byte(s->from_client ? 0 : 1, false, s->offset + i);
+	put_u16(tcp + 16, ~add_words(pseudo, tcp, tcp_len) ^ (s->bad_checksum ? 0x0101 : 0));
+	return at + tcp_len;
+}
+
+/* -- hooks -- */
+
+static uint8_t *frame_alloc(void *context, uint32_t len, void **handle)
+{
+	struct box *box = context;
+	struct box_frame *frame = box->no_buffers || len > BOX_FRAME_MAX ? NULL : malloc(sizeof(*frame));
+
+	*handle = frame;
+	return frame == NULL ? NULL : frame->bytes;
+}
+
+static void enqueue(struct box_queue *queue, struct box_frame *frame)
+{
+	frame->next = NULL;
+	if (queue->head == NULL)
+		queue->head = frame;
+	else
+		queue->tail->next = frame;
+	queue->tail = frame;
+	queue->count++;
+}
+
+static void frame_send(void *context, uint8_t link, enum tcp_port_side side, void *handle, uint32_t len)
+{
+	struct box *box = context;
+	struct box_frame *frame = handle;
+
+	if (link != 0)
+		box->wrong_bytes = true;
+	frame->len = len;
+	enqueue(&box->out[side], frame);
+}
+
+static int worker_open(void *context, uint64_t flow, const struct slab_flow *about)
+{
+	struct box *box = context;
+
+	if (box->no_worker)
+		return -1;
+	if (about->client_port != 40000 || about->server_port != 22)
+		box->wrong_bytes = true;
+	box->flow = flow;
+	box->opened++;
+	return 0;
+}
+
+static uint32_t worker_data(
+    void *context, int worker, uint64_t flow, uint8_t leg, const uint8_t *at, uint32_t len)
+{
+	struct box *box = context;
+
+	(void)worker;
+	if (box->full || flow != box->flow)
+		return 0;
+	for (uint32_t i = 0; i < len; i++)
+		if (at[i] != box_byte(leg, false, box->leg[leg].got + i))
+			box->wrong_bytes = true;
+	box->leg[leg].got += len;
+	return len;
+}
+
+static bool worker_fin(void *context, int worker, uint64_t flow, uint8_t leg)
+{
+	struct box *box = context;
+
+	(void)worker;
+	(void)flow;
+	if (box->full)
+		return false;
+	if (box->leg[leg].fin)
+		box->wrong_bytes = true; /* once only */
+	return box->leg[leg].fin = true;
+}
+
+static bool worker_reset(void *context, int worker, uint64_t flow, uint8_t leg, int error)
+{
+	struct box *box = context;
+
+	(void)worker;
+	(void)flow;
+	if (box->full)
+		return false;
+	box->leg[leg].error = error;
+	return box->leg[leg].reset = true;
+}
+
+static bool worker_gone(void *context, int worker, uint64_t flow)
+{
+	struct box *box = context;
+
+	(void)worker;
+	(void)flow;
+	if (box->full)
+		return false;
+	box->gone++;
+	return true;
+}
+
+static void slab_done(void *context, int worker, uint32_t slab)
+{
+	struct box *box = context;
+
+	(void)worker;
+	/* What is given back must not be sent from again. */
+	memset(box->slab[slab], 0xdd, BOX_SLAB_BYTES);
+	box->free_slabs[box->free_count++] = slab;
+	if (box->free_count > BOX_SLABS)
+		abort();
+}
+
+void box_open(struct box *box, const struct tcp_config *config)
+{
+	struct tcp_hooks hooks = {
+	    .context = box,
+	    .frame_alloc = frame_alloc,
+	    .frame_send = frame_send,
+	    .worker_context = box,
+	    .worker_open = worker_open,
+	    .worker_data = worker_data,
+	    .worker_fin = worker_fin,
+	    .worker_reset = worker_reset,
+	    .worker_gone = worker_gone,
+	    .slab_done = slab_done,
+	};
+	memset(box, 0, sizeof(*box));
+	box->config = *config;
+	box->now_us = 1000000;
+	for (uint32_t i = 0; i < BOX_SLABS; i++)
+		box->free_slabs[i] = BOX_SLABS - 1 - i;
+	box->free_count = BOX_SLABS;
+	box->shard = tcp_shard_create(config, &hooks);
+	if (box->shard == NULL)
+		abort();
+}
+
+void box_close(struct box *box)
+{
+	for (unsigned side = 0; side < 2; side++)
+		for (struct box_frame *frame; (frame = box_take(box, side)) != NULL;)
+			free(frame);
+	tcp_shard_destroy(box->shard);
+}
+
+enum tcp_verdict box_give(struct box *box, enum tcp_port_side from, const uint8_t *bytes, uint32_t len)
+{
+	struct box_frame *copy = malloc(sizeof(*copy));
+	struct frame frame;
+
+	memcpy(copy->bytes, bytes, len);
+	frame_parse(&frame, copy->bytes, len);
+	copy->len = len;
+	enum tcp_verdict verdict = TCP_FORWARD;
+	if (frame.kind == FRAME_ICMP) {
+		verdict = tcp_icmp(box->shard, 0, from, &frame, box->now_us) ? TCP_CONSUMED : TCP_FORWARD;
+	} else if (frame.kind == FRAME_TCP) {
+		verdict = tcp_input(box->shard, 0, from, &frame, copy->bytes, &copy->len, box->now_us);
+		if (verdict == TCP_UNKNOWN && (frame.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+			verdict = tcp_syn(box->shard, 0, from, &frame, copy->bytes, &copy->len,
+			    &(struct tcp_rule){.rule = 1, .generation = 1}, box->now_us);
+		else if (verdict == TCP_UNKNOWN)
+			tcp_refuse(box->shard, 0, from, &frame);
+	}
+	if (verdict == TCP_FORWARD)
+		enqueue(&box->out[!from], copy);
+	else
+		free(copy);
+	return verdict;
+}
+
+struct box_frame *box_take(struct box *box, enum tcp_port_side side)
+{
+	struct box_queue *queue = &box->out[side];
+	struct box_frame *frame = queue->head;
+
+	if (frame != NULL) {
+		queue->head = frame->next;
+		queue->count--;
+	}
+	return frame;
+}
+
+static void relay(struct box *box)
+{
+	for (unsigned leg = 0; leg < 2; leg++) {
+		struct box_leg *from = &box->leg[leg], *to = &box->leg[!leg];
+		uint64_t took = box_write(box, !leg, from->got - to->written);
+		if (took > 0) {
+			from->consumed += took;
+			box_say(box, SLAB_LEG_CONSUMED, leg, from->consumed);
+		}
+		if (from->fin && to->written == from->got && !to->finished)
+			to->finished = box_say(box, SLAB_LEG_FIN, !leg, 0);
+	}
+}
+
+uint64_t box_turn(struct box *box)
+{
+	uint64_t next = tcp_tick(box->shard, box->now_us);
+
+	if (box->relay && box->opened > 0 && box->gone == 0)
+		relay(box);
+	tcp_flush(box->shard, box->now_us);
+	return next <= box->now_us ? box->now_us : tcp_tick(box->shard, box->now_us);
+}
+
+bool box_say(struct box *box, uint16_t type, unsigned leg, uint64_t arg)
+{
+	return tcp_from_worker(box->shard, 0,
+	    &(struct slab_desc){.slab = SLAB_NONE, .type = type, .aux = leg, .flow = box->flow, .arg = arg},
+	    NULL, box->now_us);
+}
+
+uint64_t box_write(struct box *box, unsigned leg, uint64_t len)
+{
+	struct box_leg *to = &box->leg[leg];
+	uint64_t done = 0;
+
+	while (done < len && box->free_count > BOX_SLABS / 2) {
+		uint32_t slab = box->free_slabs[--box->free_count];
+		uint32_t part = len - done < BOX_SLAB_BYTES ? (uint32_t)(len - done) : BOX_SLAB_BYTES;
+		for (uint32_t i = 0; i < part; i++) /* a relay writes what the other leg's peer sent */
+			box->slab[slab][i] = box_byte(box->relay ? !leg : leg, !box->relay, to->written + i);
+		struct slab_desc desc = {
+		    .slab = slab, .len = part, .type = SLAB_LEG_DATA, .aux = leg, .flow = box->flow};
+		if (!tcp_from_worker(box->shard, 0, &desc, box->slab[slab], box->now_us))
+			return done;
+		to->written += part;
+		done += part;
+	}
+	return done;
+}
+
+void box_ready(struct box *box)
+{
+	box->full = false;
+	tcp_worker_ready(box->shard, 0, box->now_us);
+}
