@@ -114,7 +114,7 @@ is "a user with two keys, the wrong one first" hello \
 	"$(client -i stranger -i enrolled "$me@127.0.0.1" echo hello 2>/dev/null)"
 is "a shell with a terminal" 24 "$(timeout 20 script -qec "stty rows 24 cols 80; ssh -F none -tt -o \
 UserKnownHostsFile=$dir/known -o IdentitiesOnly=yes -o IdentityAgent=none -p $port -i enrolled $me@127.0.0.1 'stty size'" \
-	/dev/null 2>/dev/null | tr -d '\r' | sed -n 's/^\([0-9]*\) 80$/\1/p')"
+	/dev/null 2>/dev/null | tr -d '\r\0' | sed -n 's/^\([0-9]*\) 80$/\1/p')"
 head -c 20000000 /dev/urandom >data
 is "20 MB down, keys exchanged anew at each MB" "$(sha256sum <data)" \
 	"$(client -o RekeyLimit=1M -i enrolled "$me@127.0.0.1" "cat $dir/data" 2>/dev/null | sha256sum)"
