@@ -112,9 +112,9 @@ is "a certificate of the client CA gets in" hello "$(client -i bob "$me@127.0.0.
 has "the origin saw the session's certificate" 'ID fake session (serial 1)' "$(cat sshd.log)"
 is "a user with two keys, the wrong one first" hello \
 	"$(client -i stranger -i enrolled "$me@127.0.0.1" echo hello 2>/dev/null)"
-is "a shell with a terminal" 24 "$(timeout 20 script -qec "stty rows 24 cols 80; ssh -F none -tt -o \
+is "a shell with a terminal" "24 80" "$(timeout 20 script -qec "stty rows 24 cols 80; ssh -F none -tt -o \
 UserKnownHostsFile=$dir/known -o IdentitiesOnly=yes -o IdentityAgent=none -p $port -i enrolled $me@127.0.0.1 'stty size'" \
-	/dev/null 2>/dev/null | tr -d '\r\0' | sed -n 's/^\([0-9]*\) 80$/\1/p')"
+	/dev/null 2>/dev/null | grep -o '24 80')"
 head -c 20000000 /dev/urandom >data
 is "20 MB down, keys exchanged anew at each MB" "$(sha256sum <data)" \
 	"$(client -o RekeyLimit=1M -i enrolled "$me@127.0.0.1" "cat $dir/data" 2>/dev/null | sha256sum)"
