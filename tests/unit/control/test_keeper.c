@@ -152,7 +152,8 @@ Test(keyring, derived_host_key_is_this_one_for_ever)
 	cr_assert_eq(keyring_open(&keyring, directory), 0);
 	cr_assert(keyring_host_public(&keyring, "SHA256:example", public_key));
 	sodium_bin2hex(hex, sizeof(hex), public_key, 32);
-	cr_expect_str_eq(hex, "aaa044ff1563e41d2390b9099dd94bc9476713314e115207a8693adc173faaf5", "got %s", hex);
+	cr_expect_str_eq(
+	    hex, "aaa044ff1563e41d2390b9099dd94bc9476713314e115207a8693adc173faaf5", "got %s", hex);
 	keyring_close(&keyring);
 }
 
