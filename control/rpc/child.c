@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,22 @@ void rpc_log_set(enum rpc_log_level level)
 	log_level = level;
 }
 
+/* Names and banners in log lines come from strangers: nothing may move the cursor or fake a line. Control
+ * characters, C0 as well as C1 in UTF-8 (0xc2 0x80..0x9f), become \xNN. Returns the bytes written. */
+static size_t escape(const char *text, char *out, size_t size)
+{
+	size_t at = 0;
+
+	for (const unsigned char *c = (const unsigned char *)text; *c != '\0' && at + 5 < size; c++) {
+		bool c1 = c > (const unsigned char *)text && c[-1] == 0xc2 && *c >= 0x80 && *c < 0xa0;
+		if (*c < 0x20 || *c == 0x7f || c1)
+			at += (size_t)snprintf(out + at, size - at, "\\x%02x", *c);
+		else
+			out[at++] = (char)*c;
+	}
+	return at;
+}
+
 void rpc_log(enum rpc_log_level level, const char *format, ...)
 {
 	static const char *const names[] = {"", "error", "warning", "notice", "info", "debug"};
@@ -68,11 +85,10 @@ void rpc_log(enum rpc_log_level level, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	/* Names and banners in log lines come from strangers: nothing may move the cursor or fake a line. */
-	for (char *c = text; *c != '\0'; c++)
-		if ((unsigned char)*c < 0x20 || (unsigned char)*c == 0x7f)
-			*c = '?';
-	int len = snprintf(line, sizeof(line), "%s: %s: %s\n", log_name, names[level], text);
-	ssize_t written = write(STDERR_FILENO, line, (size_t)len);
+	size_t len = (size_t)snprintf(line, sizeof(line), "%s: %s: ", log_name, names[level]);
+	len += escape(text, line + len, sizeof(line) - len - 1);
+	line[len++] = '\n';
+	/* One write: lines of different processes do not mix. */
+	ssize_t written = write(STDERR_FILENO, line, len);
 	(void)written;
 }

@@ -129,9 +129,12 @@ int rpc_receive(struct rpc_link *link, struct rpc_message *message)
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
-	if (got == 0)
-		return -ECONNRESET;
+	/* Before anything else: even an empty datagram may bring descriptors, and they would stay open. */
 	take_fds(&header, message);
+	if (got == 0) {
+		rpc_message_close_fds(message);
+		return -ECONNRESET;
+	}
 	struct wire in = wire_over(link->buffer, (size_t)got);
 	message->type = wire_u16(&in);
 	message->flags = wire_u16(&in);

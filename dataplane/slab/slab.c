@@ -203,6 +203,19 @@ static void set_asleep(struct slab_index *flag, bool asleep)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
+/* Copies a descriptor out of memory that the other end may be rewriting: each word is read once, and the
+ * compiler may not go back for it after the checks. */
+static struct slab_desc copy_out(const struct slab_desc *shared)
+{
+	uint64_t words[sizeof(struct slab_desc) / sizeof(uint64_t)];
+	struct slab_desc desc;
+
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		words[i] = __atomic_load_n((const uint64_t *)shared + i, __ATOMIC_RELAXED);
+	memcpy(&desc, words, sizeof(desc));
+	return desc;
+}
+
 static uint8_t *slab_at(struct slab_map *map, uint32_t slab)
 {
 	return map->slabs + (size_t)slab * map->slab_size;
@@ -341,7 +354,7 @@ bool slab_reclaim(struct slab_producer *end, struct slab_desc *desc, uint64_t *s
 	if (map->corrupt || !foreign_index(map, &map->header->empty_head, end->empty_tail, &head) ||
 	    head == end->empty_tail)
 		return false;
-	struct slab_desc returned = map->empty[end->empty_tail & map->ring_mask];
+	struct slab_desc returned = copy_out(&map->empty[end->empty_tail & map->ring_mask]);
 	if (returned.slab >= map->slab_count || end->state[returned.slab] != SLAB_GIVEN) {
 		map->corrupt = true;
 		return false;
@@ -421,7 +434,7 @@ bool slab_get(struct slab_consumer *end, struct slab_desc *desc, const uint8_t *
 	if (map->corrupt || !foreign_index(map, &map->header->filled_head, end->filled_tail, &head) ||
 	    head == end->filled_tail)
 		return false;
-	*desc = map->filled[end->filled_tail & map->ring_mask];
+	*desc = copy_out(&map->filled[end->filled_tail & map->ring_mask]);
 	*bytes = NULL;
 	if (desc->slab != SLAB_NONE) {
 		if (desc->slab >= map->slab_count || desc->len > map->slab_size || end->held[desc->slab]) {
