@@ -79,8 +79,12 @@ int rpc_send(struct rpc_link *link, uint16_t type, uint16_t flags, uint32_t id, 
 	for (;;) {
 		if (sendmsg(link->fd, &message, MSG_NOSIGNAL) >= 0)
 			return 0;
-		if (errno != EINTR)
-			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+		if (errno == EINTR)
+			continue;
+		/* A peer that left with messages unread shows as a reset: gone is gone. */
+		if (errno == ECONNRESET)
+			return -EPIPE;
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 	}
 }
 
