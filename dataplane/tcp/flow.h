@@ -189,7 +189,7 @@ struct tcp_leg {
 	/* receiving */
 	uint32_t fin_seq;
 	uint32_t chunk_head, chunk_tail, chunks;
-	uint32_t last_out_of_order; /* which SACK block comes first */
+	uint32_t recent[3]; /* out-of-order segments, latest first: which SACK blocks come first */
 	uint32_t dsack_start, dsack_end;
 
 	struct tcp_look look;

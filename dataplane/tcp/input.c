@@ -229,7 +229,9 @@ static void receive_out_of_order(struct tcp_shard *shard, struct tcp_leg *leg, u
 		shard->counters.reordered++;
 	else
 		shard->counters.reorder_dropped++;
-	leg->last_out_of_order = seq;
+	leg->recent[2] = leg->recent[1];
+	leg->recent[1] = leg->recent[0];
+	leg->recent[0] = seq;
 	/* Each one is answered at once: the sender counts duplicates (RFC 5681 4.2). */
 	segment_send(shard, leg, leg->snd_nxt, TCP_ACK, 0, now_us);
 }
@@ -290,8 +292,10 @@ void leg_input(struct tcp_shard *shard, struct tcp_leg *leg, const struct frame 
 		shard->counters.bad_checksum++;
 		return;
 	}
-	if (leg->flags & LEG_RESET)
+	if (leg->flags & LEG_RESET) { /* the other leg goes on; this one is as closed */
+		time_wait_input(shard, flow, leg, frame, now_us);
 		return;
+	}
 	parse_options(&options, frame);
 	/* The origin repeats its SYN-ACK until it has our ACK, which may have been lost. */
 	if ((frame->tcp_flags & TCP_SYN) && frame->seq + 1 == leg->rcv_nxt && leg->id == SLAB_LEG_ORIGIN &&

@@ -128,51 +128,58 @@ void chunks_release(struct tcp_shard *shard, struct tcp_leg *leg)
 		chunks_drop_first(shard, leg);
 }
 
-/* Adds a block; the one that holds the latest segment goes to the front (RFC 2018 section 4). */
-static unsigned block_add(
-    const struct tcp_leg *leg, uint32_t blocks[][2], unsigned n, unsigned max, uint32_t start, uint32_t end)
+/* The block beyond rcv_nxt that begins at or behind chunk `*at`, which moves behind it. False: no more. */
+static bool block_next(
+    const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t *at, uint32_t block[2])
 {
-	bool recent = SEQ_LEQ(start, leg->last_out_of_order) && SEQ_GT(end, leg->last_out_of_order);
+	const struct chunk *chunks = shard->chunks;
+	uint32_t i = *at;
 
-	if (!recent) {
-		if (n == max)
-			return n;
-		blocks[n][0] = start;
-		blocks[n][1] = end;
-		return n + 1;
-	}
-	if (n == max)
-		n--;
-	memmove(blocks + 1, blocks, n * sizeof(*blocks));
-	blocks[0][0] = start;
-	blocks[0][1] = end;
-	return n + 1;
+	while (i != NONE && SEQ_LEQ(chunks[i].seq + chunks[i].len, leg->rcv_nxt))
+		i = chunks[i].next;
+	if (i == NONE)
+		return false;
+	block[0] = chunks[i].seq;
+	for (block[1] = block[0]; i != NONE && chunks[i].seq == block[1]; i = chunks[i].next)
+		block[1] += chunks[i].len;
+	*at = i;
+	return true;
 }
 
+static bool block_known(uint32_t blocks[][2], unsigned n, uint32_t start)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (blocks[i][0] == start)
+			return true;
+	return false;
+}
+
+/* RFC 2018 section 4: the block of the latest segment first, then those reported before it, so that each is
+ * told several times; then any. */
 unsigned chunks_sack_blocks(
     const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t blocks[][2], unsigned max)
 {
+	uint32_t block[2];
 	unsigned n = 0;
-	uint32_t start = 0, end = 0;
-	bool open = false;
 
-	if (max == 0)
+	if (leg->chunk_head == NONE)
 		return 0;
-	for (uint32_t i = leg->chunk_head; i != NONE; i = shard->chunks[i].next) {
-		const struct chunk *chunk = &shard->chunks[i];
-		if (SEQ_LEQ(chunk->seq + chunk->len, leg->rcv_nxt))
-			continue;
-		if (open && chunk->seq == end) {
-			end += chunk->len;
-			continue;
+	for (unsigned r = 0; r < 3 && n < max; r++) {
+		uint32_t at = leg->chunk_head;
+		while (block_next(shard, leg, &at, block)) {
+			bool holds = SEQ_LEQ(block[0], leg->recent[r]) && SEQ_GT(block[1], leg->recent[r]);
+			if (holds && !block_known(blocks, n, block[0])) {
+				blocks[n][0] = block[0];
+				blocks[n++][1] = block[1];
+			}
 		}
-		if (open)
-			n = block_add(leg, blocks, n, max, start, end);
-		start = chunk->seq;
-		end = chunk->seq + chunk->len;
-		open = true;
 	}
-	if (open)
-		n = block_add(leg, blocks, n, max, start, end);
+	uint32_t at = leg->chunk_head;
+	while (n < max && block_next(shard, leg, &at, block)) {
+		if (!block_known(blocks, n, block[0])) {
+			blocks[n][0] = block[0];
+			blocks[n++][1] = block[1];
+		}
+	}
 	return n;
 }

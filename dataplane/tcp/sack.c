@@ -178,10 +178,10 @@ static uint32_t reordering_window(const struct tcp_leg *leg)
 
 	if (!(leg->flags & LEG_REORDERING) && (three || (leg->flags & (LEG_RECOVERY | LEG_LOSS))))
 		return 0;
-	uint32_t window = leg->min_rtt_us / 4;
+	uint32_t window = (leg->srtt_us != 0 ? leg->min_rtt_us : leg->rack_rtt_us) / 4;
 	if (window < 1000)
 		window = 1000;
-	return window < leg->srtt_us ? window : leg->srtt_us;
+	return leg->srtt_us == 0 || window < leg->srtt_us ? window : leg->srtt_us;
 }
 
 uint32_t sent_detect_losses(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)

@@ -5,6 +5,8 @@
  * and in order, and both boxes must be empty afterwards.
  *
  *   lossy [FIRST [LAST]]    runs these seeds (default 1 500); LOSSY_TRACE=1 prints each frame of the link
+ *   lossy each              a short exchange without any of this, but for each frame, and each pair, lost in
+ * turn
  */
 #include "tests/packet/box.h"
 
@@ -57,6 +59,7 @@ struct world {
 	const char *wrong;
 	bool trace;
 	uint64_t frames;
+	uint64_t drop[2]; /* numbers of frames that are lost, from 1 */
 };
 
 /* Frames on the bad link. */
@@ -320,7 +323,7 @@ static void link_put(struct world *w, unsigned to, struct box_frame *frame)
 static void link_send(struct world *w, unsigned to, struct box_frame *frame)
 {
 	w->frames++;
-	if (rnd(1000) < w->loss) {
+	if (rnd(1000) < w->loss || w->frames == w->drop[0] || w->frames == w->drop[1]) {
 		trace(w, to, frame, "LOST");
 		free(frame);
 		return;
@@ -463,58 +466,108 @@ static void report(const struct world *w, uint64_t seed, const char *why)
 		    w->box[i]->leg[1].got, w->box[i]->leg[0].written, w->box[i]->leg[1].written);
 }
 
-static bool run(uint64_t seed)
+/* Runs a world to its end; false: something was wrong, and was printed. */
+static bool world_run(struct world *w, uint64_t seed)
 {
-	struct world w;
 	bool ok = false;
 
-	world_open(&w, seed);
-	while (w.now_us < TIME_LIMIT_US) {
-		uint64_t next = w.now_us + 60000000;
-		link_deliver(&w);
+	while (w->now_us < TIME_LIMIT_US) {
+		uint64_t next = w->now_us + 60000000;
+		link_deliver(w);
 		for (unsigned i = 0; i < 2; i++)
-			peer_turn(&w, &w.peer[i]);
+			peer_turn(w, &w->peer[i]);
 		for (unsigned i = 0; i < 2; i++) {
-			w.box[i]->now_us = w.now_us;
-			uint64_t due = box_turn(w.box[i]);
+			w->box[i]->now_us = w->now_us;
+			uint64_t due = box_turn(w->box[i]);
 			next = due < next ? due : next;
-			if (w.box[i]->wrong_bytes)
-				w.wrong = "the worker got wrong bytes";
+			if (w->box[i]->wrong_bytes)
+				w->wrong = "the worker got wrong bytes";
 		}
-		bool moved = carry(&w);
-		if (w.wrong != NULL || (ok = finished(&w)))
+		bool moved = carry(w);
+		if (w->wrong != NULL || (ok = finished(w)))
 			break;
 		for (unsigned i = 0; i < 2; i++) {
-			const struct peer *p = &w.peer[i];
+			const struct peer *p = &w->peer[i];
 			if (p->ack_owed)
 				moved = true;
-			if (p->retry_us > w.now_us && p->state < PEER_OPEN && p->retry_us < next)
+			if (p->retry_us > w->now_us && p->state < PEER_OPEN && p->retry_us < next)
 				next = p->retry_us;
 			if (p->stalled && p->stall_us < next)
 				next = p->stall_us;
 			if (p->state == PEER_OPEN && p->snd_una != p->snd_nxt && p->resend_us < next)
 				next = p->resend_us;
 		}
-		if (w.transit != NULL && w.transit->due < next)
-			next = w.transit->due;
-		w.now_us = moved || next <= w.now_us ? w.now_us + 50 : next;
+		if (w->transit != NULL && w->transit->due < next)
+			next = w->transit->due;
+		w->now_us = moved || next <= w->now_us ? w->now_us + 50 : next;
 	}
-	if (ok && (w.peer[0].received != w.peer[1].to_send || w.peer[1].received != w.peer[0].to_send))
-		w.wrong = "not all arrived";
-	if (w.wrong != NULL || !ok)
-		report(&w, seed, w.wrong != NULL ? w.wrong : "not finished");
-	ok = ok && w.wrong == NULL;
+	if (ok && (w->peer[0].received != w->peer[1].to_send || w->peer[1].received != w->peer[0].to_send))
+		w->wrong = "not all arrived";
+	if (w->wrong != NULL || !ok)
+		report(w, seed, w->wrong != NULL ? w->wrong : "not finished");
+	ok = ok && w->wrong == NULL;
 	for (unsigned i = 0; ok && i < 2; i++)
-		if (w.box[i]->free_count != BOX_SLABS) {
-			report(&w, seed, "slabs were not given back");
+		if (w->box[i]->free_count != BOX_SLABS) {
+			report(w, seed, "slabs were not given back");
 			ok = false;
 		}
+	return ok;
+}
+
+static bool run(uint64_t seed)
+{
+	struct world w;
+
+	world_open(&w, seed);
+	bool ok = world_run(&w, seed);
 	world_close(&w);
 	return ok;
 }
 
+/* One exchange with frames `first` and `second` lost; how many frames the link carried in all. */
+static bool run_without(unsigned variant, uint64_t first, uint64_t second, uint64_t *frames)
+{
+	struct world w;
+
+	world_open(&w, 1 + variant);
+	w.loss = w.reorder = w.duplicate = w.corrupt = 0;
+	w.delay_us = 10000;
+	w.drop[0] = first;
+	w.drop[1] = second;
+	for (unsigned i = 0; i < 2; i++) {
+		w.peer[i].to_send = i == 0 ? 9000 : 5000;
+		w.peer[i].mss = 1000;
+		w.peer[i].sack = variant & 1;
+		w.peer[i].timestamps = variant & 2;
+		w.peer[i].scale = variant & 4;
+	}
+	bool ok = world_run(&w, variant);
+	if (!ok)
+		printf("  variant %u, without frames %" PRIu64 " and %" PRIu64 "\n", variant, first, second);
+	*frames = w.frames;
+	world_close(&w);
+	return ok;
+}
+
+static int run_each(void)
+{
+	unsigned runs = 0, failed = 0;
+	uint64_t frames, ignored;
+
+	for (unsigned variant = 0; variant < 8; variant++) {
+		failed += !run_without(variant, 0, 0, &frames);
+		for (uint64_t first = 1; first <= frames; first++)
+			for (uint64_t second = first; second <= frames + 2; second++, runs++)
+				failed += !run_without(variant, first, second, &ignored);
+	}
+	printf("lossy each: %u exchanges, %u failed\n", runs, failed);
+	return failed != 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "each") == 0)
+		return run_each();
 	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
 	uint64_t last = argc > 2 ? strtoull(argv[2], NULL, 10) : argc > 1 ? first : 500;
 	unsigned failed = 0;

@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scenarios: what goes into the endpoint and what must come out, under virtual time. Each is a text:
+ *
+ *   setup [v6] [vlan N [N]] [isn-client N] [isn-origin N] [no-sack] [no-timestamps] [no-scale] [credit N]
+ * [slabs N] [reorder N] [retries N] [keepalive MS] [flows N] [mss N] [window N]     (first line; all
+ * optional) adopt                          handshake and first ACK, answered as it must be client FLAGS
+ * SEQ+LEN ACK …     a segment of the client; `origin` likewise. FLAGS of S A F R P U E C. … win N (unscaled
+ * field), ts VAL, sack A-B, bad (checksum), wrong-side, opts HEX to-client FLAGS SEQ+LEN ACK …  the next
+ * frame that leaves towards the client (`to-origin`) is this … win N, sack A-B [A-B …] (nosack: none), ts N
+ * (TSval at least) quiet                          nothing else has left wait MS                        time
+ * passes, in milliseconds write LEG N / finish LEG / reset LEG|both / consume LEG N      what the worker does
+ * (total for consume) got LEG N / told LEG fin|reset|nothing / gone | live           what the worker knows
+ *   full / ready                   its channel has no room / has again
+ *   lost                           it dies.   foul: it breaks the rules
+ *   no-worker | no-buffers | buffers
+ *   icmp SIDE SEQ MTU              "too big", quoting our segment at SEQ; must be consumed
+ *   count NAME N                   a counter is N;  count NAME N+ : at least
+ *
+ * SEQ and ACK are counted from the sender's (receiver's) initial sequence number; the first byte is 1. The
+ * client is inside. `scenarios NAME` runs one.
+ */
+#include "tests/packet/box.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct scenario {
+	const char *name, *text;
+};
+extern const struct scenario SCENARIOS[];
+
+struct run {
+	struct box box;
+	const char *name;
+	unsigned line;
+	bool failed;
+	struct box_segment shape; /* family and tags */
+	uint32_t isn[2];
+	uint32_t base; /* TSval of the peers at the start */
+	bool sack, timestamps, scale;
+	uint16_t mss, window;
+	char words[24][64];
+	unsigned count, at;
+};
+
+static void fail(struct run *r, const char *format, ...)
+{
+	va_list args;
+
+	if (r->failed)
+		return;
+	r->failed = true;
+	printf("%s, line %u: ", r->name, r->line);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
+}
+
+static const char *word(struct run *r)
+{
+	return r->at < r->count ? r->words[r->at++] : "";
+}
+
+static bool next_is(struct run *r, const char *text)
+{
+	if (r->at >= r->count || strcmp(r->words[r->at], text) != 0)
+		return false;
+	r->at++;
+	return true;
+}
+
+static long number(struct run *r)
+{
+	const char *text = word(r);
+	char *end;
+	long value = strtol(text, &end, 0);
+
+	if (*text == 0 || (*end != 0 && *end != '+'))
+		fail(r, "a number was expected, not '%s'", text);
+	return value;
+}
+
+static uint8_t flags_of(struct run *r, const char *text)
+{
+	static const char NAMES[] = "FSRPAUEC";
+	uint8_t flags = 0;
+
+	for (; *text != 0; text++) {
+		const char *at = strchr(NAMES, *text);
+		if (at == NULL)
+			fail(r, "no such flag: %c", *text);
+		else
+			flags |= (uint8_t)(1 << (at - NAMES));
+	}
+	return flags;
+}
+
+static void flags_text(uint8_t flags, char text[9])
+{
+	static const char NAMES[] = "FSRPAUEC";
+
+	for (unsigned i = 0; i < 8; i++)
+		if (flags >> i & 1)
+			*text++ = NAMES[i];
+	*text = 0;
+}
+
+static void turn(struct run *r)
+{
+	box_turn(&r->box);
+	if (r->box.wrong_bytes)
+		fail(r, "the worker got wrong bytes, or a word twice");
+}
+
+/* -- segments in -- */
+
+static void put_u32(uint8_t *at, uint32_t v)
+{
+	at[0] = (uint8_t)(v >> 24), at[1] = (uint8_t)(v >> 16), at[2] = (uint8_t)(v >> 8), at[3] = (uint8_t)v;
+}
+
+static void add_options(struct run *r, struct box_segment *s, bool syn, unsigned from)
+{
+	uint8_t *at = s->options;
+
+	if (syn) {
+		memcpy(at, (uint8_t[]){2, 4, (uint8_t)(r->mss >> 8), (uint8_t)r->mss}, 4), at += 4;
+		if (r->scale)
+			memcpy(at, (uint8_t[]){1, 3, 3, 7}, 4), at += 4;
+		if (r->sack)
+			memcpy(at, (uint8_t[]){1, 1, 4, 2}, 4), at += 4;
+	}
+	if (r->timestamps) {
+		memcpy(at, (uint8_t[]){1, 1, 8, 10}, 4);
+		put_u32(at + 4, r->base + (from ? 5000 : 0) + (uint32_t)(r->box.now_us / 1000));
+		put_u32(at + 8, 0);
+		at += 12;
+	}
+	s->options_len = (uint32_t)(at - s->options);
+}
+
+static void give(struct run *r, unsigned from)
+{
+	struct box_segment s = r->shape;
+	uint8_t bytes[BOX_FRAME_MAX];
+	long seq, len = 0;
+	bool wrong_side = false;
+
+	s.from_client = from == 0;
+	s.flags = flags_of(r, word(r));
+	const char *span = word(r), *plus = strchr(span, '+');
+	seq = strtol(span, NULL, 0);
+	if (plus != NULL)
+		len = strtol(plus + 1, NULL, 0);
+	s.seq = r->isn[from] + (uint32_t)seq;
+	s.ack = r->isn[!from] + (uint32_t)number(r);
+	if (!(s.flags & TCP_ACK))
+		s.ack = 0;
+	s.len = (uint32_t)len;
+	s.offset = (uint64_t)(seq - 1);
+	s.window = r->window;
+	add_options(r, &s, s.flags & TCP_SYN, from);
+	while (r->at < r->count) {
+		if (next_is(r, "win")) {
+			s.window = (uint16_t)number(r);
+		} else if (next_is(r, "ts")) {
+			put_u32(s.options + s.options_len - 8, (uint32_t)number(r));
+		} else if (next_is(r, "bad")) {
+			s.bad_checksum = true;
+		} else if (next_is(r, "wrong-side")) {
+			wrong_side = true;
+		} else if (next_is(r, "opts")) {
+			const char *hex = word(r);
+			unsigned byte;
+			for (s.options_len = 0; sscanf(hex, "%2x", &byte) == 1; hex += 2)
+				s.options[s.options_len++] = (uint8_t)byte;
+		} else if (next_is(r, "sack")) {
+			uint8_t *at = s.options + s.options_len;
+			long a, b;
+			if (sscanf(word(r), "%ld-%ld", &a, &b) != 2)
+				fail(r, "sack A-B");
+			memcpy(at, (uint8_t[]){1, 1, 5, 10}, 4);
+			put_u32(at + 4, r->isn[!from] + (uint32_t)a);
+			put_u32(at + 8, r->isn[!from] + (uint32_t)b);
+			s.options_len += 12;
+		} else {
+			fail(r, "what is '%s'?", word(r));
+		}
+	}
+	uint32_t n = box_build(bytes, &s);
+	box_give(&r->box, (from == 1) != wrong_side ? TCP_OUTSIDE : TCP_INSIDE, bytes, n);
+}
+
+/* -- segments out -- */
+
+static unsigned read_sack(const struct frame *f, uint32_t blocks[4][2], uint32_t *tsval)
+{
+	const uint8_t *at = f->bytes + f->l4_offset + 20, *end = f->bytes + f->l4_offset + f->tcp_header_len;
+	unsigned n = 0;
+
+	*tsval = 0;
+	while (at < end && *at != 0) {
+		if (*at == 1) {
+			at++;
+			continue;
+		}
+		if (*at == 8)
+			*tsval = (uint32_t)at[2] << 24 | (uint32_t)at[3] << 16 | (uint32_t)at[4] << 8 | at[5];
+		for (unsigned i = 0; *at == 5 && i < (at[1] - 2u) / 8; i++, n++)
+			for (unsigned k = 0; k < 2; k++) {
+				const uint8_t *p = at + 2 + 8 * i + 4 * k;
+				blocks[n][k] =
+				    (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+			}
+		at += at[1];
+	}
+	return n;
+}
+
+static void check_look(struct run *r, const struct frame *f, unsigned to)
+{
+	if (f->kind != FRAME_TCP || !frame_checksum_ok(f))
+		fail(r, "the frame is no segment (%s) or its checksum is wrong", frame_kind_name(f->kind));
+	if (f->bytes[5] != (to == 0 ? 1 : 2) || f->bytes[11] != (to == 0 ? 2 : 1))
+		fail(r, "MACs are not the peer's");
+	if (f->vlan_tags != r->shape.vlan_tags || memcmp(f->vlan, r->shape.vlan, 2 * f->vlan_tags) != 0)
+		fail(r, "VLAN tags are not the flow's");
+	if (f->ttl != (to == 0 ? 57 : 63))
+		fail(r, "TTL %u is not the other peer's", f->ttl);
+}
+
+static void check_payload(struct run *r, const struct frame *f, unsigned to)
+{
+	for (uint32_t i = 0; i < f->payload_len; i++)
+		if (f->bytes[f->payload_offset + i] != box_byte(to, true, f->seq - r->isn[!to] - 1 + i)) {
+			fail(r, "payload differs at byte %u", i);
+			return;
+		}
+}
+
+static void expect(struct run *r, unsigned to)
+{
+	struct box_frame *frame = box_take(&r->box, to == 0 ? TCP_INSIDE : TCP_OUTSIDE);
+	struct frame f;
+	char want[9], have[9];
+	uint32_t blocks[4][2], tsval;
+
+	if (frame == NULL) {
+		turn(r);
+		frame = box_take(&r->box, to == 0 ? TCP_INSIDE : TCP_OUTSIDE);
+	}
+	if (frame == NULL) {
+		fail(r, "nothing left towards the %s", to ? "origin" : "client");
+		return;
+	}
+	frame_parse(&f, frame->bytes, frame->len);
+	check_look(r, &f, to);
+	uint8_t flags = flags_of(r, word(r));
+	const char *span = word(r), *plus = strchr(span, '+');
+	uint32_t seq = (uint32_t)strtol(span, NULL, 0), len = plus ? (uint32_t)strtol(plus + 1, NULL, 0) : 0;
+	uint32_t ack = (uint32_t)number(r);
+	flags_text(flags, want);
+	flags_text(f.tcp_flags & (uint8_t) ~(flags & TCP_PSH ? 0 : TCP_PSH), have);
+	uint32_t f_ack = f.tcp_flags & TCP_ACK ? f.ack - r->isn[to] : 0;
+	if (strcmp(want, have) != 0 || f.seq - r->isn[!to] != seq || f.payload_len != len || f_ack != ack)
+		fail(r, "expected %s %u+%u %u, got %s %u+%u %u", want, seq, len, ack, have,
+		    f.seq - r->isn[!to], f.payload_len, f_ack);
+	unsigned n = read_sack(&f, blocks, &tsval);
+	if (!(flags & TCP_SYN))
+		check_payload(r, &f, to);
+	while (!r->failed && r->at < r->count) {
+		if (next_is(r, "win")) {
+			long win = number(r);
+			if (f.tcp_window != win)
+				fail(r, "expected window %ld, got %u", win, f.tcp_window);
+		} else if (next_is(r, "nosack")) {
+			if (n != 0)
+				fail(r, "unexpected SACK");
+		} else if (next_is(r, "opts-len")) {
+			long bytes = number(r);
+			if (f.tcp_header_len != 20 + bytes)
+				fail(
+				    r, "expected %ld bytes of options, got %u", bytes, f.tcp_header_len - 20);
+		} else if (next_is(r, "sack")) {
+			unsigned i = 0;
+			for (long a, b; r->at < r->count && sscanf(r->words[r->at], "%ld-%ld", &a, &b) == 2;
+			     r->at++, i++)
+				if (i >= n || blocks[i][0] - r->isn[to] != (uint32_t)a ||
+				    blocks[i][1] - r->isn[to] != (uint32_t)b)
+					fail(r, "expected SACK %ld-%ld, got %u-%u of %u", a, b,
+					    i < n ? blocks[i][0] - r->isn[to] : 0,
+					    i < n ? blocks[i][1] - r->isn[to] : 0, n);
+			if (i != n)
+				fail(r, "expected %u SACK blocks, got %u", i, n);
+		} else {
+			fail(r, "what is '%s'?", word(r));
+		}
+	}
+	free(frame);
+}
+
+static void quiet(struct run *r)
+{
+	turn(r);
+	for (unsigned side = 0; side < 2; side++) {
+		struct box_frame *frame = box_take(&r->box, side);
+		if (frame == NULL)
+			continue;
+		struct frame f;
+		char have[9];
+		frame_parse(&f, frame->bytes, frame->len);
+		flags_text(f.tcp_flags, have);
+		fail(r, "a segment left towards the %s: %s %u+%u %u win %u", side ? "origin" : "client", have,
+		    f.seq - r->isn[!side], f.payload_len, f.ack - r->isn[side], f.tcp_window);
+		free(frame);
+	}
+}
+
+/* -- the rest -- */
+
+static void setup(struct run *r)
+{
+	struct tcp_config config;
+
+	tcp_config_defaults(&config);
+	config.flows = 8;
+	config.reorder_total = 1 << 20;
+	config.time_wait_ms = 1000;
+	r->shape.family = 4;
+	r->isn[0] = 1000000;
+	r->isn[1] = 2000000;
+	r->base = 77000;
+	r->sack = r->timestamps = r->scale = true;
+	r->mss = 1460;
+	r->window = 512;
+	while (r->at < r->count) {
+		const char *key = word(r);
+		if (strcmp(key, "v6") == 0)
+			r->shape.family = 6;
+		else if (strcmp(key, "vlan") == 0)
+			while (r->at < r->count && isdigit((unsigned char)r->words[r->at][0]))
+				r->shape.vlan[r->shape.vlan_tags++] = (uint16_t)number(r);
+		else if (strcmp(key, "isn-client") == 0)
+			r->isn[0] = (uint32_t)number(r);
+		else if (strcmp(key, "isn-origin") == 0)
+			r->isn[1] = (uint32_t)number(r);
+		else if (strcmp(key, "no-sack") == 0)
+			r->sack = false;
+		else if (strcmp(key, "no-timestamps") == 0)
+			r->timestamps = false;
+		else if (strcmp(key, "no-scale") == 0)
+			r->scale = false;
+		else if (strcmp(key, "credit") == 0)
+			config.receive_credit = (uint32_t)number(r);
+		else if (strcmp(key, "slabs") == 0)
+			config.send_credit = (uint32_t)number(r);
+		else if (strcmp(key, "reorder") == 0)
+			config.reorder_bytes = (uint32_t)number(r);
+		else if (strcmp(key, "retries") == 0)
+			config.retransmit_limit = (uint32_t)number(r);
+		else if (strcmp(key, "keepalive") == 0)
+			config.idle_keepalive_ms = (uint32_t)number(r);
+		else if (strcmp(key, "fin-wait") == 0)
+			config.fin_wait_ms = (uint32_t)number(r);
+		else if (strcmp(key, "handshake") == 0)
+			config.handshake_ms = (uint32_t)number(r);
+		else if (strcmp(key, "flows") == 0)
+			config.flows = (uint32_t)number(r);
+		else if (strcmp(key, "mss") == 0)
+			r->mss = (uint16_t)number(r);
+		else if (strcmp(key, "window") == 0)
+			r->window = (uint16_t)number(r);
+		else
+			fail(r, "what is '%s'?", key);
+	}
+	box_open(&r->box, &config);
+}
+
+static void line_run(struct run *r, const char *line);
+
+static void adopt(struct run *r)
+{
+	line_run(r, "client S 0 0 win 64240");
+	line_run(r, "to-origin S 0 0");
+	line_run(r, "origin SA 0 1 win 65160");
+	line_run(r, "to-client SA 0 1");
+	line_run(r, "client A 1 1");
+	line_run(r, "to-origin A 1 1");
+	line_run(r, "quiet");
+}
+
+static void pass_time(struct run *r, long ms)
+{
+	for (long i = 0; i < ms * 4; i++) {
+		r->box.now_us += 250;
+		turn(r);
+	}
+}
+
+static unsigned leg_word(struct run *r)
+{
+	const char *text = word(r);
+
+	if (strcmp(text, "client") == 0)
+		return SLAB_LEG_CLIENT;
+	if (strcmp(text, "origin") == 0)
+		return SLAB_LEG_ORIGIN;
+	if (strcmp(text, "both") != 0)
+		fail(r, "client, origin or both, not '%s'", text);
+	return SLAB_LEG_BOTH;
+}
+
+static void count(struct run *r)
+{
+	static const struct {
+		const char *name;
+		size_t at;
+	} FIELDS[] = {
+#define COUNTER_AT(name, text) {#name, offsetof(struct tcp_counters, name)},
+	    TCP_COUNTERS(COUNTER_AT)};
+	const char *name = word(r), *value = word(r);
+
+	for (unsigned i = 0; i < sizeof(FIELDS) / sizeof(*FIELDS); i++) {
+		if (strcmp(FIELDS[i].name, name) != 0)
+			continue;
+		uint64_t have;
+		memcpy(&have, (const char *)tcp_counters(r->box.shard) + FIELDS[i].at, sizeof(have));
+		uint64_t want = strtoull(value, NULL, 0);
+		if (strchr(value, '+') ? have < want : have != want)
+			fail(r, "%s: expected %s, got %" PRIu64, name, value, have);
+		return;
+	}
+	fail(r, "no counter %s", name);
+}
+
+static void icmp(struct run *r)
+{
+	unsigned leg = leg_word(r);
+	struct box_segment s = r->shape;
+	uint8_t inner[BOX_FRAME_MAX], bytes[256] = {0};
+	uint32_t l2 = 14 + 4u * r->shape.vlan_tags, ip = s.family == 4 ? 20 : 40;
+
+	/* The quoted segment is ours: to the origin it bears the client's address. */
+	s.from_client = leg == SLAB_LEG_ORIGIN;
+	s.seq = r->isn[leg == SLAB_LEG_ORIGIN ? 0 : 1] + (uint32_t)number(r);
+	s.flags = TCP_ACK;
+	box_build(inner, &s);
+	uint32_t mtu = (uint32_t)number(r);
+	memcpy(bytes, inner, l2);
+	uint8_t *at = bytes + l2;
+	if (s.family == 4) {
+		memcpy(at,
+		    (uint8_t[]){0x45, 0, 0, 56, 0, 0, 0, 0, 64, 1, 0, 0, 192, 0, 2, 9, 198, 51, 100, 1}, 20);
+		memcpy(at + 20, (uint8_t[]){3, 4, 0, 0, 0, 0, (uint8_t)(mtu >> 8), (uint8_t)mtu}, 8);
+	} else {
+		at[0] = 0x60;
+		at[5] = 8 + 48;
+		at[6] = 58;
+		at[7] = 64;
+		at[8] = at[24] = 0x20;
+		at[40] = 2;
+		put_u32(at + 44, mtu);
+	}
+	memcpy(at + ip + 8, inner + l2, ip + 8);
+	enum tcp_verdict v =
+	    box_give(&r->box, leg == SLAB_LEG_ORIGIN ? TCP_OUTSIDE : TCP_INSIDE, bytes, l2 + ip + 8 + ip + 8);
+	if (v != TCP_CONSUMED)
+		fail(r, "the ICMP error was not consumed");
+}
+
+static void worker_command(struct run *r, const char *command)
+{
+	struct box *box = &r->box;
+
+	if (strcmp(command, "write") == 0) {
+		unsigned leg = leg_word(r);
+		long n = number(r);
+		if (box_write(box, leg, (uint64_t)n) != (uint64_t)n)
+			fail(r, "the worker found no room");
+	} else if (strcmp(command, "finish") == 0) {
+		box_say(box, SLAB_LEG_FIN, leg_word(r), 0);
+	} else if (strcmp(command, "reset") == 0) {
+		box_say(box, SLAB_LEG_RESET, leg_word(r), 0);
+	} else if (strcmp(command, "consume") == 0) {
+		unsigned leg = leg_word(r);
+		box_say(box, SLAB_LEG_CONSUMED, leg, (uint64_t)number(r));
+	} else if (strcmp(command, "foul") == 0) {
+		const char *how = word(r);
+		bool ok = strcmp(how, "consumed") == 0 ? box_say(box, SLAB_LEG_CONSUMED, 0, 1ull << 40)
+		          : strcmp(how, "leg") == 0    ? box_say(box, SLAB_LEG_FIN, 9, 0)
+		          : strcmp(how, "data") == 0   ? box_write(box, 0, 1) == 1
+		                                       : box_say(box, 99, 0, 0);
+		if (ok)
+			fail(r, "the endpoint took it");
+	} else {
+		fail(r, "what is '%s'?", command);
+	}
+	tcp_flush(box->shard, box->now_us);
+}
+
+static bool worker_knows(struct run *r, const char *command)
+{
+	if (strcmp(command, "got") == 0) {
+		unsigned leg = leg_word(r);
+		uint64_t n = (uint64_t)number(r);
+		if (r->box.leg[leg].got != n)
+			fail(r, "the worker has %" PRIu64 " bytes, not %" PRIu64, r->box.leg[leg].got, n);
+	} else if (strcmp(command, "told") == 0) {
+		const struct box_leg *leg = &r->box.leg[leg_word(r)];
+		const char *what = word(r);
+		bool fin = strcmp(what, "fin") == 0, reset = strcmp(what, "reset") == 0;
+		if (leg->fin != fin || leg->reset != reset)
+			fail(r, "expected %s, the worker was told%s%s", what, leg->fin ? " fin" : "",
+			    leg->reset ? " reset" : "");
+	} else if (strcmp(command, "gone") == 0 || strcmp(command, "live") == 0) {
+		if (r->box.gone != (command[0] == 'g'))
+			fail(r, "the worker was told %u times that the flow is gone", r->box.gone);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void command_run(struct run *r)
+{
+	const char *command = word(r);
+
+	if (strcmp(command, "adopt") == 0)
+		adopt(r);
+	else if (strcmp(command, "client") == 0 || strcmp(command, "origin") == 0)
+		give(r, command[0] == 'o');
+	else if (strcmp(command, "to-client") == 0 || strcmp(command, "to-origin") == 0)
+		expect(r, command[3] == 'o');
+	else if (strcmp(command, "quiet") == 0)
+		quiet(r);
+	else if (strcmp(command, "wait") == 0)
+		pass_time(r, number(r));
+	else if (strcmp(command, "turn") == 0)
+		turn(r);
+	else if (strcmp(command, "full") == 0)
+		r->box.full = true;
+	else if (strcmp(command, "ready") == 0)
+		box_ready(&r->box);
+	else if (strcmp(command, "lost") == 0)
+		tcp_worker_lost(r->box.shard, 0, r->box.now_us);
+	else if (strcmp(command, "no-worker") == 0)
+		r->box.no_worker = true;
+	else if (strcmp(command, "no-buffers") == 0)
+		r->box.no_buffers = true;
+	else if (strcmp(command, "buffers") == 0)
+		r->box.no_buffers = false;
+	else if (strcmp(command, "icmp") == 0)
+		icmp(r);
+	else if (strcmp(command, "count") == 0)
+		count(r);
+	else if (!worker_knows(r, command))
+		worker_command(r, command);
+}
+
+static void line_run(struct run *r, const char *line)
+{
+	const char *end = line + strcspn(line, "\n#");
+
+	r->count = r->at = 0;
+	while (line < end) {
+		line += strspn(line, " \t");
+		size_t n = strcspn(line, " \t\n#");
+		if (n == 0)
+			break;
+		snprintf(r->words[r->count++], sizeof(r->words[0]), "%.*s", (int)n, line);
+		line += n;
+	}
+	if (r->count > 0 && !r->failed)
+		command_run(r);
+}
+
+static bool scenario_run(const struct scenario *scenario)
+{
+	struct run *r = calloc(1, sizeof(*r));
+	const char *line = scenario->text;
+
+	r->name = scenario->name;
+	if (strncmp(line, "setup", 5) == 0) {
+		size_t n = strcspn(line, "\n");
+		char first[256];
+		snprintf(first, sizeof(first), "%.*s", (int)n - 5, line + 5);
+		for (char *save, *w = strtok_r(first, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
+			snprintf(r->words[r->count++], sizeof(r->words[0]), "%s", w);
+		line += n;
+	}
+	setup(r);
+	r->line = 1;
+	while (*line != 0 && !r->failed) {
+		if (*line == '\n') {
+			line++;
+			r->line++;
+		}
+		line_run(r, line);
+		line += strcspn(line, "\n");
+	}
+	bool ok = !r->failed;
+	box_close(&r->box);
+	free(r);
+	return ok;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned run = 0, failed = 0;
+
+	for (const struct scenario *s = SCENARIOS; s->name != NULL; s++) {
+		if (argc > 1 && strcmp(argv[1], s->name) != 0)
+			continue;
+		run++;
+		failed += !scenario_run(s);
+	}
+	printf("scenarios: %u run, %u failed\n", run, failed);
+	return failed != 0 || run == 0;
+}
