@@ -407,8 +407,12 @@ static bool may_read(struct bridge_leg *leg)
 {
 	struct bridge_leg *to = other_leg(leg);
 	uint32_t unsent = packets_unsent(to->packets);
+	struct recording *busy = leg->bridge->programs.busy;
 
 	if (leg->bridge->reason != NULL || leg->done || to->held.bytes >= HOLD_MAX)
+		return false;
+	/* Faster than the recorder can take: slow it down to that. Key exchanges go on. */
+	if (busy != NULL && recording_is_pressed(busy) && !packets_rekeying(leg->packets))
 		return false;
 	if (unsent < UNSENT_MAX)
 		return true;
@@ -582,6 +586,10 @@ static uint64_t earliest(uint64_t a, uint64_t b)
 static uint64_t next_deadline(const struct bridge *bridge)
 {
 	uint64_t deadline = earliest(programs_deadline(&bridge->programs), bridge->linger_until_us);
+
+	/* It is woken by acknowledgements; this is for when none come. */
+	if (bridge->programs.busy != NULL && bridge->programs.busy->pressed)
+		deadline = earliest(deadline, worker_now_us() + RECORD_PRESSED_US);
 
 	for (unsigned i = 0; i < 2; i++) {
 		const struct held *oldest = bridge->legs[i].held.first;

@@ -247,7 +247,7 @@ static void program_data(
 	 * one. */
 	recording_write(program->recording, from == LEG_CLIENT ? FORMAT_FROM_CLIENT : FORMAT_FROM_ORIGIN,
 	    code >= FORMAT_EVENT ? FORMAT_EVENT - 1 : code, data);
-	programs->touched = program->recording;
+	programs->touched = programs->busy = program->recording;
 }
 
 static void program_resize(void *context, struct program *program, uint32_t width, uint32_t height)
@@ -344,6 +344,8 @@ static void close_first(struct programs *programs, uint64_t session_finished_us)
 	struct recording *recording = program->recording;
 
 	programs->ended = program->next;
+	if (programs->busy == recording)
+		programs->busy = NULL;
 	if (recording != NULL) {
 		struct format_header *header = &recording->header;
 

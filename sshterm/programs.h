@@ -27,6 +27,7 @@ struct programs {
 	struct program *live;               /* newest first */
 	struct program *ended, *ended_last; /* in the order of their ends */
 	struct recording *touched;          /* what the last packet was recorded in; the bridge resets it */
+	struct recording *busy;             /* what data was recorded in last */
 	uint32_t refusals;
 	uint32_t started;
 	void (*answer)(void *context, channel_leg to, const uint8_t *payload, size_t len);

@@ -213,8 +213,6 @@ void recording_write(
 {
 	if (!recording->content || recording->failed || data.len == 0)
 		return;
-	uint64_t time_us = now_of(recording);
-
 	while (data.len > 0) {
 		size_t piece = piece_for(recording, data.len);
 
@@ -224,11 +222,22 @@ void recording_write(
 		}
 		(void)put(recording, &(struct format_record){.source = (uint8_t)source,
 		                         .code = code,
-		                         .time_us = time_us,
+		                         .time_us = now_of(recording),
 		                         .data = {.at = data.at, .len = piece}});
 		data.at += piece;
 		data.len -= piece;
 	}
+}
+
+bool recording_is_pressed(struct recording *recording)
+{
+	uint64_t answered = record_channel_answered_us(recording->channel);
+
+	recording->pressed = recording->content && !recording->failed && !recording->strict &&
+	                     recording->batch != NULL && recording->batch_len > batch_limit(recording) / 2 &&
+	                     answered + RECORD_PRESSED_US > worker_now_us() &&
+	                     !record_channel_could_take(recording);
+	return recording->pressed;
 }
 
 /* -- strict -- */

@@ -7,8 +7,9 @@
  * record, or, where a packet waits for it (`strict`), as soon as the last batch is 5 ms old. Closing seals it
  * straight into a slab of the channel to the recorder (record_channel.c). Block n is sealed with sequence
  * number n, so that a block, once sealed, is never given up: it stays in its slab, in this process's hands,
- * until the recorder says that it has it. Where no slab is to be had the batch stays as it is; when it is
- * full too, records are discarded *before* sealing, counted, and the next block opens with a gap record.
+ * until the recorder says that it has it. Where no slab is to be had the batch stays as it is, and a
+ * session whose recorder is merely slower than it is slowed down to it (recording_is_pressed); when the batch
+ * is full too, records are discarded *before* sealing, counted, and the next block opens with a gap record.
  *
  * `strict` recordings never discard: without a slab they seal into memory of their own. That is bounded
  * because packets wait for their records, and the bridge stops reading when enough of them wait.
@@ -28,6 +29,8 @@
 
 #define RECORD_BATCH_US 200000
 #define RECORD_COMMIT_US 5000 /* strict: least time between two batches' ends */
+#define RECORD_PRESSED_US                                                                                    \
+	250000 /* best effort: how long a recorder that does not answer may slow a session */
 #define RECORD_CHAIN_SIZE 32
 
 struct recording;
@@ -66,6 +69,7 @@ struct recording {
 	bool strict;
 	bool failed;      /* the recorder could not store it: nothing more is sealed */
 	bool told;        /* some recorder has heard of it: open is a resumption from now on */
+	bool pressed;     /* the session waits for its slabs to come back */
 	bool closed;      /* the program is over; waits for the recorder's acknowledgements */
 	unsigned holders; /* held packets that refer to it */
 	enum recording_stage stage;
@@ -111,6 +115,10 @@ void recording_write(
     struct recording *recording, enum format_source source, uint32_t code, struct wire_span data);
 /* Appends an event record (FORMAT_RESIZE | …). */
 void recording_event(struct recording *recording, uint32_t code);
+/* The recorder is up and answers, but slower than this program produces: the batch is half full and no slab
+ * is to be had. The session should not be read for now; it is woken when blocks are acknowledged. Never true
+ * for longer than RECORD_PRESSED_US after the recorder's last answer: then records are discarded instead. */
+bool recording_is_pressed(struct recording *recording);
 /* How many blocks must be acknowledged for all that was written so far to be safe. */
 uint64_t recording_mark(const struct recording *recording);
 bool recording_is_safe(const struct recording *recording, uint64_t mark);
@@ -131,6 +139,9 @@ void recording_free(struct recording *recording);
 
 /* A free slab for a block of `recording` (fair share, reserve kept), with its bytes; NULL: none now. */
 struct sealed_block *record_channel_take(struct recording *recording, uint32_t len, uint8_t **bytes);
+bool record_channel_could_take(const struct recording *recording);
+/* When the recorder answered last (CLOCK_MONOTONIC); 0: it is not up. */
+uint64_t record_channel_answered_us(const struct record_channel *channel);
 /* A block in memory of its own, for the last of a recording that finds no slab. NULL: no memory. */
 struct sealed_block *record_channel_take_heap(struct recording *recording, uint32_t len, uint8_t **bytes);
 /* Queues the block (sealed now) behind the recording's others and gives it to the recorder if it can. */

@@ -62,6 +62,7 @@ struct record_channel {
 	unsigned buffers_kept;
 	uint32_t block_max;
 	uint64_t next_handle;
+	uint64_t answered_us; /* when the recorder returned a slab last */
 	EVP_MD_CTX *hash;
 	EVP_MD *sha256;
 	bool unpublished; /* something was put since the last publish */
@@ -218,16 +219,33 @@ static bool block_enter(struct sealed_block *block, struct slab_pool *pool, uint
 	return true;
 }
 
+/* Where blocks are sealed into now, NULL: no recorder has been there yet. */
+static struct slab_pool *sealing_pool(const struct record_channel *channel)
+{
+	return channel->current != NULL ? channel->current : channel->old;
+}
+
+bool record_channel_could_take(const struct recording *recording)
+{
+	struct slab_pool *pool = sealing_pool(recording->channel);
+
+	return pool != NULL && slab_free_count(pool->end) > pool->reserve &&
+	       recording->unacknowledged < (pool->capacity + 1) / 2;
+}
+
+uint64_t record_channel_answered_us(const struct record_channel *channel)
+{
+	return channel->current == NULL ? 0 : channel->answered_us;
+}
+
 struct sealed_block *record_channel_take(struct recording *recording, uint32_t len, uint8_t **bytes)
 {
 	struct record_channel *channel = recording->channel;
-	struct slab_pool *pool = channel->current != NULL ? channel->current : channel->old;
 
-	if (pool == NULL || slab_free_count(pool->end) <= pool->reserve ||
-	    recording->unacknowledged >= (pool->capacity + 1) / 2)
+	if (!record_channel_could_take(recording))
 		return NULL;
 	struct sealed_block *block = block_new(channel, len);
-	if (block != NULL && !block_enter(block, pool, bytes)) {
+	if (block != NULL && !block_enter(block, sealing_pool(channel), bytes)) {
 		block_free(channel, block);
 		return NULL;
 	}
@@ -489,7 +507,7 @@ static void settle(struct recording *recording)
 		block_free(recording->channel, block);
 		progress = true;
 	}
-	if (progress && recording->strict && recording->session != NULL)
+	if (progress && (recording->strict || recording->pressed) && recording->session != NULL)
 		session_wake(recording->session);
 }
 
@@ -547,6 +565,7 @@ static bool take_answers(struct record_channel *channel)
 
 	while (channel->current != NULL && slab_reclaim(channel->current->end, &desc, &status, false)) {
 		any = true;
+		channel->answered_us = worker_now_us();
 		if (desc.slab < channel->current->capacity)
 			take_answer(channel, &desc, status);
 	}
@@ -603,6 +622,7 @@ void record_channel_attach(struct record_channel *channel, struct slab_producer 
 		return;
 	}
 	channel->stats.attached++;
+	channel->answered_us = worker_now_us();
 	if (slab_size(end) > FORMAT_TAG_SIZE + 1024 && slab_size(end) - FORMAT_TAG_SIZE < channel->block_max)
 		channel->block_max = slab_size(end) - FORMAT_TAG_SIZE;
 	push_waiting(channel);

@@ -55,7 +55,7 @@ lab_stop() {
 }
 
 ssh_options() {
-	printf '%s\n' -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
+	printf "%s\n" -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o "LogLevel=${LOG_LEVEL:-ERROR}" \
 		-o BatchMode=yes -o IdentitiesOnly=yes -o "IdentityFile=$dir/user"
 }
 
