@@ -510,7 +510,9 @@ static const char *is_over(struct bridge *bridge)
 	if (vsock_is_reset(client->sock) || vsock_is_reset(origin->sock)) {
 		if (client->done || origin->done)
 			return "closed";
-		return vsock_is_reset(client->sock) ? "client_reset" : "origin_reset";
+		if (bridge->session->lost != NULL)
+			return bridge->session->lost;
+		return bridge->session->reset_by == LEG_CLIENT ? "client_reset" : "origin_reset";
 	}
 	if (client->fin_sent && origin->fin_sent)
 		return "closed";
@@ -606,7 +608,8 @@ static const char *turn(struct bridge *bridge)
 	struct session *session = bridge->session;
 
 	if (session->kill_reason[0] != '\0')
-		end_with(bridge, "killed", session->kill_reason);
+		end_with(bridge, session->close_reason != NULL ? session->close_reason : "killed",
+		    session->kill_reason);
 	for (unsigned i = 0; i < 2; i++)
 		(void)read_leg(&bridge->legs[i]);
 	for (unsigned i = 0; i < 2; i++) {

@@ -58,6 +58,8 @@ static void take_signal(struct session *session, const struct slab_desc *desc)
 			vsock_peer_fin(session->sock[desc->aux]);
 		break;
 	case SLAB_FLOW_RESET:
+		if (!vsock_is_reset(session->sock[LEG_CLIENT]))
+			session->reset_by = desc->aux == SLAB_LEG_ORIGIN ? LEG_ORIGIN : LEG_CLIENT;
 		vsock_peer_reset(session->sock[LEG_CLIENT], (int)(desc->arg & 0xfff));
 		vsock_peer_reset(session->sock[LEG_ORIGIN], (int)(desc->arg & 0xfff));
 		break;

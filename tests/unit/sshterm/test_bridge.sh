@@ -72,7 +72,9 @@ features() { # permits mode
 	expect "$mode exec: exit data" 7 "$(field exec header.exit_data.status)"
 
 	fresh
-	out=$(printf 'stty -a | head -1; echo T=$TERM; exit 3\n' | TERM=vt220 ssh_through -tt localhost 2>&1)
+	mapfile -t options < <(ssh_options) # script gives it a terminal, whose modes it sends
+	out=$(printf 'stty -a | head -1; echo T=$TERM; exit 3\n' |
+		TERM=vt220 script -qec "ssh ${options[*]} -p $box_port -tt localhost" /dev/null)
 	expect "$mode shell: status" 3 $?
 	expect_in "$mode shell: terminal" T=vt220 "$out"
 	settled
