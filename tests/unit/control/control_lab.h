@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * control_lab: the real reeve-control, and a test that plays all the other processes. The keeper and the
+ * dataplane answer by themselves while the test waits for something, as far as it has not told them to be
+ * silent.
+ */
+#ifndef TESTS_UNIT_CONTROL_CONTROL_LAB_H
+#define TESTS_UNIT_CONTROL_CONTROL_LAB_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "control/rpc/rpc.h"
+#include "tests/unit/control/mint.h"
+
+struct lab_certify { /* what the keeper was last asked to certify */
+	unsigned count;
+	struct rpc_key_certify body; /* numbers only */
+	char session_id[64], key_id[256], source_address[64], force_command[256];
+	uint8_t principals[512], public_key[128];
+	size_t principals_len, public_key_len;
+};
+
+struct lab {
+	char dir[64], socket[96], policy[96];
+	pid_t pid;
+	struct rpc_link supervisor, keeper, dataplane, recorder, workers[2];
+	int client;             /* connection to the control socket, -1: none yet */
+	struct mint_key cas[4]; /* by enum rpc_ca */
+	bool ca_exists[4];
+	bool keeper_silent, dataplane_silent;
+	const char *dataplane_refuses; /* NULL, or the error it answers with */
+	struct lab_certify certify;
+	char keeper_heard[4096]; /* "SESSION sid 1;HOST target;…" in order */
+	char evidence[2][2048];  /* the last two texts */
+	unsigned policies;
+	uint64_t policy_generation;
+	uint8_t *policy_blob;
+	size_t policy_size;
+};
+
+extern const char lab_policy[];
+
+void lab_open(struct lab *lab);
+void lab_close(struct lab *lab);
+/* Starts reeve-control (again) on the same state and attaches everybody. */
+void lab_start(struct lab *lab);
+/* Starts it and returns its exit status instead of waiting for READY (a start that must fail). */
+int lab_start_fails(struct lab *lab);
+void lab_kill(struct lab *lab);
+/* Replaces a link by a new one (the process at the other end was restarted). */
+void lab_attach(struct lab *lab, struct rpc_link *link, enum rpc_role role, uint32_t index);
+
+/* Waits up to 5 s for a message of that type on `link`; others of that link are test failures unless `skip`.
+ */
+void lab_await(struct lab *lab, struct rpc_link *link, uint16_t type, struct rpc_message *message);
+/* Lets keeper and dataplane answer for a while. */
+void lab_idle(struct lab *lab, int ms);
+/* True where nothing but silence (or the end) comes on the link within `ms`. */
+bool lab_silent(struct lab *lab, struct rpc_link *link, int ms);
+bool lab_hung_up(struct lab *lab, struct rpc_link *link);
+
+/* One JSON-RPC call; the whole response object, the caller's. */
+json_t *lab_call(struct lab *lab, const char *method, json_t *params);
+/* The same; its result, borrowed from *response; fails the test on an error. */
+json_t *lab_result(struct lab *lab, const char *method, json_t *params, json_t **response);
+/* The error's code of the call (0: it succeeded); *message (may be NULL) is malloc'ed. */
+int lab_error(struct lab *lab, const char *method, json_t *params, char **message);
+int lab_connect(struct lab *lab);
+void lab_send_text(int fd, const char *text, size_t len);
+/* The next line from `fd`, parsed; NULL at its end. */
+json_t *lab_read_json(struct lab *lab, int fd);
+
+#define LAB_SEND(link, NAME, name, id, ...) cr_assert_eq(RPC_SEND(link, NAME, name, 0, id, __VA_ARGS__), 0)
+
+#endif

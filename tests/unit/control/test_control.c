@@ -1,0 +1,1073 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The real reeve-control among processes that this test plays: from the start to a restart amidst sessions.
+ */
+#include <criterion/criterion.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/unit/control/control_lab.h"
+
+static struct lab lab;
+static struct mint_key alice, origin, other_origin;
+
+static void open_lab(void)
+{
+	lab_open(&lab);
+	mint_key(&alice);
+	mint_key(&origin);
+	mint_key(&other_origin);
+	lab_start(&lab);
+}
+
+static void close_lab(void)
+{
+	lab_close(&lab);
+}
+
+TestSuite(control, .init = open_lab, .fini = close_lab, .timeout = 60);
+
+/* -- steps of a session ------------------------------------------------------------------------------------
+ */
+
+static const uint8_t client_addr[4] = {198, 51, 100, 1}, server_addr[4] = {198, 51, 100, 2};
+#define WORKER (&lab.workers[0])
+#define CLIENT                                                                                               \
+	{                                                                                                    \
+		client_addr, 4                                                                               \
+	}
+#define SERVER                                                                                               \
+	{                                                                                                    \
+		server_addr, 4                                                                               \
+	}
+
+struct begun {
+	char error[256], session_id[64], rule[64], algorithms[128];
+	uint32_t grace, attempts;
+};
+
+static void copy(struct wire_span span, char *text, size_t size)
+{
+	snprintf(text, size, "%.*s", (int)span.len, span.len > 0 ? (const char *)span.at : "");
+}
+
+static struct begun begin_rule(uint64_t flow, uint32_t rule, uint64_t generation, uint16_t port)
+{
+	struct rpc_message message;
+	struct rpc_ses_begin_reply reply;
+	struct begun begun;
+
+	LAB_SEND(WORKER, SES_BEGIN, ses_begin, 77, .flow = flow, .client_addr = CLIENT, .client_port = 40000,
+	    .server_addr = SERVER, .server_port = port, .rule = rule, .generation = generation);
+	lab_await(&lab, WORKER, RPC_SES_BEGIN_REPLY, &message);
+	cr_assert_eq(message.id, 77);
+	cr_assert(rpc_get_ses_begin_reply(message.body, &reply));
+	copy(reply.error, begun.error, sizeof(begun.error));
+	copy(reply.session_id, begun.session_id, sizeof(begun.session_id));
+	copy(reply.rule_name, begun.rule, sizeof(begun.rule));
+	copy(reply.host_key_algs, begun.algorithms, sizeof(begun.algorithms));
+	begun.grace = reply.login_grace_s;
+	begun.attempts = reply.auth_attempts;
+	return begun;
+}
+
+static struct begun begin(uint64_t flow)
+{
+	return begin_rule(flow, 1, 1, 22);
+}
+
+struct target {
+	uint8_t verdict;
+	char message[640], target_id[64];
+	size_t host_public_len;
+};
+
+static struct target target_of(uint64_t flow, const struct mint_key *key)
+{
+	struct rpc_message message;
+	struct rpc_ses_target_reply reply;
+	struct target target;
+
+	LAB_SEND(WORKER, SES_TARGET, ses_target, 5, .flow = flow, .host_key = mint_blob(key));
+	lab_await(&lab, WORKER, RPC_SES_TARGET_REPLY, &message);
+	cr_assert(rpc_get_ses_target_reply(message.body, &reply));
+	target.verdict = reply.verdict;
+	copy(reply.message, target.message, sizeof(target.message));
+	copy(reply.target_id, target.target_id, sizeof(target.target_id));
+	target.host_public_len = reply.host_public.len;
+	return target;
+}
+
+struct who {
+	uint8_t accepted;
+	char user[64], message[640];
+};
+
+static struct who who_is(uint64_t flow, struct wire_span key, const char *login, uint8_t proven)
+{
+	struct rpc_message message;
+	struct rpc_ses_who_reply reply;
+	struct who who;
+
+	LAB_SEND(WORKER, SES_WHO, ses_who, 6, .flow = flow, .login = wire_span_of(login), .public_key = key,
+	    .proven = proven);
+	lab_await(&lab, WORKER, RPC_SES_WHO_REPLY, &message);
+	cr_assert(rpc_get_ses_who_reply(message.body, &reply));
+	who.accepted = reply.accepted;
+	copy(reply.user, who.user, sizeof(who.user));
+	copy(reply.message, who.message, sizeof(who.message));
+	return who;
+}
+
+struct may {
+	uint8_t allowed, recording;
+	uint32_t permits;
+	char message[640], user_id[64], force_command[64];
+	size_t recipients;
+};
+
+static struct may may(uint64_t flow, const char *login)
+{
+	struct rpc_message message;
+	struct rpc_ses_may_reply reply;
+	struct may answer;
+
+	LAB_SEND(WORKER, SES_MAY, ses_may, 7, .flow = flow, .login = wire_span_of(login));
+	lab_await(&lab, WORKER, RPC_SES_MAY_REPLY, &message);
+	cr_assert(rpc_get_ses_may_reply(message.body, &reply));
+	answer.allowed = reply.allowed;
+	answer.recording = reply.recording;
+	answer.permits = reply.permits;
+	answer.recipients = reply.recipients.len;
+	copy(reply.message, answer.message, sizeof(answer.message));
+	copy(reply.user_id, answer.user_id, sizeof(answer.user_id));
+	copy(reply.force_command, answer.force_command, sizeof(answer.force_command));
+	return answer;
+}
+
+static struct rpc_ses_cert_reply cert(uint64_t flow, const struct mint_key *key)
+{
+	struct rpc_message message;
+	struct rpc_ses_cert_reply reply;
+
+	LAB_SEND(WORKER, SES_CERT, ses_cert, 8, .flow = flow, .public_key = mint_blob(key));
+	lab_await(&lab, WORKER, RPC_SES_CERT_REPLY, &message);
+	cr_assert(rpc_get_ses_cert_reply(message.body, &reply));
+	return reply;
+}
+
+static struct rpc_ses_sign_reply sign(uint64_t flow)
+{
+	static const uint8_t hash[32] = {9};
+	struct rpc_message message;
+	struct rpc_ses_sign_reply reply;
+
+	LAB_SEND(WORKER, SES_SIGN, ses_sign, 9, .flow = flow, .hash = {hash, 32});
+	lab_await(&lab, WORKER, RPC_SES_SIGN_REPLY, &message);
+	cr_assert(rpc_get_ses_sign_reply(message.body, &reply));
+	return reply;
+}
+
+static void add_user(const char *name, const char *login, const char *group, const struct mint_key *key)
+{
+	json_t *response;
+	char *line = mint_line(key, "test");
+
+	lab_result(&lab, "user.add",
+	    json_pack("{s:s, s:[s, s], s:[s], s:[s]}", "name", name, "logins", name, login, "groups", group,
+	        "keys", line),
+	    &response);
+	json_decref(response);
+	free(line);
+}
+
+static void granted_session(uint64_t flow)
+{
+	begin(flow);
+	cr_assert(target_of(flow, &origin).verdict <= RPC_TARGET_FIRST_USE);
+	cr_assert(who_is(flow, mint_blob(&alice), "root", 1).accepted);
+	struct may answer = may(flow, "root");
+	cr_assert(answer.allowed, "%s", answer.message);
+}
+
+static json_t *session_list(bool live, json_t **response)
+{
+	return json_object_get(
+	    lab_result(&lab, "sessions.ls", json_pack("{s:b}", "live", live), response), "sessions");
+}
+
+static void end_session(uint64_t flow, const char *reason)
+{
+	LAB_SEND(WORKER, SES_END, ses_end, 0, .flow = flow, .reason = wire_span_of(reason),
+	    .bytes_from_client = 100, .bytes_from_origin = 2000);
+	lab_idle(&lab, 50);
+}
+
+/* Is there a line with this event and this text in the audit log? */
+static bool audited(const char *event, const char *text)
+{
+	char path[128], line[8192], wanted[128];
+	bool found = false;
+
+	snprintf(path, sizeof(path), "%s/state/audit.jsonl", lab.dir);
+	snprintf(wanted, sizeof(wanted), "\"event\":\"%s\"", event);
+	FILE *file = fopen(path, "r");
+	cr_assert_not_null(file);
+	while (!found && fgets(line, sizeof(line), file) != NULL)
+		found = strstr(line, wanted) != NULL && strstr(line, text) != NULL;
+	fclose(file);
+	return found;
+}
+
+/* -- start -------------------------------------------------------------------------------------------------
+ */
+
+Test(control, start_pushes_the_policy)
+{
+	lab_idle(&lab, 200);
+	cr_assert_eq(lab.policies, 1);
+	cr_expect_eq(lab.policy_generation, 1);
+	struct wire in = wire_over(lab.policy_blob, lab.policy_size);
+	struct rpc_policy_match match;
+	cr_expect_eq(wire_u32(&in), RPC_POLICY_VERSION);
+	cr_expect_eq(wire_u64(&in), 1);
+	cr_expect_eq(wire_u8(&in), RPC_ACTION_ALLOW);
+	(void)wire_u8(&in);
+	cr_expect_eq(wire_u32(&in), 3);
+	cr_expect(wire_span_is(wire_string(&in), "no-telnet"));
+	cr_expect_eq(wire_u8(&in), RPC_ACTION_BLOCK);
+	wire_skip(&in, 5);
+	cr_expect_eq(wire_u32(&in), 1);
+	cr_expect(rpc_get_policy_match(&in, &match) && match.dport_lo == 23 && match.protocol == 6 &&
+	          match.link == 255);
+	cr_expect(wire_span_is(wire_string(&in), "prod-ssh"));
+	wire_skip(&in, 6);
+	cr_expect_eq(wire_u32(&in), 2, "an IPv4 and an IPv6 network make two matches");
+	cr_expect(rpc_get_policy_match(&in, &match) && match.family == 4 && match.dst_plen == 24);
+	cr_expect(rpc_get_policy_match(&in, &match) && match.family == 6 && match.dst_plen == 64);
+	cr_expect(wire_span_is(wire_string(&in), "strict-ssh"));
+}
+
+Test(control, a_restarted_dataplane_gets_the_policy_at_once)
+{
+	lab_idle(&lab, 100);
+	lab_attach(&lab, &lab.dataplane, RPC_DATAPLANE, 0);
+	lab_idle(&lab, 200);
+	cr_assert_eq(lab.policies, 2);
+	cr_expect_eq(lab.policy_generation, 1);
+}
+
+Test(control, privileges_are_given_up)
+{
+	char path[64], line[256];
+	unsigned found = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", lab.pid);
+	FILE *file = fopen(path, "r");
+	cr_assert_not_null(file);
+	while (fgets(line, sizeof(line), file) != NULL)
+		found += strcmp(line, "CapEff:\t0000000000000000\n") == 0 ||
+		         strcmp(line, "NoNewPrivs:\t1\n") == 0 || strcmp(line, "Seccomp:\t2\n") == 0;
+	fclose(file);
+	cr_expect_eq(found, 3,
+	    "expected no capabilities, no_new_privs and a seccomp filter; %u of them are there", found);
+}
+
+Test(control_start, a_bad_policy_file_ends_the_start, .timeout = 30)
+{
+	lab_open(&lab);
+	FILE *file = fopen(lab.policy, "w");
+	fputs("default: maybe\n", file);
+	fclose(file);
+	int status = lab_start_fails(&lab);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %x", status);
+	lab_close(&lab);
+}
+
+/* -- decisions ---------------------------------------------------------------------------------------------
+ */
+
+Test(control, a_whole_session)
+{
+	json_t *response;
+	struct mint_key fresh;
+	uint8_t encapsulated[32] = {3}, chain[32] = {4};
+
+	add_user("alice", "root", "sre", &alice);
+	struct begun begun = begin(1);
+	cr_expect_str_eq(begun.error, "");
+	cr_expect_str_eq(begun.rule, "prod-ssh");
+	cr_expect_eq(strlen(begun.session_id), 36);
+	cr_expect_str_eq(begun.algorithms, "");
+	cr_expect_eq(begun.grace, 60);
+	cr_expect_eq(begun.attempts, 4);
+	struct target target = target_of(1, &origin);
+	cr_expect_eq(target.verdict, RPC_TARGET_FIRST_USE);
+	cr_expect_eq(target.host_public_len, 51);
+	cr_expect(strncmp(target.target_id, "SHA256:", 7) == 0);
+	char expected[256];
+	snprintf(expected, sizeof(expected), "SESSION %s 1;HOST %s 0;", begun.session_id, target.target_id);
+	cr_expect_str_eq(
+	    lab.keeper_heard, expected, "the keeper must hear of the session before it is asked");
+	cr_expect_eq(sign(1).signature.len, 32);
+	cr_expect(who_is(1, mint_blob(&alice), "root", 0).accepted);
+	cr_expect_not(may(1, "root").allowed, "an offered key proves nothing");
+	struct who who = who_is(1, mint_blob(&alice), "root", 1);
+	cr_expect(who.accepted);
+	cr_expect_str_eq(who.user, "alice");
+	struct may answer = may(1, "root");
+	cr_assert(answer.allowed, "%s", answer.message);
+	cr_expect_eq(answer.permits, RPC_PERMIT_PTY | RPC_PERMIT_AGENT_FORWARDING);
+	cr_expect_eq(answer.recording, RPC_RECORDING_BEST_EFFORT);
+	cr_expect_eq(answer.recipients, 32);
+	cr_expect_eq(strlen(answer.user_id), 36);
+
+	mint_key(&fresh);
+	struct rpc_ses_cert_reply reply = cert(1, &fresh);
+	cr_expect_eq(reply.error.len, 0);
+	cr_expect(reply.certificate.len > 100);
+	time_t now = time(NULL);
+	struct wire in = wire_over(lab.certify.principals, lab.certify.principals_len);
+	cr_expect(
+	    wire_span_is(wire_string(&in), "root") && wire_done(&in), "the login alone is the principal");
+	cr_expect_str_eq(lab.certify.session_id, begun.session_id);
+	cr_expect_str_eq(lab.certify.source_address, "198.51.100.1/32");
+	snprintf(expected, sizeof(expected), "portreeve:%s:alice", begun.session_id);
+	cr_expect_str_eq(lab.certify.key_id, expected);
+	cr_expect_eq(lab.certify.body.ca, RPC_CA_USER);
+	cr_expect_eq(lab.certify.body.permits, RPC_PERMIT_PTY | RPC_PERMIT_AGENT_FORWARDING);
+	cr_expect(llabs((long long)lab.certify.body.valid_after - (now - 60)) < 5);
+	cr_expect(llabs((long long)lab.certify.body.valid_before - (now + 150)) < 5);
+	cr_expect_eq(memcmp(lab.certify.public_key, fresh.blob, sizeof(fresh.blob)), 0);
+
+	json_t *list = session_list(true, &response);
+	cr_assert_eq(json_array_size(list), 1);
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "user")), "alice");
+	cr_expect_str_eq(
+	    json_string_value(json_object_get(json_array_get(list, 0), "server")), "198.51.100.2:22");
+	json_decref(response);
+
+	const char *program = "0b7cdd0e-1111-4222-8333-123456789abc";
+	LAB_SEND(WORKER, SES_PROGRAM, ses_program, 0, .flow = 1, .program_id = wire_span_of(program),
+	    .type = wire_span_of("exec"), .command = wire_span_of("cat /etc/passwd"),
+	    .encapsulated_key = {encapsulated, 32}, .started_at = (uint64_t)now);
+	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("exec"),
+	    .detail = wire_span_of("{\"program_id\":\"x\",\"command\":\"cat /etc/passwd\"}"));
+	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("session.start"),
+	    .detail = wire_span_of("{\"user\":\"mallory\"}"));
+	LAB_SEND(WORKER, SES_PROGRAM_END, ses_program_end, 0, .flow = 1, .program_id = wire_span_of(program),
+	    .chain = {chain, 32}, .blocks = 5, .lost_records = 2);
+	lab_idle(&lab, 100);
+	cr_expect(strstr(lab.evidence[0], "portreeve-evidence-v1 begin\n") != NULL &&
+	              strstr(lab.evidence[0], "\nencapsulated 0300") != NULL,
+	    "got %s", lab.evidence[0]);
+	cr_expect(strstr(lab.evidence[1], "portreeve-evidence-v1 end\n") != NULL &&
+	              strstr(lab.evidence[1], "\nchain 0400") != NULL &&
+	              strstr(lab.evidence[1], "\nblocks 5\nlost 2\n"),
+	    "got %s", lab.evidence[1]);
+	end_session(1, "closed");
+
+	begun.session_id[10] = '\0'; /* a prefix will do */
+	json_t *shown =
+	    lab_result(&lab, "session.show", json_pack("{s:s}", "id", begun.session_id), &response);
+	cr_expect(json_is_false(json_object_get(shown, "live")));
+	cr_expect_str_eq(json_string_value(json_object_get(shown, "close_reason")), "closed");
+	cr_expect_eq(json_integer_value(json_object_get(shown, "bytes_from_origin")), 2000);
+	json_t *row = json_array_get(json_object_get(shown, "programs"), 0);
+	cr_expect_str_eq(json_string_value(json_object_get(row, "type")), "exec");
+	cr_expect_str_eq(json_string_value(json_object_get(row, "command")), "", "log_exec is false");
+	cr_expect_eq(json_integer_value(json_object_get(row, "blocks")), 5);
+	cr_expect_eq(json_integer_value(json_object_get(row, "evidence")), 2);
+	json_decref(response);
+	cr_expect(audited("session.start", "\"user\":\"alice\""));
+	cr_expect_not(audited("session.start", "mallory"), "a worker made up an event that is control's");
+	cr_expect(audited("session.end", "\"close_reason\":\"closed\""));
+	cr_expect(audited("exec", "\"program_id\":\"x\""));
+	cr_expect_not(audited("exec", "passwd"), "the command line stands in the log without log_exec");
+	cr_expect(audited("host_key.first_use", "198.51.100.2"));
+	cr_expect(strstr(lab.keeper_heard, " 0;") != NULL);
+}
+
+Test(control, host_keys)
+{
+	json_t *response;
+
+	begin(1);
+	cr_expect_eq(target_of(1, &origin).verdict, RPC_TARGET_FIRST_USE);
+	struct begun again = begin(2);
+	cr_expect_str_eq(again.algorithms, "ssh-ed25519");
+	cr_expect_eq(target_of(2, &origin).verdict, RPC_TARGET_KNOWN);
+	begin(3);
+	struct target changed = target_of(3, &other_origin);
+	cr_expect_eq(changed.verdict, RPC_TARGET_CHANGED);
+	cr_expect_str_eq(changed.target_id, "");
+	cr_expect_eq(changed.host_public_len, 0);
+	cr_expect(strstr(changed.message, "the host key of 198.51.100.2 has changed (was SHA256:") != NULL &&
+	              strstr(changed.message, "reeve target forget 198.51.100.2") != NULL,
+	    "got %s", changed.message);
+	cr_expect(sign(3).error.len > 0, "nothing is signed for a session whose origin was refused");
+	cr_expect_not(who_is(3, mint_blob(&alice), "root", 1).accepted);
+	/* A key that changes during a live session (a rekey) stops it too. */
+	cr_expect_eq(target_of(2, &other_origin).verdict, RPC_TARGET_CHANGED);
+	cr_expect(sign(2).error.len > 0);
+	cr_expect_eq(
+	    lab_error(&lab, "target.forget", json_pack("{s:s}", "address", "198.51.100.9"), NULL), 3);
+	json_decref(json_incref(
+	    lab_result(&lab, "target.forget", json_pack("{s:s}", "address", "198.51.100.2"), &response)));
+	json_decref(response);
+	begin(4);
+	cr_expect_eq(target_of(4, &other_origin).verdict, RPC_TARGET_FIRST_USE);
+	json_t *targets = json_object_get(lab_result(&lab, "targets.ls", NULL, &response), "targets");
+	cr_assert_eq(json_array_size(targets), 1);
+	cr_expect_str_eq(
+	    json_string_value(json_array_get(json_object_get(json_array_get(targets, 0), "addresses"), 0)),
+	    "198.51.100.2");
+	json_decref(response);
+	/* host_keys: strict takes what an administrator has pinned, and nothing else. */
+	begin_rule(5, 2, 1, 2222);
+	struct target strict = target_of(5, &origin);
+	cr_expect_eq(strict.verdict, RPC_TARGET_REFUSED);
+	cr_expect(strstr(strict.message, "is not known") != NULL, "got %s", strict.message);
+	char *line = mint_line(&origin, "");
+	lab_result(&lab, "target.add",
+	    json_pack("{s:s, s:s}", "address", "[198.51.100.2]:2222", "host_key", line), &response);
+	json_decref(response);
+	free(line);
+	begin_rule(6, 2, 1, 2222);
+	cr_expect_eq(target_of(6, &origin).verdict, RPC_TARGET_KNOWN);
+	cr_expect(audited("host_key.changed", "SHA256:"));
+	/* A key of no known kind. */
+	struct mint_key odd = origin;
+	odd.blob[5] = 'x';
+	begin(7);
+	cr_expect_eq(target_of(7, &odd).verdict, RPC_TARGET_REFUSED);
+}
+
+/* Issues a certificate for alice by the socket and returns its serial. */
+static uint64_t issue(const struct mint_key *key)
+{
+	json_t *response;
+	char *line = mint_line(key, "laptop");
+	json_t *result = lab_result(&lab, "user.cert",
+	    json_pack("{s:s, s:s, s:i}", "name", "alice", "key", line, "ttl_s", 3600), &response);
+	uint64_t serial = (uint64_t)json_integer_value(json_object_get(result, "serial"));
+
+	cr_expect(strncmp(json_string_value(json_object_get(result, "certificate")),
+	              "ssh-ed25519-cert-v01@openssh.com AAAA", 37) == 0);
+	cr_expect_str_eq(json_string_value(json_object_get(result, "key_id")), "alice");
+	json_decref(response);
+	free(line);
+	return serial;
+}
+
+Test(control, certificates)
+{
+	struct mint_key laptop, stranger_ca;
+	uint8_t blob[PUBLIC_KEY_BLOB_MAX];
+	uint64_t now = (uint64_t)time(NULL);
+
+	mint_key(&laptop);
+	mint_key(&stranger_ca);
+	add_user("alice", "root", "sre", &alice);
+	uint64_t serial = issue(&laptop);
+	cr_expect_eq(lab.certify.body.ca, RPC_CA_CLIENT);
+	struct wire in = wire_over(lab.certify.principals, lab.certify.principals_len);
+	cr_expect(wire_span_is(wire_string(&in), "alice") && wire_span_is(wire_string(&in), "root") &&
+	          wire_done(&in));
+
+	const struct mint_certificate good = {.serial = serial,
+	    .type = 1,
+	    .key_id = "alice",
+	    .principals = {"alice", "root"},
+	    .valid_after = now - 60,
+	    .valid_before = now + 3600,
+	    .extensions = {{"permit-pty", NULL, false}, {"permit-port-forwarding", NULL, false}}};
+	struct mint_certificate c[9];
+	for (size_t i = 0; i < 9; i++)
+		c[i] = good;
+	c[1].serial = serial + 100; /* never issued */
+	c[2].key_id = "bob";
+	c[3].principals[1] = NULL; /* alice alone; root is asked for */
+	c[4].valid_before = now - 1;
+	c[5].valid_after = now + 600;
+	c[6].critical[0] = (struct mint_option){"source-address", "203.0.113.0/24", false};
+	c[7].spoil_signature = true;
+	c[8].critical[0] = (struct mint_option){"force-command", "uptime", false};
+	static const struct {
+		uint8_t accepted;
+		const char *message;
+	} expected[] = {{1, ""}, {0, "portreeve: your certificate is not valid any more"},
+	    {0, "portreeve: your certificate is not valid any more"},
+	    {0, "portreeve: your certificate is not for the login"},
+	    {0, "portreeve: your certificate expired at 2"},
+	    {0, "portreeve: your certificate is not valid before 2"},
+	    {0, "portreeve: your certificate may not be used from the address"}, {0, ""}, {1, ""}};
+	begin(1);
+	target_of(1, &origin);
+	for (size_t i = 0; i < 9; i++) {
+		struct who who = who_is(1,
+		    (struct wire_span){blob, mint_certificate(&c[i], &laptop, &lab.cas[RPC_CA_CLIENT], blob)},
+		    "root", 0);
+		cr_expect_eq(who.accepted, expected[i].accepted, "case %zu: accepted %u (%s)", i,
+		    who.accepted, who.message);
+		cr_expect(strncmp(who.message, expected[i].message, strlen(expected[i].message)) == 0 &&
+		              (expected[i].message[0] != '\0' || who.message[0] == '\0'),
+		    "case %zu: expected \"%s…\", got \"%s\"", i, expected[i].message, who.message);
+	}
+	cr_expect_not(who_is(
+	    1, (struct wire_span){blob, mint_certificate(&good, &laptop, &stranger_ca, blob)}, "root", 0)
+	                  .accepted);
+	/* The forced command and what the certificate's extensions allow reach the grant and the origin's
+	 * certificate. */
+	size_t len = mint_certificate(&c[8], &laptop, &lab.cas[RPC_CA_CLIENT], blob);
+	cr_expect(who_is(1, (struct wire_span){blob, len}, "root", 1).accepted);
+	struct may answer = may(1, "root");
+	cr_assert(answer.allowed, "%s", answer.message);
+	cr_expect_str_eq(answer.force_command, "uptime");
+	cr_expect_eq(answer.permits, RPC_PERMIT_PTY);
+	cert(1, &laptop);
+	cr_expect_str_eq(lab.certify.force_command, "uptime");
+	/* A removed user's certificates are worthless, also when the name comes back. */
+	json_t *response;
+	lab_result(&lab, "user.rm", json_pack("{s:s}", "name", "alice"), &response);
+	json_decref(response);
+	add_user("alice", "root", "sre", &alice);
+	begin(2);
+	target_of(2, &origin);
+	len = mint_certificate(&good, &laptop, &lab.cas[RPC_CA_CLIENT], blob);
+	cr_expect_not(who_is(2, (struct wire_span){blob, len}, "root", 1).accepted);
+}
+
+Test(control, default_deny)
+{
+	struct mint_key bob, carol, dave, unknown;
+
+	mint_key(&bob);
+	mint_key(&carol);
+	mint_key(&dave);
+	mint_key(&unknown);
+	add_user("alice", "oracle", "sre", &alice);
+	add_user("bob", "root", "web", &bob);
+	add_user("carol", "root", "web", &carol);
+	static const struct {
+		int who;
+		const char *login;
+		uint8_t allowed;
+		const char *message;
+	} cases[] = {
+	    {0, "alice", 1, ""},
+	    {0, "oracle", 0, "portreeve: rule 'prod-ssh' does not allow the login name 'oracle' for alice"},
+	    {0, "root", 0, "portreeve: alice is not enrolled for the login name 'root'"},
+	    {1, "root", 0,
+	        "portreeve: bob may not connect to 198.51.100.2: rule 'prod-ssh' does not list you"},
+	    {2, "root", 1, ""},
+	    {2, "carol", 1, ""},
+	};
+	const struct mint_key *keys[] = {&alice, &bob, &carol};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t flow = 10 + i;
+		begin(flow);
+		target_of(flow, &origin);
+		cr_assert(who_is(flow, mint_blob(keys[cases[i].who]), cases[i].login, 1).accepted);
+		struct may answer = may(flow, cases[i].login);
+		cr_expect_eq(answer.allowed, cases[i].allowed, "case %zu: allowed %u", i, answer.allowed);
+		cr_expect(strncmp(answer.message, cases[i].message, strlen(cases[i].message)) == 0,
+		    "case %zu: expected \"%s…\", got \"%s\"", i, cases[i].message, answer.message);
+		if (!answer.allowed)
+			cr_expect(cert(flow, &unknown).error.len > 0,
+			    "case %zu: a certificate without permission", i);
+	}
+	/* A stranger learns nothing. */
+	begin(30);
+	target_of(30, &origin);
+	struct who who = who_is(30, mint_blob(&unknown), "root", 1);
+	cr_expect_not(who.accepted);
+	cr_expect_str_eq(who.message, "");
+	cr_expect_not(may(30, "root").allowed);
+	/* The login of MAY must be the one that WHO was asked about. */
+	cr_expect(who_is(30, mint_blob(&carol), "root", 1).accepted);
+	cr_expect_not(may(30, "carol").allowed);
+	end_session(30, "refused");
+	cr_expect(audited("client.disconnect", "refused"));
+}
+
+Test(control, what_comes_out_of_order_gets_nothing)
+{
+	struct mint_key fresh;
+
+	mint_key(&fresh);
+	cr_expect(sign(99).error.len > 0);
+	cr_expect(cert(99, &fresh).error.len > 0);
+	cr_expect_not(who_is(99, mint_blob(&alice), "root", 1).accepted);
+	cr_expect_not(may(99, "root").allowed);
+	cr_expect_eq(target_of(99, &origin).verdict, RPC_TARGET_REFUSED);
+	add_user("alice", "root", "sre", &alice);
+	begin(1);
+	cr_expect_not(
+	    who_is(1, mint_blob(&alice), "root", 1).accepted, "before the origin is known nobody is anybody");
+	cr_expect(sign(1).error.len > 0);
+	cr_expect_not(may(1, "root").allowed);
+	target_of(1, &origin);
+	cr_expect(cert(1, &fresh).error.len > 0);
+	cr_expect(who_is(1, mint_blob(&alice), "root", 1).accepted);
+	cr_expect(cert(1, &fresh).error.len > 0);
+	cr_expect(may(1, "root").allowed);
+	cr_expect_not(
+	    who_is(1, mint_blob(&alice), "root", 1).accepted, "nobody changes who they are once they are in");
+	for (unsigned i = 0; i < 4; i++)
+		cr_expect_eq(cert(1, &fresh).error.len, 0);
+	cr_expect(cert(1, &fresh).error.len > 0, "certificates for one session are few");
+	/* Rules that are none, generations that never were. */
+	cr_expect(strstr(begin_rule(2, 0, 1, 22).error, "connect again") != NULL);
+	cr_expect(strstr(begin_rule(3, 7, 1, 22).error, "connect again") != NULL);
+	cr_expect(strstr(begin_rule(4, 1, 9, 22).error, "connect again") != NULL);
+}
+
+Test(control, a_worker_that_breaks_the_rules_loses_its_link)
+{
+	LAB_SEND(&lab.workers[1], SES_SIGN, ses_sign, 1, .flow = 1, .hash = {client_addr, 4});
+	cr_expect(lab_hung_up(&lab, &lab.workers[1]), "a hash of 4 bytes");
+	lab_attach(&lab, &lab.workers[1], RPC_SSHTERM, 1);
+	LAB_SEND(&lab.workers[1], SUP_PEER, sup_peer, 1, .role = RPC_SSHTERM, .index = 0, .up = 0);
+	cr_expect(lab_hung_up(&lab, &lab.workers[1]), "a message that is the supervisor's");
+	lab_attach(&lab, &lab.workers[1], RPC_SSHTERM, 1);
+	cr_assert_eq(rpc_send(&lab.workers[1], RPC_SES_WHO, 0, 1, NULL, NULL, 0), 0);
+	cr_expect(lab_hung_up(&lab, &lab.workers[1]), "a message without its body");
+	/* The other one works on. */
+	cr_expect_str_eq(begin(1).error, "");
+}
+
+/* -- failures ----------------------------------------------------------------------------------------------
+ */
+
+Test(control, kill_and_loss)
+{
+	struct rpc_message message;
+	struct rpc_ses_kill kill;
+	json_t *response;
+
+	add_user("alice", "root", "sre", &alice);
+	granted_session(1);
+	granted_session(2);
+	json_t *list = session_list(true, &response);
+	cr_assert_eq(json_array_size(list), 2);
+	char id[64];
+	copy(wire_span_of(json_string_value(json_object_get(json_array_get(list, 0), "session_id"))), id,
+	    sizeof(id));
+	json_decref(response);
+	lab_result(
+	    &lab, "session.kill", json_pack("{s:s, s:s}", "id", id, "reason", "lunch\nbreak"), &response);
+	json_decref(response);
+	lab_await(&lab, WORKER, RPC_SES_KILL, &message);
+	cr_assert(rpc_get_ses_kill(message.body, &kill));
+	cr_expect(kill.flow == 2 && wire_span_is(kill.reason, "lunch break"), "flow %llu",
+	    (unsigned long long)kill.flow);
+	end_session(2, "closed");
+	json_t *shown = lab_result(&lab, "session.show", json_pack("{s:s}", "id", id), &response);
+	cr_expect_str_eq(json_string_value(json_object_get(shown, "close_reason")), "killed");
+	json_decref(response);
+	cr_expect_eq(lab_error(&lab, "session.kill", json_pack("{s:s}", "id", id), NULL), 3);
+	cr_expect_eq(lab_error(&lab, "session.kill", json_pack("{s:s}", "id", "ffffff"), NULL), 3);
+	/* The worker dies: its other session is lost. */
+	rpc_link_close(WORKER);
+	lab_idle(&lab, 100);
+	cr_expect_eq(json_array_size(session_list(true, &response)), 0);
+	json_decref(response);
+	list = session_list(false, &response);
+	cr_assert_eq(json_array_size(list), 2);
+	cr_expect_str_eq(
+	    json_string_value(json_object_get(json_array_get(list, 1), "close_reason")), "worker_lost");
+	json_decref(response);
+	cr_expect(audited("session.end", "worker_lost"));
+}
+
+Test(control, requests_wait_for_the_keeper)
+{
+	struct rpc_message message;
+	struct rpc_ses_sign_reply reply;
+	static const uint8_t hash[32] = {9};
+
+	add_user("alice", "root", "sre", &alice);
+	granted_session(1);
+	rpc_link_close(&lab.keeper);
+	LAB_SEND(WORKER, SES_SIGN, ses_sign, 21, .flow = 1, .hash = {hash, 32});
+	cr_expect(lab_silent(&lab, WORKER, 300), "an answer while the keeper is down");
+	lab.keeper_heard[0] = '\0';
+	lab_attach(&lab, &lab.keeper, RPC_KEEPER, 0);
+	lab_await(&lab, WORKER, RPC_SES_SIGN_REPLY, &message);
+	cr_assert(rpc_get_ses_sign_reply(message.body, &reply));
+	cr_expect_eq(reply.error.len, 0);
+	cr_expect(strncmp(lab.keeper_heard, "SESSION ", 8) == 0 && strstr(lab.keeper_heard, ";SIGN ") != NULL,
+	    "the new keeper must hear of the session first: %s", lab.keeper_heard);
+	/* One that does not come back in time. */
+	rpc_link_close(&lab.keeper);
+	LAB_SEND(WORKER, SES_SIGN, ses_sign, 22, .flow = 1, .hash = {hash, 32});
+	lab_await(&lab, WORKER, RPC_SES_SIGN_REPLY, &message);
+	cr_assert(rpc_get_ses_sign_reply(message.body, &reply));
+	cr_expect(reply.error.len > 0);
+	/* One that is there and silent. */
+	lab_attach(&lab, &lab.keeper, RPC_KEEPER, 0);
+	lab_idle(&lab, 50);
+	lab.keeper_silent = true;
+	LAB_SEND(WORKER, SES_SIGN, ses_sign, 23, .flow = 1, .hash = {hash, 32});
+	lab_await(&lab, WORKER, RPC_SES_SIGN_REPLY, &message);
+	cr_assert(rpc_get_ses_sign_reply(message.body, &reply));
+	cr_expect(reply.error.len > 0);
+	cr_expect_eq(lab_error(&lab, "ca.show", json_pack("{s:s}", "type", "user"), NULL), 4);
+}
+
+Test(control, restart_amidst_sessions)
+{
+	json_t *response;
+	struct mint_key fresh;
+
+	mint_key(&fresh);
+	add_user("alice", "root", "sre", &alice);
+	granted_session(1);
+	granted_session(2);
+	json_t *list = session_list(true, &response);
+	char id[64], target_id[64];
+	copy(wire_span_of(json_string_value(json_object_get(json_array_get(list, 1), "session_id"))), id,
+	    sizeof(id));
+	copy(wire_span_of(json_string_value(json_object_get(json_array_get(list, 1), "target_id"))),
+	    target_id, sizeof(target_id));
+	json_decref(response);
+	lab_kill(&lab);
+	lab.keeper_heard[0] = '\0';
+	lab.policies = 0;
+	lab_start(&lab);
+	lab_idle(&lab, 100);
+	cr_expect_eq(lab.policies, 1);
+	cr_expect_eq(lab.policy_generation, 1, "the policy in force survives, under its generation");
+	/* The worker claims more than is true: what was decided counts. */
+	LAB_SEND(WORKER, SES_RESUME, ses_resume, 0, .flow = 1, .session_id = wire_span_of(id),
+	    .client_addr = CLIENT, .client_port = 40000, .server_addr = SERVER, .server_port = 22, .rule = 1,
+	    .generation = 1, .rule_name = wire_span_of("prod-ssh"), .target_id = wire_span_of("SHA256:other"),
+	    .user = wire_span_of("carol"), .login = wire_span_of("oracle"), .started_at = 5);
+	LAB_SEND(WORKER, SES_RESUME, ses_resume, 0, .flow = 9,
+	    .session_id = wire_span_of("aaaaaaaa-0000-4000-8000-000000000000"), .client_addr = CLIENT,
+	    .server_addr = SERVER, .rule = 1, .generation = 1, .user = wire_span_of("alice"),
+	    .login = wire_span_of("root"));
+	lab_idle(&lab, 100);
+	json_t *shown = lab_result(&lab, "session.show", json_pack("{s:s}", "id", id), &response);
+	cr_expect(json_is_true(json_object_get(shown, "live")));
+	cr_expect_str_eq(json_string_value(json_object_get(shown, "user")), "alice");
+	cr_expect_str_eq(json_string_value(json_object_get(shown, "target_id")), target_id);
+	json_decref(response);
+	char expected[128];
+	snprintf(expected, sizeof(expected), "SESSION %s 1;", id);
+	cr_expect(strstr(lab.keeper_heard, expected) != NULL, "the keeper heard %s", lab.keeper_heard);
+	cr_expect_eq(cert(1, &fresh).error.len, 0);
+	cr_expect(strstr(lab.certify.key_id, ":alice") != NULL);
+	cr_expect(cert(9, &fresh).error.len > 0, "a session that nobody approved gets a certificate");
+	cr_expect(sign(9).error.len > 0);
+	end_session(1, "closed");
+	cr_expect_str_eq(begin(1).error, "");
+}
+
+/* -- policies ----------------------------------------------------------------------------------------------
+ */
+
+static const char second_policy[] = "default: block\nrules:\n  - {name: lab-ssh, action: audit_ssh, match: "
+                                    "{dst_port: 22}, ssh: {users: {names: [alice]},"
+                                    " logins: [root], command_logging: false}}\n";
+
+Test(control, policies_are_checked_applied_and_shown)
+{
+	json_t *response;
+	char *message;
+
+	add_user("alice", "root", "sre", &alice);
+	json_t *result =
+	    lab_result(&lab, "policy.check", json_pack("{s:s}", "text", second_policy), &response);
+	cr_expect_eq(json_integer_value(json_object_get(result, "rules")), 1);
+	cr_expect_str_eq(json_string_value(json_object_get(result, "default")), "block");
+	json_decref(response);
+	response = lab_call(&lab, "policy.apply",
+	    json_pack("{s:s, s:s}", "text", "default: allow\nrules:\n  - {name: x, action: alow}\n", "name",
+	        "/etc/p.yaml"));
+	json_t *error = json_object_get(response, "error");
+	cr_expect_eq(json_integer_value(json_object_get(error, "code")), 2);
+	cr_expect(strncmp(json_string_value(json_object_get(error, "message")), "/etc/p.yaml:3:", 14) == 0,
+	    "got %s", json_string_value(json_object_get(error, "message")));
+	cr_expect_eq(json_integer_value(json_object_get(json_object_get(error, "data"), "line")), 3);
+	json_decref(response);
+	lab.dataplane_refuses = "too many categories";
+	cr_expect_eq(lab_error(&lab, "policy.apply", json_pack("{s:s}", "text", second_policy), &message), 2);
+	cr_expect(strstr(message, "too many categories") != NULL, "got %s", message);
+	free(message);
+	lab.dataplane_refuses = NULL;
+	lab_idle(&lab, 100);
+	cr_expect_eq(lab.policy_generation, 1, "what was in force is pushed again");
+	result = lab_result(&lab, "policy.apply", json_pack("{s:s}", "text", second_policy), &response);
+	uint64_t generation = (uint64_t)json_integer_value(json_object_get(result, "generation"));
+	cr_expect_eq(generation, 3);
+	cr_expect_eq(lab.policy_generation, 3);
+	json_decref(response);
+	result = lab_result(&lab, "policy.show", NULL, &response);
+	cr_expect_str_eq(json_string_value(json_object_get(result, "text")), second_policy);
+	cr_expect(json_is_true(json_object_get(result, "in_dataplane")));
+	json_decref(response);
+	/* Connections taken under the old generation keep its rule; the new one has its own. */
+	cr_expect_str_eq(begin_rule(1, 1, 1, 22).rule, "prod-ssh");
+	cr_expect_str_eq(begin_rule(2, 0, 3, 22).rule, "lab-ssh");
+	target_of(2, &origin);
+	who_is(2, mint_blob(&alice), "root", 1);
+	struct may answer = may(2, "root");
+	cr_expect(answer.allowed && answer.recording == RPC_RECORDING_NONE);
+	/* Without a dataplane nothing changes. */
+	rpc_link_close(&lab.dataplane);
+	cr_expect_eq(lab_error(&lab, "policy.apply", json_pack("{s:s}", "text", lab_policy), NULL), 4);
+	lab_kill(&lab);
+	lab_start(&lab);
+	lab_idle(&lab, 100);
+	cr_expect_eq(lab.policy_generation, 3, "the last one in force is in force after a restart");
+	cr_expect_str_eq(
+	    begin_rule(1, 1, 1, 22).rule, "prod-ssh", "old generations are known after a restart");
+}
+
+Test(control, ten_thousand_rules_within_a_second)
+{
+	char *text = malloc(2 << 20), *at = text;
+	struct timespec from, to;
+	json_t *response;
+
+	at += sprintf(at, "default: allow\nrules:\n");
+	for (unsigned i = 0; i < 10000; i++)
+		at += sprintf(at,
+		    "  - {name: rule-%u, action: block, match: {protocol: tcp, dst_ip: 10.%u.%u.0/24, "
+		    "dst_port: %u}}\n",
+		    i, i / 256, i % 256, 1 + i);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	json_t *result = lab_result(&lab, "policy.apply", json_pack("{s:s}", "text", text), &response);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	cr_expect_eq(json_integer_value(json_object_get(result, "rules")), 10000);
+	json_decref(response);
+	free(text);
+	double took = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+	cr_expect(took < TEN_THOUSAND_RULES_S, "10,000 rules took %.2f s", took);
+}
+
+/* -- the socket --------------------------------------------------------------------------------------------
+ */
+
+Test(control, json_rpc)
+{
+	static const struct {
+		const char *line, *expected; /* a part of the answer */
+	} cases[] = {
+	    {"{", "\"code\":-32700"},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"stats\",\"method\":\"stats\",\"id\":1}", "\"code\":-32700"},
+	    {"\"hello\"", "\"code\":-32600"},
+	    {"7", "\"code\":-32600"},
+	    {"[]", "\"code\":-32600"},
+	    {"[1]", "[{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600"},
+	    {"{\"jsonrpc\":\"1.0\",\"method\":\"stats\",\"id\":1}", "\"code\":-32600"},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":7,\"id\":1}", "\"code\":-32600"},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"nonesuch\",\"id\":\"x\"}",
+	        "\"code\":-32601,\"message\":\"there is no method"},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"policy.check\",\"id\":1}", "\"code\":-32602"},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"policy.check\",\"params\":{\"text\":1},\"id\":1}",
+	        "\"code\":-32602"},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"policy.check\",\"params\":{\"txt\":\"\"},\"id\":1}",
+	        "no parameter 'txt'"},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"policy.check\",\"params\":[\"x\"],\"id\":1}",
+	        "\"code\":-32600"},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"sessions.ls\",\"id\":null}", "\"id\":null"},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"sessions.ls\",\"params\":{\"limit\":0},\"id\":1}",
+	        "\"code\":-32602"},
+	    /* The notification in the batch is not answered, the others are. */
+	    {"[{\"jsonrpc\":\"2.0\",\"method\":\"user.ls\"},{\"jsonrpc\":\"2.0\",\"method\":\"user.ls\","
+	     "\"id\":5},"
+	     "{\"jsonrpc\":\"2.0\",\"method\":\"stats\",\"id\":6}]",
+	        "[{\"jsonrpc\":\"2.0\",\"result\":{\"users\":[]},\"id\":5},{\"jsonrpc\":\"2.0\",\"result\":{"
+	        "\"dataplane\":"},
+	};
+	static const char show[] = "{\"jsonrpc\":\"2.0\",\"method\":\"policy.show\",\"id\":1}\n";
+	int fd = lab_connect(&lab);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		lab_send_text(fd, cases[i].line, strlen(cases[i].line));
+		lab_send_text(fd, "\n", 1);
+		json_t *answer = lab_read_json(&lab, fd);
+		char *text = json_dumps(answer, JSON_COMPACT);
+		cr_expect(text != NULL && strstr(text, cases[i].expected) != NULL, "%s\nexpected %s\ngot %s",
+		    cases[i].line, cases[i].expected, text);
+		free(text);
+		json_decref(answer);
+	}
+	/* Many requests at once, an unfinished line before the end. */
+	for (int i = 0; i < 200; i++)
+		lab_send_text(fd, show, strlen(show));
+	lab_send_text(fd, "{\"jsonrpc\"", 10);
+	for (int i = 0; i < 200; i++) {
+		json_t *answer = lab_read_json(&lab, fd);
+		cr_assert_not_null(json_object_get(answer, "result"), "answer %d", i);
+		json_decref(answer);
+	}
+	close(fd);
+	/* A line without end. */
+	fd = lab_connect(&lab);
+	char *junk = malloc(1 << 20);
+	memset(junk, 'x', 1 << 20);
+	for (int i = 0; i < 17; i++)
+		if (send(fd, junk, 1 << 20, MSG_NOSIGNAL) <= 0)
+			break;
+	free(junk);
+	json_t *answer = lab_read_json(&lab, fd);
+	cr_expect_eq(json_integer_value(json_object_get(json_object_get(answer, "error"), "code")), -32600);
+	json_decref(answer);
+	cr_expect_null(lab_read_json(&lab, fd), "the connection ends after that");
+	close(fd);
+	/* A client that asks and never reads does not disturb the others. */
+	fd = lab_connect(&lab);
+	for (int i = 0; i < 100; i++)
+		if (send(fd, show, strlen(show), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			break;
+	cr_expect_eq(lab_error(&lab, "user.ls", NULL, NULL), 0);
+	close(fd);
+}
+
+Test(control, roles)
+{
+	if (getuid() != 0)
+		cr_skip_test("needs root to become somebody else");
+	/* The socket is for its owner; somebody else gets no further than the file's mode, or the role. */
+	struct stat stat_buffer;
+	cr_assert_eq(stat(lab.socket, &stat_buffer), 0);
+	cr_expect_eq(stat_buffer.st_mode & 0777, 0660);
+	cr_assert_eq(chmod(lab.socket, 0666), 0);
+	cr_assert_eq(chmod(lab.dir, 0755), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		static const char ask[] = "{\"jsonrpc\":\"2.0\",\"method\":\"stats\",\"id\":1}\n";
+		char answer[512] = "";
+		if (setgid(65534) != 0 || setuid(65534) != 0)
+			_exit(2);
+		int fd = lab_connect(&lab);
+		lab_send_text(fd, ask, strlen(ask));
+		ssize_t got = recv(fd, answer, sizeof(answer) - 1, 0);
+		_exit(got > 0 && strstr(answer, "\"code\":1,") != NULL ? 0 : 1);
+	}
+	int status = 0;
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
+}
+
+Test(control, users_and_cas)
+{
+	json_t *response;
+	char *message, *line = mint_line(&alice, "alice@laptop");
+
+	json_t *user = lab_result(&lab, "user.add",
+	    json_pack("{s:s, s:[s,s], s:[s], s:[s]}", "name", "alice", "logins", "alice", "root", "groups",
+	        "sre", "keys", line),
+	    &response);
+	cr_expect_str_eq(json_string_value(json_object_get(user, "name")), "alice");
+	json_t *key = json_array_get(json_object_get(user, "keys"), 0);
+	cr_expect_str_eq(json_string_value(json_object_get(key, "type")), "ssh-ed25519");
+	cr_expect_str_eq(json_string_value(json_object_get(key, "comment")), "alice@laptop");
+	json_decref(response);
+	cr_expect_eq(lab_error(&lab, "user.add", json_pack("{s:s}", "name", "alice"), NULL), 5);
+	cr_expect_eq(
+	    lab_error(&lab, "user.add", json_pack("{s:s, s:[s]}", "name", "bob", "keys", line), &message), 5);
+	cr_expect(strstr(message, "'alice'") != NULL, "got %s", message);
+	free(message);
+	cr_expect_eq(lab_error(&lab, "user.add", json_pack("{s:s}", "name", "bob smith"), NULL), 2);
+	cr_expect_eq(
+	    lab_error(&lab, "user.add", json_pack("{s:s, s:[s]}", "name", "bob", "logins", "a b"), NULL), 2);
+	cr_expect_eq(lab_error(&lab, "user.add",
+	                 json_pack("{s:s, s:[s]}", "name", "bob", "keys", "ssh-ed25519 AAAA"), &message),
+	    2);
+	cr_expect(strstr(message, "key 1 is damaged") != NULL, "got %s", message);
+	free(message);
+	cr_expect_eq(lab_error(&lab, "user.rm", json_pack("{s:s}", "name", "bob"), NULL), 3);
+	cr_expect_eq(
+	    lab_error(&lab, "user.cert", json_pack("{s:s, s:s}", "name", "bob", "key", line), NULL), 3);
+	cr_expect_eq(lab_error(&lab, "user.cert",
+	                 json_pack("{s:s, s:s, s:i}", "name", "alice", "key", line, "ttl_s", 1), NULL),
+	    -32602);
+	cr_expect_eq(
+	    lab_error(&lab, "user.cert", json_pack("{s:s, s:s}", "name", "alice", "key", "nonsense"), NULL),
+	    2);
+	cr_expect_eq(lab_error(&lab, "ca.create", json_pack("{s:s}", "type", "user"), NULL), 5);
+	cr_expect_eq(lab_error(&lab, "ca.create", json_pack("{s:s}", "type", "root"), NULL), 2);
+	cr_expect_eq(lab_error(&lab, "ca.show", json_pack("{s:s}", "type", "host"), NULL), 3);
+	json_t *ca = lab_result(&lab, "ca.create", json_pack("{s:s}", "type", "host"), &response);
+	cr_expect(strncmp(json_string_value(json_object_get(ca, "public_key")), "ssh-ed25519 AAAA", 16) == 0);
+	cr_expect(strncmp(json_string_value(json_object_get(ca, "fingerprint")), "SHA256:", 7) == 0);
+	json_decref(response);
+	cr_expect_eq(lab_error(&lab, "ca.show", json_pack("{s:s}", "type", "host"), NULL), 0);
+	free(line);
+}
+
+Test(control, recordings_and_stats)
+{
+	static const char id[] = "0b7cdd0e-1111-4222-8333-123456789abc";
+	struct rpc_message message;
+	json_t *response;
+
+	add_user("alice", "root", "sre", &alice);
+	granted_session(1);
+	LAB_SEND(WORKER, SES_PROGRAM, ses_program, 0, .flow = 1, .program_id = wire_span_of(id),
+	    .type = wire_span_of("shell"), .started_at = 1);
+	lab_idle(&lab, 50);
+	int fd = lab_connect(&lab);
+	const char read[] = "{\"jsonrpc\":\"2.0\",\"method\":\"recording.read\",\"params\":{\"program\":"
+	                    "\"0b7cdd0e\",\"offset\":"
+	                    "4096,\"length\":100},\"id\":1}\n";
+	lab_send_text(fd, read, strlen(read));
+	struct rpc_rec_read asked;
+	lab_await(&lab, &lab.recorder, RPC_REC_READ, &message);
+	cr_assert(rpc_get_rec_read(message.body, &asked));
+	cr_expect(wire_span_is(asked.program_id, id) && asked.offset == 4096 && asked.length == 100);
+	cr_assert_eq(RPC_SEND(&lab.recorder, REC_READ_REPLY, rec_read_reply, RPC_FLAG_REPLY, message.id,
+	                 .data = wire_span_of("sealed"), .size = 5000),
+	    0);
+	json_t *answer = lab_read_json(&lab, fd);
+	json_t *result = json_object_get(answer, "result");
+	cr_expect_str_eq(json_string_value(json_object_get(result, "data")), "c2VhbGVk");
+	cr_expect_eq(json_integer_value(json_object_get(result, "size")), 5000);
+	json_decref(answer);
+	cr_expect(audited("session.recording.access", id));
+	const char list[] = "{\"jsonrpc\":\"2.0\",\"method\":\"recordings.ls\",\"params\":{\"user\":"
+	                    "\"alice\",\"limit\":3},\"id\":2}\n";
+	lab_send_text(fd, list, strlen(list));
+	struct rpc_rec_list listed;
+	lab_await(&lab, &lab.recorder, RPC_REC_LIST, &message);
+	cr_assert(rpc_get_rec_list(message.body, &listed));
+	cr_expect(wire_span_is(listed.filter, "{\"user\":\"alice\",\"limit\":3}"), "got %.*s",
+	    (int)listed.filter.len, (const char *)listed.filter.at);
+	cr_assert_eq(RPC_SEND(&lab.recorder, REC_LIST_REPLY, rec_list_reply, RPC_FLAG_REPLY, message.id,
+	                 .rows = wire_span_of("[{\"ProgramID\":\"x\"}]"), .more = 1),
+	    0);
+	answer = lab_read_json(&lab, fd);
+	result = json_object_get(answer, "result");
+	cr_expect_eq(json_array_size(json_object_get(result, "recordings")), 1);
+	cr_expect(json_is_true(json_object_get(result, "more")));
+	json_decref(answer);
+	cr_expect_eq(lab_error(&lab, "recording.read", json_pack("{s:s}", "program", "ffffffff"), NULL), 3);
+	cr_expect_eq(lab_error(&lab, "recording.read",
+	                 json_pack("{s:s, s:i}", "program", "ffffffff", "number", 1), NULL),
+	    3);
+	/* Counters of those who answer; null for those who do not. */
+	rpc_link_close(&lab.recorder);
+	lab_idle(&lab, 50);
+	result = lab_result(&lab, "stats", NULL, &response);
+	cr_expect_eq(
+	    json_integer_value(json_object_get(json_object_get(result, "dataplane"), "rx_packets")), 12);
+	cr_expect(json_is_null(json_object_get(result, "sshterm[0]")));
+	cr_expect(json_is_null(json_object_get(result, "recorder")));
+	cr_expect_eq(
+	    json_integer_value(json_object_get(json_object_get(result, "control"), "sessions_live")), 1);
+	json_decref(response);
+	cr_expect_eq(lab_error(&lab, "recordings.ls", NULL, NULL), 4);
+	close(fd);
+}

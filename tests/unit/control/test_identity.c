@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Users, targets, the database and the audit log, each by itself. */
+#include <criterion/criterion.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/identity/targets.h"
+#include "control/identity/users.h"
+#include "control/sessions/audit.h"
+#include "tests/unit/control/mint.h"
+
+static char directory[64], path[96];
+static struct database db;
+
+static void open_database(void)
+{
+	char error[256];
+
+	cr_assert(sodium_init() >= 0);
+	strcpy(directory, "/tmp/reeve-identity-XXXXXX");
+	cr_assert_not_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/control.db", directory);
+	cr_assert(database_open(&db, path, error, sizeof(error)), "%s", error);
+}
+
+static void close_database(void)
+{
+	char command[128];
+
+	database_close(&db);
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	cr_assert_eq(system(command), 0);
+}
+
+TestSuite(identity, .init = open_database, .fini = close_database);
+
+Test(identity, words)
+{
+	static const struct {
+		const char *word;
+		bool name;
+	} cases[] = {{"alice", true}, {"DOM\\alice", true}, {"a.b_c@d+e-f$", true}, {"", false},
+	    {"-a", false}, {"a b", false}, {"a\n", false}, {"{user}", false}, {"a,b", false},
+	    {"\xc3\xa9", false}, {"123456789012345678901234567890123456789012345678901234567890123", true},
+	    {"1234567890123456789012345678901234567890123456789012345678901234", false}};
+	struct words a = {0}, b = {0};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_expect_eq(word_is_name(cases[i].word), cases[i].name, "\"%s\"", cases[i].word);
+	cr_expect(words_add(&a, "x") && words_add(&a, "y") && words_add(&a, "x"));
+	cr_expect_eq(a.count, 2);
+	cr_expect(words_have(&a, "y") && !words_have(&a, "z"));
+	cr_expect_not(words_meet(&a, &b));
+	cr_expect(words_add(&b, "y") && words_meet(&a, &b));
+	words_free(&a);
+	words_free(&b);
+	char word[16];
+	for (unsigned i = 0; i < WORDS_MAX; i++) {
+		snprintf(word, sizeof(word), "w%u", i);
+		cr_assert(words_add(&a, word));
+	}
+	cr_expect_not(words_add(&a, "one-more"));
+	words_free(&a);
+}
+
+static void make_user(struct user *user, const char *name)
+{
+	*user = (struct user){0};
+	snprintf(user->name, sizeof(user->name), "%s", name);
+	words_add(&user->logins, name);
+	words_add(&user->logins, "root");
+	words_add(&user->groups, "sre");
+}
+
+static void line_of(const struct mint_key *key, struct public_key_line *line)
+{
+	char *text = mint_line(key, "c");
+
+	cr_assert_null(public_key_line_parse(text, strlen(text), line));
+	free(text);
+}
+
+Test(identity, users)
+{
+	static struct public_key_line lines[2];
+	struct mint_key keys[2];
+	struct user alice, bob, found;
+	char taken[WORD_SIZE];
+
+	for (int i = 0; i < 2; i++) {
+		mint_key(&keys[i]);
+		line_of(&keys[i], &lines[i]);
+	}
+	make_user(&alice, "alice");
+	make_user(&bob, "bob");
+	cr_expect_eq(users_add(&db, &alice, lines, 2, taken), USERS_OK);
+	cr_expect_eq(users_add(&db, &alice, NULL, 0, taken), USERS_EXISTS);
+	cr_expect_eq(users_add(&db, &bob, &lines[1], 1, taken), USERS_KEY_TAKEN);
+	cr_expect_str_eq(taken, "alice");
+	cr_expect_not(users_find(&db, "bob", &found), "nothing of a refused user stays");
+	cr_assert(users_find_by_key(&db, mint_blob(&keys[1]), &found));
+	cr_expect_str_eq(found.name, "alice");
+	cr_expect_str_eq(found.user_id, alice.user_id);
+	cr_expect(words_have(&found.logins, "root") && words_have(&found.groups, "sre"));
+	cr_expect_str_eq(found.logins.at[0], "alice");
+	user_free(&found);
+	uint64_t first = users_new_serial(&db, &alice, mint_blob(&keys[0]), 1);
+	cr_expect(first > 0);
+	cr_assert(users_find_by_certificate(&db, first, "alice", &found));
+	user_free(&found);
+	cr_expect_not(users_find_by_certificate(&db, first, "bob", &found));
+	cr_expect_not(users_find_by_certificate(&db, first + 1, "alice", &found));
+	cr_expect_not(users_find_by_certificate(&db, UINT64_MAX, "alice", &found));
+	cr_expect(users_remove(&db, "alice"));
+	cr_expect_not(users_remove(&db, "alice"));
+	cr_expect_not(users_find_by_key(&db, mint_blob(&keys[0]), &found));
+	cr_expect_eq(users_add(&db, &alice, lines, 2, taken), USERS_OK);
+	cr_expect_not(
+	    users_find_by_certificate(&db, first, "alice", &found), "an old certificate of a removed user");
+	cr_expect(
+	    users_new_serial(&db, &alice, mint_blob(&keys[0]), 1) > first, "serials are not used twice");
+	json_t *all = users_json(&db);
+	cr_expect_eq(json_array_size(all), 1);
+	cr_expect_eq(json_array_size(json_object_get(json_array_get(all, 0), "keys")), 2);
+	json_decref(all);
+	user_free(&alice);
+	user_free(&bob);
+}
+
+static const struct {
+	const char *addr;
+	size_t len;
+	uint16_t port, vlan;
+	const char *text;
+} address_cases[] = {
+    {"\xc6\x33\x64\x02", 4, 22, 0, "198.51.100.2"},
+    {"\xc6\x33\x64\x02", 4, 2222, 0, "[198.51.100.2]:2222"},
+    {"\xc6\x33\x64\x02", 4, 22, 7, "198.51.100.2%vlan7"},
+    {"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02", 16, 22, 0, "2001:db8::2"},
+    {"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02", 16, 2222, 4095, "[2001:db8::2]:2222%vlan4095"},
+};
+
+Test(identity, target_addresses)
+{
+	for (size_t i = 0; i < sizeof(address_cases) / sizeof(address_cases[0]); i++) {
+		char text[TARGET_ADDRESS_SIZE];
+		target_address(
+		    (struct wire_span){(const uint8_t *)address_cases[i].addr, address_cases[i].len},
+		    address_cases[i].port, address_cases[i].vlan, text);
+		cr_expect_str_eq(
+		    text, address_cases[i].text, "expected %s, got %s", address_cases[i].text, text);
+	}
+}
+
+Test(identity, targets)
+{
+	struct mint_key one, two;
+	char id[PUBLIC_KEY_FINGERPRINT_SIZE], pinned[PUBLIC_KEY_FINGERPRINT_SIZE], algorithms[64];
+
+	mint_key(&one);
+	mint_key(&two);
+	cr_expect_eq(targets_check(&db, "a", mint_blob(&one), id, pinned), TARGETS_UNKNOWN);
+	cr_expect(targets_pin(&db, "a", mint_blob(&one)));
+	cr_expect_eq(targets_check(&db, "a", mint_blob(&one), id, pinned), TARGETS_KNOWN);
+	cr_expect_eq(targets_check(&db, "a", mint_blob(&two), id, pinned), TARGETS_CHANGED);
+	cr_expect_str_neq(id, pinned);
+	/* One machine at two addresses is one target. */
+	cr_expect(targets_pin(&db, "b", mint_blob(&one)));
+	json_t *all = targets_json(&db);
+	cr_expect_eq(json_array_size(all), 1);
+	cr_expect_eq(json_array_size(json_object_get(json_array_get(all, 0), "addresses")), 2);
+	json_decref(all);
+	targets_algorithms(&db, "a", algorithms, sizeof(algorithms));
+	cr_expect_str_eq(algorithms, "ssh-ed25519");
+	targets_algorithms(&db, "z", algorithms, sizeof(algorithms));
+	cr_expect_str_eq(algorithms, "");
+	cr_expect_eq(targets_forget(&db, "b"), 1);
+	cr_expect_eq(targets_check(&db, "a", mint_blob(&one), id, pinned), TARGETS_KNOWN);
+	cr_expect_eq(targets_forget(&db, id), 1);
+	cr_expect_eq(targets_forget(&db, id), 0);
+	cr_expect_eq(targets_check(&db, "a", mint_blob(&two), id, pinned), TARGETS_UNKNOWN);
+	all = targets_json(&db);
+	cr_expect_eq(json_array_size(all), 0, "a target without addresses is forgotten");
+	json_decref(all);
+}
+
+Test(identity, database_files_that_are_none)
+{
+	char other[96], error[256];
+	struct database second;
+
+	snprintf(other, sizeof(other), "%s/junk.db", directory);
+	FILE *file = fopen(other, "w");
+	for (int i = 0; i < 1000; i++)
+		fputs("this is no database ", file);
+	fclose(file);
+	cr_expect_not(database_open(&second, other, error, sizeof(error)));
+	cr_expect(strstr(error, "junk.db: file is not a database") != NULL, "got %s", error);
+	cr_expect_not(database_open(&second, "/nonexistent/control.db", error, sizeof(error)));
+	/* A newer version's. */
+	cr_expect(database_run(&db, "PRAGMA user_version = 99", ""));
+	database_close(&db);
+	cr_expect_not(database_open(&db, path, error, sizeof(error)));
+	cr_expect(strstr(error, "newer version") != NULL, "got %s", error);
+}
+
+Test(identity, a_transaction_that_fails_leaves_nothing)
+{
+	cr_assert(database_begin(&db));
+	cr_expect(database_run(&db, "INSERT INTO policies(generation, name, text) VALUES(?, ?, ?)", "itt",
+	    (int64_t)1, "n", "t"));
+	cr_expect_not(database_end(&db, false));
+	sqlite3_stmt *row = database_query(&db, "SELECT count(*) FROM policies", "");
+	cr_assert(database_row(row));
+	cr_expect_eq(sqlite3_column_int(row, 0), 0);
+	database_stop(row);
+	cr_expect_not(database_run(&db, "INSERT INTO nonesuch VALUES(1)", ""));
+}
+
+Test(identity, the_audit_log_is_rotated)
+{
+	struct audit audit;
+	struct stat stat_buffer;
+	char file[128];
+
+	snprintf(path, sizeof(path), "%s/audit.jsonl", directory);
+	cr_assert_eq(audit_open(&audit, path, 1000), 0);
+	for (int i = 0; i < 200; i++)
+		audit_write(&audit, "exec", json_pack("{s:i, s:s}", "n", i, "event", "made-up"));
+	cr_expect_eq(audit.written, 200);
+	audit_close(&audit);
+	for (int i = 0; i <= AUDIT_FILES_KEPT; i++) {
+		snprintf(file, sizeof(file), i == 0 ? "%s" : "%s.%d", path, i);
+		cr_expect(stat(file, &stat_buffer) == 0 && stat_buffer.st_size <= 1000, "%s", file);
+	}
+	snprintf(file, sizeof(file), "%s.%d", path, AUDIT_FILES_KEPT + 1);
+	cr_expect_neq(stat(file, &stat_buffer), 0);
+	/* The newest line is in the newest file, whole, under the event's own name. */
+	char line[512] = "", last[512] = "";
+	FILE *in = fopen(path, "r");
+	while (fgets(line, sizeof(line), in) != NULL)
+		strcpy(last, line);
+	fclose(in);
+	json_t *object = json_loads(last, 0, NULL);
+	cr_expect_eq(json_integer_value(json_object_get(object, "n")), 199);
+	cr_expect_str_eq(json_string_value(json_object_get(object, "event")), "exec");
+	json_decref(object);
+	char at[32];
+	audit_time(0, at);
+	cr_expect_str_eq(at, "1970-01-01T00:00:00Z");
+}
