@@ -302,7 +302,7 @@ static unsigned receive(struct lcore *lc)
 static void keep_time(struct lcore *lc, unsigned work)
 {
 	if (work > 0 || lc->now_us >= lc->tick_at_us)
-		lc->tick_at_us = tcp_tick(lc->shard, lc->now_us);
+		tcp_tick(lc->shard, lc->now_us);
 	if (lc->reassembler != NULL && lc->now_us >= lc->expire_at_us) {
 		reassemble_expire(lc->reassembler, lc->now_us);
 		lc->expire_at_us = lc->now_us + EXPIRE_EVERY_US;
@@ -319,7 +319,7 @@ static unsigned turn(struct lcore *lc)
 	work += read_letters(lc);
 	work += handoff_poll(lc->handoff, lc->shard, lc->now_us);
 	keep_time(lc, work);
-	tcp_flush(lc->shard, lc->now_us);
+	lc->tick_at_us = tcp_flush(lc->shard, lc->now_us);
 	handoff_flush(lc->handoff);
 	lcore_flush(lc);
 	handover_flush(lc);

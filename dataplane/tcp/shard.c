@@ -214,21 +214,6 @@ enum tcp_verdict tcp_input(struct tcp_shard *shard, uint8_t link, enum tcp_port_
 	return TCP_CONSUMED;
 }
 
-void tcp_flush(struct tcp_shard *shard, uint64_t now_us)
-{
-	while (shard->dirty_head != NONE) {
-		uint32_t number = shard->dirty_head;
-		struct tcp_flow *flow = &shard->flows[number / 2];
-		struct tcp_leg *leg = &flow->leg[number % 2];
-		shard->dirty_head = leg->dirty_next;
-		if (shard->dirty_head == NONE)
-			shard->dirty_tail = NONE;
-		leg->flags &= ~(uint32_t)LEG_DIRTY;
-		if (!flow_orphaned(shard, flow, now_us))
-			leg_output(shard, leg, now_us);
-	}
-}
-
 /* -- timers -- */
 
 #define FROM_TIMER(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
@@ -313,21 +298,43 @@ static void sweep_orphans(struct tcp_shard *shard, uint64_t now_us)
 	}
 }
 
-uint64_t tcp_tick(struct tcp_shard *shard, uint64_t now_us)
+void tcp_tick(struct tcp_shard *shard, uint64_t now_us)
 {
-	const struct timer *lists[] = {&shard->handshakes, &shard->time_waits, &shard->fin_waits,
-	    &shard->passes, &shard->idles, &shard->delayed_acks};
-
 	flow_timers(shard, now_us);
 	leg_timers(shard, now_us);
 	if (shard->orphans_left > 0)
 		sweep_orphans(shard, now_us);
-	if (shard->orphans_left > 0 || shard->dirty_head != NONE)
-		return now_us;
+}
+
+/* -- sending -- */
+
+static uint64_t next_due(const struct tcp_shard *shard, uint64_t now_us)
+{
+	const struct timer *lists[] = {&shard->handshakes, &shard->time_waits, &shard->fin_waits,
+	    &shard->passes, &shard->idles, &shard->delayed_acks};
 	uint64_t next = wheel_next(&shard->wheel);
+
+	if (shard->orphans_left > 0)
+		return now_us;
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
 		uint64_t due = timer_list_next(lists[i]);
 		next = due < next ? due : next;
 	}
 	return next;
+}
+
+uint64_t tcp_flush(struct tcp_shard *shard, uint64_t now_us)
+{
+	while (shard->dirty_head != NONE) {
+		uint32_t number = shard->dirty_head;
+		struct tcp_flow *flow = &shard->flows[number / 2];
+		struct tcp_leg *leg = &flow->leg[number % 2];
+		shard->dirty_head = leg->dirty_next;
+		if (shard->dirty_head == NONE)
+			shard->dirty_tail = NONE;
+		leg->flags &= ~(uint32_t)LEG_DIRTY;
+		if (!flow_orphaned(shard, flow, now_us))
+			leg_output(shard, leg, now_us);
+	}
+	return next_due(shard, now_us);
 }

@@ -116,10 +116,11 @@ void tcp_worker_ready(struct tcp_shard *shard, int worker, uint64_t now_us);
 /* The worker is gone: RST to both sides of all its flows (a slice of the table each tcp_tick); its slabs are
  * forgotten, not returned, and never read again: their memory may be unmapped when this returns. */
 void tcp_worker_lost(struct tcp_shard *shard, int worker, uint64_t now_us);
-/* Timers that are due; returns the time (us) of the next one, UINT64_MAX for none. */
-uint64_t tcp_tick(struct tcp_shard *shard, uint64_t now_us);
-/* Sends what became sendable since the last call (ACKs, data); call once a burst, after tcp_from_worker. */
-void tcp_flush(struct tcp_shard *shard, uint64_t now_us);
+/* Timers that are due. */
+void tcp_tick(struct tcp_shard *shard, uint64_t now_us);
+/* Sends what became sendable since the last call (ACKs, data), which may start timers; call once a burst,
+ * after tcp_from_worker and tcp_tick. Returns when tcp_tick is due (us), UINT64_MAX for never. */
+uint64_t tcp_flush(struct tcp_shard *shard, uint64_t now_us);
 /* Memory of a flow (both legs) in the table, bytes. */
 uint32_t tcp_flow_bytes(void);
 

@@ -286,12 +286,10 @@ static void relay(struct box *box)
 
 uint64_t box_turn(struct box *box)
 {
-	uint64_t next = tcp_tick(box->shard, box->now_us);
-
+	tcp_tick(box->shard, box->now_us);
 	if (box->relay && box->opened > 0 && box->gone == 0)
 		relay(box);
-	tcp_flush(box->shard, box->now_us);
-	return next <= box->now_us ? box->now_us : tcp_tick(box->shard, box->now_us);
+	return tcp_flush(box->shard, box->now_us);
 }
 
 bool box_say(struct box *box, uint16_t type, unsigned leg, uint64_t arg)
