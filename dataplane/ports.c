@@ -126,19 +126,41 @@ static bool set_queues(struct ports *ports, unsigned number, const struct ports_
 	return true;
 }
 
-/* Drivers that have a fixed MTU refuse; the one they have is then the port's. */
-static void set_mtu(struct ports *ports, unsigned number, uint16_t wanted)
+/* What the driver says it can take at most when it is configured. */
+static uint16_t claimed_mtu(const struct rte_eth_dev_info *info, uint32_t wanted)
+{
+	uint32_t overhead = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+	uint32_t most = info->max_rx_pktlen > overhead ? info->max_rx_pktlen - overhead : RTE_ETHER_MTU;
+
+	if (info->max_mtu > 0 && info->max_mtu < most)
+		most = info->max_mtu;
+	return (uint16_t)RTE_MAX(RTE_MIN(wanted, most), (uint32_t)info->min_mtu);
+}
+
+/*
+ * A NIC has the MTU that it says. Kernel-backed vdevs say 1500 whatever the interface and their arguments
+ * (framesz, …) carry: there the configured MTU stands, and the interface's own is set by whoever owns it.
+ */
+static void set_mtu(struct ports *ports, unsigned number, uint16_t claimed, uint16_t wanted)
 {
 	struct port *port = &ports->port[number];
-	int error = rte_eth_dev_set_mtu(port->id, wanted);
 
 	port->mtu = wanted;
-	if (error == 0)
+	if (claimed == wanted) {
+		(void)rte_eth_dev_set_mtu(port->id, wanted);
 		return;
-	(void)rte_eth_dev_get_mtu(port->id, &port->mtu);
-	if (error != -ENOTSUP)
-		rpc_log(RPC_LOG_WARNING, "link %s, %s port \"%s\": MTU %u refused (%s), it stays at %u",
-		    port->link, side_name(number), port->device, wanted, strerror(-error), port->mtu);
+	}
+	if (ports_is_vdev(port->device)) {
+		rpc_log(RPC_LOG_NOTICE,
+		    "link %s, %s port \"%s\": the driver speaks of an MTU of %u; %u pass where its arguments "
+		    "and the "
+		    "interface allow",
+		    port->link, side_name(number), port->device, claimed, wanted);
+		return;
+	}
+	port->mtu = claimed;
+	rpc_log(RPC_LOG_WARNING, "link %s, %s port \"%s\": an MTU of %u is more than it can, it is %u",
+	    port->link, side_name(number), port->device, wanted, claimed);
 }
 
 static bool start_port(struct ports *ports, unsigned number, const struct ports_config *config)
@@ -157,15 +179,11 @@ static bool start_port(struct ports *ports, unsigned number, const struct ports_
 		set_rss(&conf, &info, key);
 	set_offloads(
 	    &conf, &info, config->mtu + RTE_ETHER_HDR_LEN + TAGS_MAX * 4, ports_mbuf_room(config->mtu));
-	/* The MTU of rxmode binds hardware; vdevs whose limit is lower are told after start, and may refuse.
-	 */
-	conf.rxmode.mtu = (uint16_t)RTE_MIN(config->mtu, info.max_mtu > 0 ? info.max_mtu : RTE_ETHER_MTU);
-	if (conf.rxmode.mtu < info.min_mtu)
-		conf.rxmode.mtu = info.min_mtu;
+	conf.rxmode.mtu = claimed_mtu(&info, config->mtu);
 	error = rte_eth_dev_configure(port->id, port->rx_queues, port->tx_queues, &conf);
 	if (error != 0)
 		return failed(ports, number, "cannot be configured", error);
-	set_mtu(ports, number, conf.rxmode.mtu);
+	set_mtu(ports, number, (uint16_t)conf.rxmode.mtu, (uint16_t)config->mtu);
 	if (!set_queues(ports, number, config, &info, &conf))
 		return false;
 	error = rte_eth_dev_start(port->id);
