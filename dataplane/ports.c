@@ -6,6 +6,7 @@
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "control/rpc/rpc.h"
@@ -213,9 +214,24 @@ static bool find_port(struct ports *ports, unsigned number)
 	       failed(ports, number, "there is no such port (is it bound to a DPDK driver?)", error);
 }
 
+/* Bytes of data in an mbuf: for frames of the MTU, and where af_packet has slots of `framesz`, for a whole
+ * slot. */
+uint16_t ports_pool_room(const struct ports *ports, uint32_t mtu)
+{
+	uint32_t room = ports_mbuf_room(mtu);
+
+	for (unsigned i = 0; i < ports->count; i++) {
+		const char *slot = strstr(ports->port[i].device, ",framesz=");
+		unsigned long size = slot == NULL ? 0 : strtoul(slot + strlen(",framesz="), NULL, 10);
+		if (size <= UINT16_MAX - RTE_PKTMBUF_HEADROOM && size + RTE_PKTMBUF_HEADROOM > room)
+			room = (uint32_t)size + RTE_PKTMBUF_HEADROOM;
+	}
+	return (uint16_t)room;
+}
+
 bool ports_start(struct ports *ports, const struct ports_config *config)
 {
-	uint16_t room = ports_mbuf_room(config->mtu);
+	uint16_t room = ports_pool_room(ports, config->mtu);
 
 	ports->mbufs = rte_pktmbuf_pool_create("mbufs", config->mbufs, MBUF_CACHE, 0, room, SOCKET_ID_ANY);
 	if (ports->mbufs == NULL) {

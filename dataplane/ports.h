@@ -45,6 +45,8 @@ bool ports_is_vdev(const char *device);
 void ports_device_name(const char *device, char *name, size_t size);
 /* Bytes an mbuf must hold for frames of this MTU, headroom included. */
 uint16_t ports_mbuf_room(uint32_t mtu);
+/* The same for all ports of the pool: af_packet wants room for a whole slot of its ring (`framesz=`). */
+uint16_t ports_pool_room(const struct ports *ports, uint32_t mtu);
 /* After rte_eal_init: takes the mbufs, configures and starts every port. False: it has said why in the log.
  */
 bool ports_start(struct ports *ports, const struct ports_config *config);
