@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reeved.yaml: the example as shipped, defaults, and a refusal with its place for each thing that can be
+ * wrong. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/settings/settings.h"
+
+static char directory[64];
+
+/* Two keys of `reeve keygen`, one with white space around it, and a file that is none. */
+static void write_key(const char *name, const char *text)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	FILE *file = fopen(path, "w");
+	cr_assert(file != NULL);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void setup(void)
+{
+	snprintf(directory, sizeof(directory), "/tmp/reeve-settings-XXXXXX");
+	cr_assert(mkdtemp(directory) != NULL);
+	write_key("a.pub", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+	write_key("b.pub", " AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
+	write_key("bad.pub", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd\n");
+}
+
+static void teardown(void)
+{
+	char command[128];
+	snprintf(command, sizeof(command), "rm -r %s", directory);
+	cr_expect_eq(system(command), 0);
+}
+
+TestSuite(settings, .init = setup, .fini = teardown);
+
+static const char whole[] = "control: {socket: /run/p/s, state: /var/lib/p}\n"
+                            "dataplane:\n"
+                            "  lcores: [0]\n"
+                            "  links: [{name: lab, inside: \"net_null0\", outside: \"net_null1\"}]\n"
+                            "sshterm: {cores: [0]}\n"
+                            "recorder: {directory: /rec, recipients: [@/a.pub]}\n"
+                            "policy: /etc/p.yaml\n";
+
+/* `whole` with `from` replaced by `to`, and @ by the directory. */
+static bool parse_changed(struct settings *s, const char *from, const char *to, char *error, size_t size)
+{
+	char changed[4096], text[8192];
+	const char *at = strstr(whole, from);
+	size_t len = 0;
+	cr_assert(at != NULL, "'%s' is not in the text", from);
+	snprintf(changed, sizeof(changed), "%.*s%s%s", (int)(at - whole), whole, to, at + strlen(from));
+	for (const char *c = changed; *c != '\0'; c++)
+		len += (size_t)snprintf(
+		    text + len, sizeof(text) - len, *c == '@' ? "%s" : "%.1s", *c == '@' ? directory : c);
+	return settings_parse(s, "f", text, len, error, size);
+}
+
+Test(settings, defaults)
+{
+	static struct settings s;
+	char error[YAML_MESSAGE_MAX];
+	cr_assert(parse_changed(&s, "control", "control", error, sizeof(error)), "%s", error);
+	cr_expect_str_eq(s.socket, "/run/p/s");
+	cr_expect_str_eq(s.netns, "");
+	cr_expect_eq(s.lcore_count, 1);
+	cr_expect_eq(s.worker_count, 1);
+	cr_expect_eq(s.stop_grace_ms, 10000);
+	cr_expect_eq(s.login_grace_s, 120);
+	cr_expect_eq(s.sessions, 10000);
+	cr_expect_eq(s.mtu, 0);
+	cr_expect_eq(s.mbufs, 16384);
+	cr_expect_eq(s.flows, 65536);
+	cr_expect_eq(s.receive_credit, 262144);
+	cr_expect_eq(s.send_credit, 32);
+	cr_expect_not(s.dataplane_poll || s.sshterm_poll);
+	cr_expect_eq(s.recipients[0][31], 31);
+	cr_expect_eq(s.admin_count + s.auditor_count + s.eal_count, 0);
+}
+
+Test(settings, everything_said)
+{
+	static struct settings s;
+	char error[YAML_MESSAGE_MAX];
+	cr_assert(parse_changed(&s, "state: /var/lib/p}",
+	              "state: /v, admins: [root], auditors: [nobody, root], stop_grace: 500ms}", error,
+	              sizeof(error)),
+	    "%s", error);
+	cr_expect(s.admin_count == 1 && s.admins[0] == 0 && s.auditor_count == 2 && s.auditors[0] == 65534);
+	cr_expect_eq(s.stop_grace_ms, 500);
+	cr_assert(parse_changed(&s, "  lcores: [0]\n",
+	              "  lcores: [0]\n  netns: box\n  idle: poll\n  eal: [\"--no-huge\", \"-m\", \"512\"]\n  "
+	              "mtu: 9000\n"
+	              "  mbufs: 4096\n  flows: 1000\n  rx_descriptors: 512\n  tx_descriptors: 256\n"
+	              "  receive_credit: 65536\n  send_credit: 8\n",
+	              error, sizeof(error)),
+	    "%s", error);
+	cr_expect(strcmp(s.netns, "box") == 0 && s.dataplane_poll && s.eal_count == 3 && s.mtu == 9000 &&
+	          s.mbufs == 4096 && s.flows == 1000 && s.rx_descriptors == 512 && s.tx_descriptors == 256 &&
+	          s.receive_credit == 65536 && s.send_credit == 8);
+	cr_expect_str_eq(s.eal[2], "512");
+	cr_assert(parse_changed(&s, "{cores: [0]}",
+	              "{cores: [0, 0], sessions: 5, login_grace: 30s, idle: poll}", error, sizeof(error)),
+	    "%s", error);
+	cr_expect(s.worker_count == 2 && s.sessions == 5 && s.login_grace_s == 30 && s.sshterm_poll);
+	cr_assert(parse_changed(&s, "[@/a.pub]", "[@/a.pub, @/b.pub]", error, sizeof(error)), "%s", error);
+	cr_expect(s.recipient_count == 2 && s.recipients[1][0] == 1);
+	cr_assert(parse_changed(&s, "[{name: lab,",
+	              "[{name: pci, inside: \"0000:03:00.0\", outside: \"03:00.1\"}, {name: lab,", error,
+	              sizeof(error)),
+	    "%s", error);
+	cr_expect(s.link_count == 2 && strcmp(s.links[0].outside, "03:00.1") == 0);
+}
+
+static const struct {
+	const char *from, *to, *error;
+} refused[] = {
+    {"policy: /etc/p.yaml\n", "", "f:1:1: missing key 'policy'"},
+    {"policy", "polcy",
+        "f:7:1: unknown key 'polcy'; expected one of control, dataplane, sshterm, recorder, policy"},
+    {"/etc/p.yaml", "p.yaml", "f:7:9: policy: expected an absolute path; found 'p.yaml'"},
+    {"/etc/p.yaml", "/etc/../p.yaml", "f:7:9: policy: expected an absolute path"},
+    {"/etc/p.yaml", "[/etc/p.yaml]", "f:7:9: policy: expected text; found a list"},
+    {"socket: /run/p/s, ", "", "f:1:10: control: missing key 'socket'"},
+    {"/run/p/s",
+        "/012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678"
+        "9",
+        "f:1:19: control.socket: text of 101 bytes is too long; at most 100"},
+    {"state: /var/lib/p", "state: /v, admins: [no-such-user-here]",
+        "f:1:49: control.admins[0]: expected the name of a user of this machine; there is no "
+        "'no-such-user-here'"},
+    {"state: /var/lib/p", "state: /v, stop_grace: 10",
+        "f:1:52: control.stop_grace: expected a time with its unit"},
+    {"lcores: [0]", "lcores: []", "f:3:11: dataplane.lcores: expected at least 1 item; found 0"},
+    {"lcores: [0]", "lcores: [0, 0]", "f:3:15: dataplane.lcores[1]: CPU 0 stands in the list twice"},
+    {"lcores: [0]", "lcores: [99999]", "f:3:12: dataplane.lcores[0]: expected a whole number from 0 to "},
+    {"lcores: [0]", "lcores: 0", "f:3:11: dataplane.lcores: expected a list; found '0'"},
+    {"lcores: [0]", "lcores: [0]\n  idle: lazy",
+        "f:4:9: dataplane.idle: expected one of adaptive, poll; found 'lazy'"},
+    {"lcores: [0]", "lcores: [0]\n  netns: ../box", "f:4:10: dataplane.netns: expected a name of letters"},
+    {"lcores: [0]", "lcores: [0]\n  eal: [\"-l\", \"3\"]",
+        "f:4:9: dataplane.eal[0]: '-l' is set by reeved itself"},
+    {"lcores: [0]", "lcores: [0]\n  eal: [\"--vdev=net_x\"]",
+        "f:4:9: dataplane.eal[0]: '--vdev=net_x' is set by"},
+    {"lcores: [0]", "lcores: [0]\n  eal: [\"--no-huge\", \"--in-memory\"]",
+        "f:4:8: dataplane.eal: --in-memory cannot go with --no-huge"},
+    {"lcores: [0]", "lcores: [0]\n  mtu: 575",
+        "f:4:8: dataplane.mtu: expected a whole number from 576 to 9216"},
+    {"lcores: [0]", "lcores: [0]\n  send_credit: 4096",
+        "f:4:16: dataplane.send_credit: expected a whole number"},
+    {"net_null1", "net_null0", "f:4:53: dataplane.links[0].outside: the same port as this link's inside"},
+    {"net_null1", "eth1",
+        "f:4:53: dataplane.links[0].outside: expected a PCI address (\"0000:03:00.0\") or a DPDK vdev"},
+    {"net_null1", "net_", "f:4:53: dataplane.links[0].outside: expected a PCI address"},
+    {"net_null1", "0000:03:00.0x", "f:4:53: dataplane.links[0].outside: expected a PCI address"},
+    {"\"net_null1\"}", "\"net_null1\"}, {name: lab, inside: net_null2, outside: net_null3}",
+        "f:4:74: dataplane.links[1].name: there is a link 'lab' already"},
+    {"\"net_null1\"}", "\"net_null1\"}, {name: b, inside: net_null1, outside: net_null3}",
+        "f:4:85: dataplane.links[1].inside: link 'lab' has this port already"},
+    {"\"net_null1\"}",
+        "\"net_af_xdp1,iface=a\"}, {name: b, inside: \"net_af_packet0,iface=a\", outside: net_null3}",
+        "f:4:95: dataplane.links[1].inside: link 'lab' has this port already"},
+    {"links: [{name: lab, inside: \"net_null0\", outside: \"net_null1\"}]", "links: []",
+        "f:4:10: dataplane.links: expected at least 1 item; found 0"},
+    {"{cores: [0]}", "{cores: [0], login_grace: 1s}", "f:5:36: sshterm.login_grace: expected a time"},
+    {"{cores: [0]}", "{}", "f:5:10: sshterm: missing key 'cores'"},
+    {"[@/a.pub]", "[]", "f:6:41: recorder.recipients: expected at least 1 item; found 0"},
+    {"[@/a.pub]", "[@/none.pub]", "f:6:42: recorder.recipients[0]: cannot read the auditor's public key"},
+    {"[@/a.pub]", "[@/bad.pub]", "f:6:42: recorder.recipients[0]: "},
+    {"[@/a.pub]", "[@/a.pub, @/a.pub]", "f:6:"},
+    {"control:", "control: &a", "f:1:10: anchors"},
+};
+
+Test(settings, refusals_say_where_and_what)
+{
+	static struct settings s;
+	char error[YAML_MESSAGE_MAX];
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		bool good = parse_changed(&s, refused[i].from, refused[i].to, error, sizeof(error));
+		cr_expect_not(good, "case %zu (%s) was accepted", i, refused[i].to);
+		cr_expect(strncmp(error, refused[i].error, strlen(refused[i].error)) == 0,
+		    "case %zu (%s): expected \"%s…\", got \"%s\"", i, refused[i].to, refused[i].error, error);
+	}
+}
+
+Test(settings, interfaces_of_ports)
+{
+	static const struct {
+		const char *port, *iface;
+	} cases[] = {{"net_af_xdp0,iface=boxc", "boxc"}, {"net_af_xdp0,iface=boxc,start_queue=0", "boxc"},
+	    {"net_af_packet0,blocksz=65536,iface=eth1", "eth1"}, {"0000:03:00.0", NULL}, {"net_null0", NULL},
+	    {"net_af_xdp0,iface=", NULL}, {"net_af_xdp0,iface=0123456789abcdef", NULL}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char iface[16] = "";
+		bool found = settings_port_iface(cases[i].port, iface, sizeof(iface));
+		cr_expect_eq(found, cases[i].iface != NULL, "%s", cases[i].port);
+		if (found && cases[i].iface != NULL)
+			cr_expect_str_eq(iface, cases[i].iface);
+	}
+}
+
+/* What we ship as an example is accepted but for the key file that only an installed box has, and no key of
+ * `struct settings` is missing from it. */
+Test(settings, the_example_is_right)
+{
+	static struct settings s;
+	char error[YAML_MESSAGE_MAX], text[16384], changed[16384];
+	FILE *file = fopen(EXAMPLE, "r");
+	cr_assert(file != NULL);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	/* Un-comment the defaults: "# key: value" becomes "key: value"; the two alternative lines stay
+	 * comments. */
+	size_t len = 0;
+	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+		char *mark = strstr(line, "  # ");
+		if (mark != NULL && mark[4] != '-' && strspn(line, " ") == (size_t)(mark - line) + 2)
+			memmove(mark + 2, mark + 4, strlen(mark + 4) + 1);
+		char *key = strstr(line, "/etc/portreeve/sshkey.pub");
+		char *cpu = strstr(line, "cores: [1]");
+		if (cpu != NULL)
+			cpu[8] = '0';
+		if (key != NULL)
+			len += (size_t)snprintf(
+			    changed + len, sizeof(changed) - len, "  recipients: [%s/a.pub]\n", directory);
+		else
+			len += (size_t)snprintf(changed + len, sizeof(changed) - len, "%s\n", line);
+	}
+	cr_assert(
+	    settings_parse(&s, "reeved.yaml", changed, len, error, sizeof(error)), "%s\n%s", error, changed);
+	cr_expect(s.mtu == 1500 && s.stop_grace_ms == 10000 && s.sessions == 10000 && s.flows == 65536 &&
+	          s.send_credit == 32 && s.receive_credit == 262144 && s.login_grace_s == 120 &&
+	          s.mbufs == 16384);
+	static const char *const keys[] = {"admins:", "auditors:", "stop_grace:", "netns:", "idle:", "mtu:",
+	    "mbufs:", "flows:", "rx_descriptors:", "tx_descriptors:", "receive_credit:", "send_credit:",
+	    "sessions:", "login_grace:"};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		cr_expect(strstr(changed, keys[i]) != NULL, "the example does not explain %s", keys[i]);
+}
