@@ -16,6 +16,7 @@
 #define STEADY_US 5000000u         /* a child that lived so long may be restarted at once again */
 #define RESTARTS_AT_ONCE 3u        /* quick deaths in a row before restarts are spaced */
 #define RESTART_SPACING_US 1000000u
+#define LINGER_US 2000000u     /* from the end of a child's link to its exit */
 #define STOP_STAGE_US 3000000u /* for each stage of an orderly stop after the sessions' */
 
 /* Slab channels: bytes of a slab and how many. The memory costs nothing until it is touched. */
@@ -45,12 +46,15 @@ struct child {
 	unsigned quick_deaths;
 	uint64_t started_us;
 	uint64_t restart_us; /* CHILD_DOWN: start it then */
+	uint64_t linger_us;  /* its link ended: it is killed then, unless it has exited; 0: the link lives */
+	uint32_t generation; /* of this run of the dataplane */
 };
 
 /* A process that was killed and takes its time to vanish, while its successor runs already. */
 struct leaving {
 	pid_t pid;
 	int pidfd;
+	uint32_t generation;
 	char name[32];
 };
 
@@ -111,6 +115,9 @@ void children_stop(struct reeved *reeved);
 /* SIGKILL to all, at once. */
 void children_kill(struct reeved *reeved);
 void child_name(const struct child *child, char *name, size_t size);
+
+/* -- reeved_leftovers.c -- Takes away what EAL left of a dataplane that is gone. */
+void leftovers_remove(pid_t pid, uint32_t generation);
 
 /* -- reeved_check.c -- What can be known before anything starts. False: logged, one line. */
 bool check_machine(struct reeved *reeved);

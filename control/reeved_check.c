@@ -18,14 +18,6 @@
 static int locks[2] = {-1, -1};
 static char socket_lock[SETTINGS_PATH_MAX];
 
-static bool eal_has(const struct settings *s, const char *argument)
-{
-	for (unsigned i = 0; i < s->eal_count; i++)
-		if (strcmp(s->eal[i], argument) == 0)
-			return true;
-	return false;
-}
-
 /* The -m of the EAL arguments ("-m", "512" or "-m512"), in MB; 0: none. */
 static unsigned long eal_memory_mb(const struct settings *s)
 {
@@ -60,7 +52,7 @@ static bool check_memory(const struct settings *s)
 	unsigned long free_mb = meminfo_kb("MemAvailable") / 1024;
 	unsigned long need_mb = BASE_MEMORY_MB + (unsigned long)s->worker_count * WORKER_MEMORY_MB;
 
-	if (eal_has(s, "--no-huge")) {
+	if (settings_eal_has(s, "--no-huge")) {
 		need_mb += mb > 0 ? mb : EAL_DEFAULT_MB;
 	} else {
 		/* meminfo counts pages of the default size only; pages of another size show in Hugetlb. */

@@ -39,6 +39,12 @@ void children_create(struct reeved *reeved)
 	add_child(reeved, RPC_DATAPLANE, 0);
 }
 
+/* Running, and worth being told anything. */
+static bool reachable(const struct child *child)
+{
+	return child->state != CHILD_DOWN && !child->condemned && child->link.fd >= 0;
+}
+
 /* SIGKILL for a child that broke the protocol or does not answer; its exit is handled when it comes. */
 static void condemn(struct child *child, const char *why)
 {
@@ -60,7 +66,7 @@ static void condemn_for(struct child *child, int error)
 /* Tells a running child that `peer` is up or down. A dead link shows by its end; a full one is a fault. */
 static void tell_peer(struct child *child, const struct child *peer, bool up)
 {
-	if (child == peer || child->state == CHILD_DOWN || child->condemned)
+	if (child == peer || !reachable(child))
 		return;
 	int error = RPC_SEND(&child->link, SUP_PEER, sup_peer, 0, 0, .role = (uint8_t)peer->role,
 	    .index = peer->index, .up = up ? 1 : 0);
@@ -106,6 +112,7 @@ static bool spawn_child(struct reeved *reeved, struct child *child)
 	child->pid = pid;
 	child->pidfd = pidfd;
 	child->condemned = false;
+	child->linger_us = 0;
 	child->started_us = reeved_now_us();
 	child->state = CHILD_STARTING;
 	rpc_log(RPC_LOG_INFO, "%s started, pid %d", name, pid);
@@ -132,7 +139,7 @@ static void connect_pair(struct reeved *reeved, struct child *a, struct child *b
 {
 	struct child *at_fault;
 
-	if (a->state == CHILD_DOWN || b->state == CHILD_DOWN || a->condemned || b->condemned)
+	if (!reachable(a) || !reachable(b))
 		return;
 	int error = channels_attach(reeved, a, b, reeved->epoch, &at_fault);
 	if (error != 0 && at_fault != NULL)
@@ -295,6 +302,8 @@ void child_exit_event(struct reeved *reeved, struct child *child)
 	if (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
 		return;
 	close(child->pidfd);
+	if (child->role == RPC_DATAPLANE)
+		leftovers_remove(child->pid, child->generation);
 	describe_exit(&info, how, sizeof(how));
 	after_death(reeved, child, info.si_code != CLD_EXITED, how);
 }
@@ -306,7 +315,8 @@ static void leave(struct reeved *reeved, struct child *child)
 	if (reeved->leaving_count == LEAVING_MAX)
 		return; /* its exit event will do */
 	struct leaving *leaving = &reeved->leaving[reeved->leaving_count++];
-	*leaving = (struct leaving){.pid = child->pid, .pidfd = child->pidfd};
+	*leaving =
+	    (struct leaving){.pid = child->pid, .pidfd = child->pidfd, .generation = child->generation};
 	child_name(child, leaving->name, sizeof(leaving->name));
 	kill(child->pid, SIGKILL);
 	after_death(reeved, child, true, "closed its link");
@@ -320,6 +330,7 @@ void leaving_exit_event(struct reeved *reeved, struct leaving *leaving)
 	if (waitid(P_PIDFD, (id_t)leaving->pidfd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
 		return;
 	close(leaving->pidfd);
+	leftovers_remove(leaving->pid, leaving->generation);
 	describe_exit(&info, how, sizeof(how));
 	rpc_log(RPC_LOG_INFO, "%s (pid %d) is gone: it %s", leaving->name, leaving->pid, how);
 	*leaving = reeved->leaving[--reeved->leaving_count];
@@ -350,9 +361,9 @@ void child_link_event(struct reeved *reeved, struct child *child)
 		leave(reeved, child);
 		return;
 	}
+	/* It may be on its way out and tidy up behind itself. */
 	rpc_link_close(&child->link);
-	child->condemned = true;
-	kill(child->pid, SIGKILL);
+	child->linger_us = reeved_now_us() + LINGER_US;
 }
 
 /* -- stopping -- */
@@ -374,7 +385,7 @@ static void stop_stage(struct reeved *reeved)
 	reeved->stop_deadline_us = reeved_now_us() + (uint64_t)grace_ms * 1000;
 	for (unsigned i = 0; i < reeved->child_count; i++) {
 		struct child *child = &reeved->children[i];
-		if (child->role != role || child->state == CHILD_DOWN || child->condemned)
+		if (child->role != role || !reachable(child))
 			continue;
 		int error = RPC_SEND(&child->link, SUP_STOP, sup_stop, 0, 0, .grace_ms = grace_ms);
 		if (error != 0)
@@ -401,6 +412,23 @@ void children_kill(struct reeved *reeved)
 		}
 }
 
+/* Whose link ended and who yet does not exit is of no use to anybody. */
+static uint64_t check_lingering(struct reeved *reeved, uint64_t now_us)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (unsigned i = 0; i < reeved->child_count; i++) {
+		struct child *child = &reeved->children[i];
+		if (child->state == CHILD_DOWN || child->linger_us == 0 || child->condemned)
+			continue;
+		if (now_us >= child->linger_us)
+			condemn(child, "closed its link and did not exit");
+		else if (child->linger_us < next)
+			next = child->linger_us;
+	}
+	return next;
+}
+
 static void stop_advance(struct reeved *reeved, uint64_t now_us)
 {
 	while (reeved->stop_stage < STOP_STAGES && running(reeved, stop_order[reeved->stop_stage]) == 0)
@@ -418,11 +446,13 @@ static void stop_advance(struct reeved *reeved, uint64_t now_us)
 
 uint64_t children_tick(struct reeved *reeved, uint64_t now_us)
 {
-	uint64_t next = UINT64_MAX;
+	uint64_t next = check_lingering(reeved, now_us);
 
 	if (reeved->phase == REEVED_STOPPING) {
 		stop_advance(reeved, now_us);
-		return reeved->stop_deadline_us > now_us ? reeved->stop_deadline_us : now_us + 1000000;
+		uint64_t stage =
+		    reeved->stop_deadline_us > now_us ? reeved->stop_deadline_us : now_us + 1000000;
+		return stage < next ? stage : next;
 	}
 	for (unsigned i = 0; i < reeved->child_count; i++) {
 		struct child *child = &reeved->children[i];

@@ -52,6 +52,10 @@ static int configure_dataplane(struct reeved *reeved, struct child *child)
 	eal.out = wire_into(eal.bytes, sizeof(eal.bytes));
 	for (unsigned i = 0; i < s->eal_count; i++)
 		wire_put_cstring(&eal.out, s->eal[i]);
+	/* Without it a killed process leaves its hugepages taken, under a name that nobody uses again. */
+	if (!settings_eal_has(s, "--no-huge") && !settings_eal_has(s, "--in-memory"))
+		wire_put_cstring(&eal.out, "--huge-unlink=always");
+	child->generation = ++reeved->generation;
 	links.out = wire_into(links.bytes, sizeof(links.bytes));
 	for (unsigned i = 0; i < s->link_count; i++) {
 		wire_put_cstring(&links.out, s->links[i].name);
@@ -62,9 +66,8 @@ static int configure_dataplane(struct reeved *reeved, struct child *child)
 	    .netns = wire_span_of(s->netns), .lcores = part_span(&lcores), .eal = part_span(&eal),
 	    .links = part_span(&links), .idle = s->dataplane_poll ? 1 : 0, .mtu = reeved->mtu,
 	    .mbufs = s->mbufs, .flows = s->flows, .rx_descriptors = s->rx_descriptors,
-	    .tx_descriptors = s->tx_descriptors, .workers = s->worker_count,
-	    .generation = ++reeved->generation, .receive_credit = s->receive_credit,
-	    .send_credit = s->send_credit);
+	    .tx_descriptors = s->tx_descriptors, .workers = s->worker_count, .generation = child->generation,
+	    .receive_credit = s->receive_credit, .send_credit = s->send_credit);
 }
 
 static int configure_sshterm(struct reeved *reeved, struct child *child)

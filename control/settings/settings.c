@@ -196,7 +196,7 @@ static bool eal_ours(const char *argument)
 {
 	static const char *const ours[] = {"-l", "-c", "-a", "-b", "-w", "--lcores", "--main-lcore",
 	    "--coremask", "--corelist", "--file-prefix", "--proc-type", "--vdev", "--allow", "--block",
-	    "--no-pci", NULL};
+	    "--no-pci", "--huge-unlink", NULL};
 
 	for (unsigned i = 0; ours[i] != NULL; i++) {
 		size_t len = strlen(ours[i]);
@@ -206,7 +206,7 @@ static bool eal_ours(const char *argument)
 	return false;
 }
 
-static bool eal_has(const struct settings *s, const char *argument)
+bool settings_eal_has(const struct settings *s, const char *argument)
 {
 	for (unsigned i = 0; i < s->eal_count; i++)
 		if (strcmp(s->eal[i], argument) == 0)
@@ -229,7 +229,7 @@ static bool read_eal(struct yaml_doc *doc, const struct yaml_node *list, struct 
 		snprintf(s->eal[s->eal_count++], SETTINGS_PORT_MAX, "%s", text);
 	}
 	/* EAL starts with both and then loses its memory: a fact of DPDK 22.11. */
-	if (eal_has(s, "--in-memory") && eal_has(s, "--no-huge"))
+	if (settings_eal_has(s, "--in-memory") && settings_eal_has(s, "--no-huge"))
 		return yaml_fail(doc, list,
 		    "--in-memory cannot go with --no-huge; use --no-huge --no-shconf -m MEGABYTES");
 	return true;

@@ -76,6 +76,8 @@ bool settings_read(struct settings *settings, const char *path, char *error, siz
 bool settings_parse(struct settings *settings, const char *name, const char *text, size_t len, char *error,
     size_t error_size);
 
+/* Is `argument` one of the EAL arguments, as it stands? */
+bool settings_eal_has(const struct settings *settings, const char *argument);
 /* The interface's name in a vdev string ("net_af_xdp0,iface=boxc" -> "boxc"). False where there is none. */
 bool settings_port_iface(const char *port, char *iface, size_t size);
 
