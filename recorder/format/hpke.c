@@ -42,9 +42,10 @@ static void absorb_label(crypto_auth_hmacsha256_state *hmac, const struct suite 
 static void labeled_extract(uint8_t prk[HASH_SIZE], const struct suite *suite, struct wire_span salt,
     const char *label, struct wire_span ikm)
 {
+	static const uint8_t empty[1];
 	crypto_auth_hmacsha256_state hmac;
 
-	crypto_auth_hmacsha256_init(&hmac, salt.at, salt.len);
+	crypto_auth_hmacsha256_init(&hmac, salt.len > 0 ? salt.at : empty, salt.len);
 	absorb_label(&hmac, suite, label);
 	if (ikm.len > 0)
 		crypto_auth_hmacsha256_update(&hmac, ikm.at, ikm.len);

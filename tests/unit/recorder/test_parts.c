@@ -3,12 +3,16 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "recorder/confine.h"
 #include "recorder/counters.h"
 #include "recorder/extent.h"
 #include "recorder/session_log.h"
@@ -183,4 +187,58 @@ Test(parts, counters_as_text)
 	cr_expect_eq(strncmp(text, "programs_open 2\nprograms_opened 0\n", 34), 0, "got %s", text);
 	cr_expect_not_null(strstr(text, "\nblocks_written 5\n"));
 	cr_expect_eq(counters_text(&counters, 2, text, 40), 0);
+}
+
+/* Runs `act` in a child that is confined to `directory`; its exit status, or minus the signal that killed it.
+ */
+static int confined(const struct directory *directory, int (*act)(const struct directory *directory))
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(confine(directory->root) != 0 ? 99 : act(directory));
+	waitpid(pid, &status, 0);
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int make_socket(const struct directory *directory)
+{
+	(void)directory;
+	return socket(AF_INET, SOCK_STREAM, 0) >= 0 ? 1 : 2;
+}
+
+static int run_program(const struct directory *directory)
+{
+	(void)directory;
+	return execl("/bin/true", "true", (char *)NULL);
+}
+
+static int read_elsewhere(const struct directory *directory)
+{
+	(void)directory;
+	return open("/etc/passwd", O_RDONLY) < 0 && errno == EACCES ? 0 : 1;
+}
+
+static int write_within(const struct directory *directory)
+{
+	int fd = directory_openat(directory, "x", O_RDWR | O_CREAT);
+
+	return fd >= 0 && write(fd, "x", 1) == 1 && fdatasync(fd) == 0 ? 0 : 1;
+}
+
+Test(parts, confinement)
+{
+	char root[] = "/tmp/reeve-recorder-confine-XXXXXX", command[64];
+	struct directory directory;
+
+	cr_assert_not_null(mkdtemp(root));
+	cr_assert_eq(directory_open(&directory, root), 0);
+	cr_expect_eq(confined(&directory, write_within), 0);
+	cr_expect_eq(confined(&directory, read_elsewhere), 0, "a file outside was opened");
+	cr_expect_eq(confined(&directory, make_socket), -SIGSYS, "a socket was made");
+	cr_expect_eq(confined(&directory, run_program), -SIGSYS, "a program was run");
+	directory_close(&directory);
+	snprintf(command, sizeof(command), "rm -rf %s", root);
+	cr_expect_eq(system(command), 0);
 }

@@ -138,6 +138,18 @@ Test(recorder, a_program_from_open_to_close)
 	cr_expect_eq(stat_of(&h, "programs_open"), 0);
 }
 
+Test(recorder, it_runs_confined)
+{
+	char path[64], status[8192];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", h.pid);
+	status[load(path, (uint8_t *)status, sizeof(status) - 1)] = '\0';
+	expect_in("status", status, "NoNewPrivs:\t1\n");
+	expect_in("status", status, "Seccomp:\t2\n");
+	expect_in("status", status, "CapPrm:\t0000000000000000\n");
+	expect_in("status", status, "CapEff:\t0000000000000000\n");
+}
+
 Test(recorder, a_file_can_be_opened_at_every_moment)
 {
 	struct recording r;
