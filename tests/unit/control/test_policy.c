@@ -343,3 +343,18 @@ Test(policy, compiled_matches_can_be_read_back)
 	close(fd);
 	policy_release(policy);
 }
+
+Test(policy, the_example_is_good)
+{
+	static char text[65536];
+	struct policy_fault fault;
+	FILE *file = fopen(EXAMPLE_POLICY, "r");
+
+	cr_assert_not_null(file);
+	size_t len = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	struct policy *policy = policy_parse("policy.yaml", text, len, &context, &fault);
+	cr_assert_not_null(policy, "%s", fault.text);
+	cr_expect_eq(policy->rule_count, 4);
+	policy_release(policy);
+}
