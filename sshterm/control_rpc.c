@@ -81,6 +81,8 @@ int control_call(struct session *session, uint16_t type, uint16_t reply_type, rp
 {
 	struct control *control = &session->worker->control;
 	struct control_call call = {.session = session, .reply_type = reply_type, .reply = reply};
+	bool live = session->login_deadline_us == UINT64_MAX;
+	uint64_t away_us = live ? CONTROL_AWAY_LIVE_US : CONTROL_AWAY_US;
 	uint64_t away_since = worker_now_us();
 	uint64_t asked_at = 0;
 
@@ -108,7 +110,7 @@ int control_call(struct session *session, uint16_t type, uint16_t reply_type, rp
 			call.generation = 0;
 			away_since = now;
 		}
-		until = asked ? asked_at + CONTROL_REPLY_US : away_since + CONTROL_AWAY_US;
+		until = asked ? asked_at + CONTROL_REPLY_US : away_since + away_us;
 		if (now >= until) {
 			call.error = -ETIMEDOUT;
 			break;

@@ -15,9 +15,10 @@
 
 #include "control/rpc/rpc.h"
 
-#define CONTROL_AWAY_US 2000000ull   /* how long a call waits for a control that is not there */
-#define CONTROL_REPLY_US 10000000ull /* and for the answer of one that is */
-#define CONTROL_KEPT_MAX 4096        /* messages kept while control is away */
+#define CONTROL_AWAY_US 2000000ull       /* how long a login waits for a control that is not there */
+#define CONTROL_AWAY_LIVE_US 30000000ull /* and a live session, at a rekey */
+#define CONTROL_REPLY_US 10000000ull     /* and for the answer of one that is */
+#define CONTROL_KEPT_MAX 4096            /* messages kept while control is away */
 
 struct session;
 struct worker;

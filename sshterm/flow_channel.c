@@ -99,10 +99,8 @@ static bool reclaim(struct flow_channel *channel)
 		if (session != NULL && desc.aux <= SLAB_LEG_ORIGIN)
 			vsock_returned(session->sock[desc.aux], desc.len);
 	}
-	if (any && channel->out_was_empty) {
-		channel->out_was_empty = false;
-		sessions_wake_lcore(channel->worker, channel->lcore);
-	}
+	if (any)
+		vsock_feed_starving(&channel->starving);
 	return any;
 }
 
@@ -179,5 +177,5 @@ void flow_channel_drop(struct flow_channel *channel, const char *reason)
 	channel->in = NULL;
 	channel->out = NULL;
 	channel->dirty = NULL;
-	channel->out_was_empty = false;
+	channel->starving = NULL;
 }

@@ -36,6 +36,9 @@ static void host_key_list(const char *preferred, char list[HOST_KEYS_MAX])
 		snprintf(all, sizeof(all), "%s", ORIGIN_HOST_KEYS);
 	list[0] = '\0';
 	for (char *name = strtok_r(all, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save)) {
+		if (strcmp(name, "ssh-rsa") ==
+		    0) /* the key's type; its signatures are not SHA-1's any more */
+			name = "rsa-sha2-512";
 		size_t len = strlen(name);
 		const char *at = list;
 		/* Only names of our list: a pinned key of a type that we do not speak cannot be asked for. */

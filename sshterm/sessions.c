@@ -305,13 +305,6 @@ void sessions_lose_lcore(struct worker *worker, uint32_t lcore, const char *reas
 	}
 }
 
-void sessions_wake_lcore(struct worker *worker, uint32_t lcore)
-{
-	for (struct session *session = worker->sessions.all; session != NULL; session = session->next)
-		if (session->lcore == lcore)
-			session_wake(session);
-}
-
 bool sessions_run(struct worker *worker)
 {
 	struct sessions *s = &worker->sessions;

@@ -37,7 +37,6 @@ void session_lose(struct session *session, const char *reason);
 void session_kill(struct session *session, const char *text, const char *close_reason);
 void sessions_kill_all(struct worker *worker, const char *text, const char *close_reason);
 void sessions_lose_lcore(struct worker *worker, uint32_t lcore, const char *reason);
-void sessions_wake_lcore(struct worker *worker, uint32_t lcore);
 
 /* Wakes those whose deadline has come. */
 void sessions_expire(struct worker *worker, uint64_t now_us);

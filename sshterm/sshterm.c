@@ -17,7 +17,7 @@
  * A turn of the loop (worker.c): take descriptors in from each lcore and wake the sessions they are for; take
  * acknowledgements of the recorder; wake those whose deadline came; run every ready fiber until it waits;
  * copy out what they left unread and put what they wrote; publish once. Only when a turn finds nothing, and
- * 20 microseconds later still nothing, does the worker raise its asleep flags, look once more, and sleep on
+ * 5 microseconds later still nothing, does the worker raise its asleep flags, look once more, and sleep on
  * its bell and links. So a busy worker makes no system call per packet, and an idle one costs nothing.
  *
  * Bounds: received bytes a leg by the dataplane's credit, sent ones by slab credit, sessions by the

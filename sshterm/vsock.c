@@ -46,6 +46,8 @@ struct vsock {
 	bool fin_wanted, fin_put;
 	bool is_dirty;
 	struct vsock *dirty_next;
+	bool is_starving;
+	struct vsock *starving_next;
 	struct vsock_counters counters;
 };
 
@@ -110,16 +112,43 @@ static void forget_received(struct vsock *sock)
 	sock->received = 0;
 }
 
-static void unlink_dirty(struct vsock *sock)
+/* Takes it off the channel's lists. */
+static void unlist(struct vsock *sock)
 {
-	if (!sock->is_dirty || sock->channel == NULL)
+	if (sock->channel == NULL)
 		return;
-	for (struct vsock **at = &sock->channel->dirty; *at != NULL; at = &(*at)->dirty_next)
+	for (struct vsock **at = &sock->channel->dirty; sock->is_dirty && *at != NULL;
+	     at = &(*at)->dirty_next)
 		if (*at == sock) {
 			*at = sock->dirty_next;
 			break;
 		}
-	sock->is_dirty = false;
+	for (struct vsock **at = &sock->channel->starving; sock->is_starving && *at != NULL;
+	     at = &(*at)->starving_next)
+		if (*at == sock) {
+			*at = sock->starving_next;
+			break;
+		}
+	sock->is_dirty = sock->is_starving = false;
+}
+
+static void starve(struct vsock *sock)
+{
+	if (sock->is_starving)
+		return;
+	sock->is_starving = true;
+	sock->starving_next = sock->channel->starving;
+	sock->channel->starving = sock;
+}
+
+void vsock_feed_starving(struct vsock **starving)
+{
+	while (*starving != NULL) {
+		struct vsock *sock = *starving;
+		*starving = sock->starving_next;
+		sock->is_starving = false;
+		session_wake(sock->session);
+	}
 }
 
 void vsock_destroy(struct vsock *sock)
@@ -127,7 +156,7 @@ void vsock_destroy(struct vsock *sock)
 	if (sock == NULL)
 		return;
 	forget_received(sock);
-	unlink_dirty(sock);
+	unlist(sock);
 	if (sock->open_slab != SLAB_NONE && sock->channel != NULL && sock->channel->out != NULL)
 		slab_untake(sock->channel->out, sock->open_slab);
 	sockets[sock->fd - VSOCK_FD_FIRST] = NULL;
@@ -198,7 +227,7 @@ void vsock_peer_reset(struct vsock *sock, int error)
 void vsock_abandon(struct vsock *sock, int error)
 {
 	forget_received(sock);
-	unlink_dirty(sock);
+	unlist(sock);
 	sock->channel = NULL;
 	sock->open_slab = SLAB_NONE;
 	sock->unacked = 0;
@@ -274,7 +303,7 @@ static bool take_open_slab(struct vsock *sock)
 		return false;
 	sock->open_slab = slab_take(sock->channel->out, &sock->open_bytes);
 	if (sock->open_slab == SLAB_NONE) {
-		sock->channel->out_was_empty = true;
+		starve(sock);
 		return false;
 	}
 	sock->open_len = 0;
@@ -283,7 +312,7 @@ static bool take_open_slab(struct vsock *sock)
 }
 
 /* Could vsock_write take a byte now? */
-static bool has_room(const struct vsock *sock)
+static bool has_room(struct vsock *sock)
 {
 	if (sock->reset || sock->fin_wanted)
 		return true; /* the write tells why not */
@@ -294,7 +323,7 @@ static bool has_room(const struct vsock *sock)
 	if (sock->slabs_out >= sock->session->flow.send_credit)
 		return false;
 	if (slab_free_count(sock->channel->out) == 0) {
-		sock->channel->out_was_empty = true;
+		starve(sock);
 		return false;
 	}
 	return true;

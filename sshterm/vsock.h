@@ -58,6 +58,8 @@ void vsock_returned(struct vsock *sock, uint32_t len);
  * is full, try next turn. */
 bool vsock_settle(struct vsock *sock);
 struct vsock *vsock_dirty_next(struct vsock *sock, struct vsock *next);
+/* Slabs came back: wakes the sessions of those that found none, and empties the list. */
+void vsock_feed_starving(struct vsock **starving);
 
 /* Everything written is ACKed, or never will be. */
 bool vsock_drained(const struct vsock *sock);

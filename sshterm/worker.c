@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* How long a loop without work spins before it sleeps: a wake-up by eventfd costs about this much. */
-#define SPIN_US 20
+#define SPIN_US 5
 /* Links are asked at least this often while the slab channels keep the loop busy. */
 #define LINKS_EVERY_US 200
 #define SLEEP_MAX_MS 1000
@@ -78,7 +78,7 @@ void worker_free(struct worker *worker)
 
 int worker_watch(struct worker *worker, int fd)
 {
-	struct epoll_event event = {.events = EPOLLIN};
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
 	/* A closed descriptor leaves by itself; nothing else refers to these. */
 	return epoll_ctl(worker->epoll, EPOLL_CTL_ADD, fd, &event) != 0 && errno != EEXIST ? -errno : 0;
@@ -150,15 +150,18 @@ static int sleep_ms(const struct worker *worker)
 /* Asks the links; waits for them and for the bell up to `timeout_ms`. -errno when the supervisor is gone. */
 static int links_turn(struct worker *worker, int timeout_ms)
 {
-	struct epoll_event events[8];
+	struct epoll_event events[3];
 	uint64_t rung;
 	int error = 0;
+	int ready = epoll_wait(worker->epoll, events, 3, timeout_ms);
 
-	if (epoll_wait(worker->epoll, events, 8, timeout_ms) > 0) {
-		while (worker->bell >= 0 && read(worker->bell, &rung, sizeof(rung)) > 0)
-			;
-		(void)control_poll(worker);
-		error = supervision_receive(worker);
+	for (int i = 0; i < ready && error == 0; i++) {
+		if (events[i].data.fd == worker->supervisor.fd)
+			error = supervision_receive(worker);
+		else if (events[i].data.fd != worker->bell)
+			(void)control_poll(worker);
+		else if (read(worker->bell, &rung, sizeof(rung)) < 0 && errno != EAGAIN)
+			error = -errno;
 	}
 	control_flush(worker);
 	return error;

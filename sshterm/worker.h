@@ -48,7 +48,7 @@ struct worker {
 
 /* Takes what the supervisor configured. 0 or -errno. */
 int worker_init(struct worker *worker, const struct rpc_sup_config_sshterm *config);
-/* Watches a descriptor for input; what it is about is found out by asking all (there are three). */
+/* Watches a descriptor for input: the supervisor's link, control's, or the bell. */
 int worker_watch(struct worker *worker, int fd);
 /* Turns until the supervisor has said SUP_STOP and sessions are settled (0), or the supervisor is gone
  * (-errno). */
