@@ -81,7 +81,7 @@ uint64_t reeved_now_us(void); /* CLOCK_MONOTONIC */
 
 /* -- reeved_spawn.c -- */
 /* The path of a role's executable, or false with the places that were tried in `path`. */
-bool spawn_executable(const char *libexec, enum rpc_role role, char *path, size_t size);
+bool spawn_executable(const char *libexec, enum rpc_role role, char path[SETTINGS_PATH_MAX]);
 /* Starts it with `supervisor_fd` at RPC_SUPERVISOR_FD, a clean environment and no other descriptor. `cpu`
  * pins it, -1: nowhere. Returns the pid, or -errno. */
 pid_t spawn(const char *path, enum rpc_role role, uint32_t index, int supervisor_fd, int cpu);

@@ -79,7 +79,7 @@ static bool check_executables(const struct reeved *reeved)
 	char path[SETTINGS_PATH_MAX];
 
 	for (unsigned role = RPC_CONTROL; role <= RPC_ROLE_MAX; role++)
-		if (!spawn_executable(reeved->libexec, role, path, sizeof(path))) {
+		if (!spawn_executable(reeved->libexec, role, path)) {
 			rpc_log(RPC_LOG_ERROR,
 			    "reeve-%s is not there: expected an executable %s (or say --libexec)",
 			    rpc_role_name(role), path);

@@ -86,8 +86,7 @@ static bool spawn_child(struct reeved *reeved, struct child *child)
 {
 	char path[SETTINGS_PATH_MAX], name[32];
 	int fds[2];
-	int error =
-	    spawn_executable(reeved->libexec, child->role, path, sizeof(path)) ? rpc_pair(fds) : -ENOENT;
+	int error = spawn_executable(reeved->libexec, child->role, path) ? rpc_pair(fds) : -ENOENT;
 
 	child_name(child, name, sizeof(name));
 	if (error == -ENOENT)

@@ -37,23 +37,24 @@ static bool own_directory(char *path, size_t size)
 	return true;
 }
 
-bool spawn_executable(const char *libexec, enum rpc_role role, char *path, size_t size)
+bool spawn_executable(const char *libexec, enum rpc_role role, char path[SETTINGS_PATH_MAX])
 {
-	char own[SETTINGS_PATH_MAX - 64];
+	char own[SETTINGS_PATH_MAX - 64], built[SETTINGS_PATH_MAX], installed[SETTINGS_PATH_MAX];
 	const char *name = rpc_role_name(role);
 
 	if (libexec[0] != '\0') {
-		snprintf(path, size, "%s/reeve-%s", libexec, name);
-		return access(path, X_OK) == 0;
+		snprintf(installed, sizeof(installed), "%.900s/reeve-%s", libexec, name);
+		memcpy(path, installed, sizeof(installed));
+		return access(installed, X_OK) == 0;
 	}
 	if (!own_directory(own, sizeof(own)))
 		return false;
 	/* In the build tree reeved is build/control/reeved; installed, it is PREFIX/sbin/reeved. */
-	snprintf(path, size, "%s/../%s/reeve-%s", own, folders[role], name);
-	if (access(path, X_OK) == 0)
-		return true;
-	snprintf(path, size, "%s/../libexec/portreeve/reeve-%s", own, name);
-	return access(path, X_OK) == 0;
+	snprintf(built, sizeof(built), "%s/../%s/reeve-%s", own, folders[role], name);
+	snprintf(installed, sizeof(installed), "%s/../libexec/portreeve/reeve-%s", own, name);
+	bool is_built = access(built, X_OK) == 0;
+	memcpy(path, is_built ? built : installed, SETTINGS_PATH_MAX);
+	return is_built || access(installed, X_OK) == 0;
 }
 
 /* Only what a child may know: where the system's programs are, and how much it shall log. */

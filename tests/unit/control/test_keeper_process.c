@@ -161,7 +161,7 @@ static void write_text(const char *path, const char *text)
 /* A key of `type` in lab/id, and its certificate by the user CA in lab/id-cert.pub. */
 static void certify(struct process *p, const char *type, const char *principal, const char *command)
 {
-	char path[128], text[8192], encoded[16384], line[20000];
+	char path[128], text[8192], encoded[8192], line[20000];
 	uint8_t blob[4096], names[128];
 	size_t len;
 	struct rpc_key_certify_reply reply;
