@@ -97,7 +97,7 @@ static int run_target_ls(const struct call *call)
 	if (result == NULL)
 		return EXIT_FAILED;
 	if (call->json)
-		print_json(json_object_get(result, "targets"));
+		print_json(result);
 	else
 		table_print(json_object_get(result, "targets"), columns, 4, "no origin was met yet");
 	json_decref(result);

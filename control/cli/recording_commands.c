@@ -41,7 +41,7 @@ static int run_ls(const struct call *call)
 	if (result == NULL)
 		return EXIT_FAILED;
 	if (call->json)
-		print_json(json_object_get(result, "recordings"));
+		print_json(result);
 	else {
 		table_print(json_object_get(result, "recordings"), columns,
 		    sizeof(columns) / sizeof(columns[0]), "no recordings");

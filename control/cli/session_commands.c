@@ -23,7 +23,7 @@ static int run_sessions(const struct call *call)
 	if (result == NULL)
 		return EXIT_FAILED;
 	if (call->json)
-		print_json(json_object_get(result, "sessions"));
+		print_json(result);
 	else
 		table_print(json_object_get(result, "sessions"), session_columns,
 		    sizeof(session_columns) / sizeof(session_columns[0]),

@@ -94,7 +94,7 @@ static int run_ls(const struct call *call)
 	if (result == NULL)
 		return EXIT_FAILED;
 	if (call->json)
-		print_json(json_object_get(result, "users"));
+		print_json(result);
 	else
 		table_print(json_object_get(result, "users"), user_columns, 5,
 		    "no users; `reeve user add NAME --login …`");
