@@ -117,7 +117,8 @@ const struct command policy_commands[3] = {
         .argument_max = 1,
         .summary = "say whether a policy file is good",
         .text = "Has the box read FILE (- is standard input) as it would for `policy apply`, and changes\n"
-                "nothing. An error names the line, what stands there and what was expected.",
+                "nothing. An error names the line, what stands there and what was expected.\n\n"
+                "Example: reeve policy check policy.yaml && reeve policy apply policy.yaml",
         .run = run_check},
     {.group = "policy",
         .verb = "apply",

@@ -15,7 +15,7 @@
 #include "control/cli/zip_export.h"
 
 #define PATH_ROOM 4096
-#define PROGRAMS_MAX 4096 /* that `play` goes through in one session */
+#define PROGRAMS_MAX 1000 /* that `play` goes through in one session: what the box lists at once */
 
 static int run_ls(const struct call *call)
 {

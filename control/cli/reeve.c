@@ -252,9 +252,65 @@ static int parse_words(struct call *call, char **argv, int argc)
 	return EXIT_OK;
 }
 
+/* Letters to put in, take out, change or swap with the next to make one word of the other; words are short.
+ */
+static size_t distance(const char *a, const char *b)
+{
+	enum { WORD_MAX = 16 };
+	size_t rows[3][WORD_MAX + 1];
+	size_t *before = rows[0], *last = rows[1], *now = rows[2];
+	size_t la = strlen(a), lb = strlen(b);
+
+	if (la > WORD_MAX || lb > WORD_MAX)
+		return WORD_MAX;
+	for (size_t j = 0; j <= lb; j++)
+		last[j] = j;
+	for (size_t i = 1; i <= la; i++) {
+		now[0] = i;
+		for (size_t j = 1; j <= lb; j++) {
+			size_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
+			if (last[j] + 1 < best)
+				best = last[j] + 1;
+			if (now[j - 1] + 1 < best)
+				best = now[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    before[j - 2] + 1 < best)
+				best = before[j - 2] + 1;
+			now[j] = best;
+		}
+		size_t *spare = before;
+		before = last;
+		last = now;
+		now = spare;
+	}
+	return last[lb];
+}
+
+/* The command that somebody who typed `word` may have meant, NULL: none is near. */
+static const char *nearest_command(const char *word)
+{
+	const char *nearest = NULL;
+	size_t best = 3;
+
+	for (size_t s = 0; s < SECTION_COUNT; s++)
+		for (size_t i = 0; i < sections[s].count; i++) {
+			size_t d = distance(word, sections[s].rows[i].group);
+			if (d < best) {
+				best = d;
+				nearest = sections[s].rows[i].group;
+			}
+		}
+	return nearest;
+}
+
 static int unknown_command(const char *group, const char *verb, bool group_known)
 {
-	if (!group_known)
+	const char *nearest = nearest_command(group);
+
+	if (!group_known && nearest != NULL)
+		fprintf(stderr, "reeve: unknown command '%s'; did you mean '%s'? `reeve --help` lists them\n",
+		    group, nearest);
+	else if (!group_known)
 		fprintf(stderr, "reeve: unknown command '%s'; `reeve --help` lists them\n", group);
 	else {
 		fprintf(stderr, "reeve: '%s' %s%s%s; it is followed by one of: ", group,

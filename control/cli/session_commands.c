@@ -107,7 +107,8 @@ const struct command session_commands[3] = {
         .summary = "print all that is known of a session",
         .text = "Prints a session, the programs that ran in it (shells, commands, subsystems, forwardings) "
                 "and its\n"
-                "audit events.",
+                "audit events: what was tried, refused and done, and when.\n\n"
+                "Example: reeve session show 25eb36a8",
         .run = run_show},
     {.group = "session",
         .verb = "kill",

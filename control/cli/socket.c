@@ -28,8 +28,8 @@ static int connect_error(const char *path, int error)
 		                "(--socket PATH)",
 		    path);
 	if (error == EACCES)
-		return complain(
-		    "you may not open %s: run this as root or as a user whom the box's configuration names",
+		return complain("permission denied: you may not open %s; run this as root or as a user whom "
+		                "the box's configuration names",
 		    path);
 	return complain("cannot connect to %s: %s", path, strerror(error));
 }

@@ -62,9 +62,15 @@ static const struct column user_columns[] = {{"USER", "name", COLUMN_TEXT}, {"LO
 static int run_add(const struct call *call)
 {
 	static char line[KEY_LINE_MAX];
+	const char *path;
+
+	if (call_option(call, "login") == NULL)
+		return complain("--login is missing: the logins at origins that %s may use, such as --login "
+		                "%s,root",
+		           call->arguments[0], call->arguments[0]),
+		       EXIT_USAGE;
 	json_t *keys = json_array();
 	json_t *logins = option_words(call, "login");
-	const char *path;
 
 	for (size_t i = 0; (path = call_option_at(call, "key", i)) != NULL; i++) {
 		if (!read_public_key(path, line)) {
@@ -217,7 +223,12 @@ const struct command user_commands[4] = {
         .verb = "ls",
         .arguments = "",
         .summary = "list users",
-        .text = "Lists the enrolled users, their logins, groups and the fingerprints of their keys.",
+        .text =
+            "Lists the enrolled users, their logins at origins, their groups and the fingerprints of their\n"
+            "keys, as `ssh-keygen -l` prints them. What a user may do is what the logins here and the "
+            "rule's\n"
+            "users and logins both allow (`reeve policy show`).\n\n"
+            "Example: reeve user ls --json",
         .run = run_ls},
     {.group = "user",
         .verb = "rm",
@@ -227,7 +238,8 @@ const struct command user_commands[4] = {
         .summary = "remove a user",
         .text = "Removes NAME. Certificates that were issued to NAME are worth nothing from now on. Sessions "
                 "that\n"
-                "are live go on; `reeve session kill` ends them.",
+                "are live go on; `reeve session kill` ends them.\n\n"
+                "Example: reeve user rm alice",
         .run = run_rm},
     {.group = "user",
         .verb = "cert",
