@@ -86,6 +86,20 @@ static void read_words(struct recorder *recorder, struct channel *channel, const
 		held_return(channel, desc->slab, SLAB_STATUS_FAILED);
 }
 
+/* Blocks and close of a program that the last recorder finished: all is there already. */
+static void read_again(
+    struct recorder *recorder, struct channel *channel, const struct slab_desc *desc, struct program *program)
+{
+	bool known =
+	    desc->type == SLAB_REC_CLOSE || (desc->type == SLAB_REC_BLOCK && desc->arg < program->written);
+
+	if (!known)
+		protocol_error(recorder, channel, "more for a program that is finished");
+	held_return(channel, desc->slab, known ? 0 : SLAB_STATUS_FAILED);
+	if (desc->type == SLAB_REC_CLOSE)
+		program_free(recorder, program);
+}
+
 static void read_descriptor(
     struct recorder *recorder, struct channel *channel, const struct slab_desc *desc, const uint8_t *bytes)
 {
@@ -99,6 +113,8 @@ static void read_descriptor(
 	channel->held[desc->slab] = (struct held){.bytes = bytes, .number = desc->arg, .len = desc->len};
 	if (desc->type == SLAB_REC_OPEN) {
 		read_words(recorder, channel, desc, bytes, NULL);
+	} else if (program != NULL && program->state == PROGRAM_FINISHED) {
+		read_again(recorder, channel, desc, program);
 	} else if (program == NULL || program->state != PROGRAM_OPEN) {
 		protocol_error(recorder, channel, "a block or close for a handle that is not open");
 		held_return(channel, desc->slab, SLAB_STATUS_FAILED);
@@ -215,7 +231,7 @@ static void channel_release(struct recorder *recorder, struct channel *channel)
 		if (program->channel != channel)
 			continue;
 		program_bind(recorder, program, NULL, 0);
-		if (program->state == PROGRAM_OPEN)
+		if (program->state == PROGRAM_OPEN || program->state == PROGRAM_FINISHED)
 			program_settle(recorder, program, "worker_lost");
 	}
 	channel_free(recorder, channel);

@@ -65,14 +65,30 @@ static uint64_t *counter_of(struct recorder *recorder, const char *reason)
 	return &recorder->counters.programs_stopped;
 }
 
-void program_settle(struct recorder *recorder, struct program *program, const char *reason)
+/* The end that an orphan's worker had told already: its last header is in the file, the last recorder died
+ * before the index knew. */
+static bool ended_before(
+    struct recorder *recorder, struct program *program, const struct format_header *header)
+{
+	struct index_row row = program->row;
+	char *log = NULL;
+
+	if (header->close_reason[0] == '\0')
+		return false;
+	program->ending->header = *header;
+	program->ending->counter = &recorder->counters.programs_closed;
+	if (sidecar_row(&recorder->directory, &row, &log) == 0)
+		program->ending->log = json_loads(log, 0, NULL);
+	free(log);
+	return true;
+}
+
+static void settle(struct recorder *recorder, struct program *program, const char *reason)
 {
 	bool orphan = program->state == PROGRAM_ORPHAN;
 	struct format_header header = {0};
 	int error = 0;
 
-	if (program_closing(program))
-		return;
 	if (program->row.recorded)
 		error = orphan ? program_reopen(recorder, program, &header)
 		               : program_header(recorder, program, &header);
@@ -89,6 +105,8 @@ void program_settle(struct recorder *recorder, struct program *program, const ch
 			close(program->fd);
 		program->fd = -1;
 	}
+	if (orphan && ended_before(recorder, program, &header))
+		return;
 	header.has_exit = false;
 	snprintf(header.close_reason, sizeof(header.close_reason), "%s", reason);
 	program->ending->header = header;
@@ -96,6 +114,14 @@ void program_settle(struct recorder *recorder, struct program *program, const ch
 	program->ending->counter = counter_of(recorder, reason);
 	rpc_log(RPC_LOG_NOTICE, "program %s of session %s: %s", program->row.program_id,
 	    program->row.session_id, reason);
+}
+
+void program_settle(struct recorder *recorder, struct program *program, const char *reason)
+{
+	if (program->state == PROGRAM_FINISHED)
+		program_free(recorder, program);
+	else if (!program_closing(program))
+		settle(recorder, program, reason);
 }
 
 /* -- what is written at the end -- */

@@ -238,6 +238,36 @@ static uint64_t resume(struct recorder *recorder, struct channel *channel, uint6
 	return program->written;
 }
 
+/* True where the recorder, not the worker, said how it ended. */
+static bool settled_without_worker(const char *reason)
+{
+	return strcmp(reason, "recorder_lost") == 0 || strcmp(reason, "worker_lost") == 0 ||
+	       strcmp(reason, "stopped") == 0;
+}
+
+/* A worker whose close was done, but not answered before the last recorder died, opens the program again to
+ * close it: it is told that all is there, and its close is answered without a second line in the log. */
+static uint64_t open_finished(struct recorder *recorder, struct channel *channel, uint64_t flow,
+    const struct open_words *words, const struct index_row *row)
+{
+	if (row->open || settled_without_worker(row->close_reason) || row->worker != channel->worker ||
+	    row->recorded != words->record || strcmp(row->session_id, words->session_id) != 0)
+		return refuse(recorder, words, "it was finished before");
+	struct program *program = program_new(recorder, row);
+	if (program == NULL)
+		return refuse(recorder, words, "too many recordings are open");
+	const char *fault = row->recorded ? take_up(recorder, program, words) : NULL;
+	if (fault != NULL) {
+		program_free(recorder, program);
+		return refuse(recorder, words, fault);
+	}
+	program->state = PROGRAM_FINISHED;
+	program->flushed = program->written;
+	program_bind(recorder, program, channel, flow);
+	recorder->counters.programs_resumed++;
+	return program->written;
+}
+
 uint64_t program_open(
     struct recorder *recorder, struct channel *channel, uint64_t flow, const char *json, size_t len)
 {
@@ -251,11 +281,14 @@ uint64_t program_open(
 		return SLAB_STATUS_FAILED;
 	}
 	struct program *program = program_by_id(recorder, words.program_id);
+	struct index_row row;
 	uint64_t status;
 	if (program != NULL && words.resume)
 		status = resume(recorder, channel, flow, &words, program);
 	else if (program != NULL)
 		status = refuse(recorder, &words, "its id is in use");
+	else if (words.resume && index_find(recorder->index, words.program_id, &row, NULL) == 1)
+		status = open_finished(recorder, channel, flow, &words, &row);
 	else
 		status = open_new(recorder, channel, flow, &words);
 	json_decref(words.log);

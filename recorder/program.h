@@ -55,6 +55,7 @@ enum program_state {
 	PROGRAM_HEADING,  /* the last header is being written */
 	PROGRAM_SEALING,  /* ... and flushed */
 	PROGRAM_LOGGING,  /* its session-log line is being flushed */
+	PROGRAM_FINISHED, /* was finished by the last recorder, whose answer its worker did not get */
 };
 
 /* What a program needs only while it ends. */
