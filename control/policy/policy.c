@@ -140,8 +140,7 @@ static void read_ssh(struct yaml_doc *doc, const struct yaml_node *node, const s
 {
 	unsigned choice = 0;
 
-	*ssh = (struct policy_ssh){
-	    .permits = PERMIT_ALL, .certificate_ttl_s = 120, .login_grace_s = 120, .auth_attempts = 6};
+	*ssh = (struct policy_ssh){.permits = PERMIT_ALL, .certificate_ttl_s = 120, .auth_attempts = 6};
 	yaml_map(doc, node, ssh_keys, ssh_later);
 	read_users(doc, yaml_need(doc, node, "users"), ssh);
 	read_words(doc, yaml_need(doc, node, "logins"), "login", true, &ssh->logins);

@@ -31,7 +31,8 @@ struct policy_ssh {
 	uint32_t permits; /* enum rpc_permit */
 	bool host_keys_strict;
 	uint32_t certificate_ttl_s; /* of the certificates minted for the origin */
-	uint32_t login_grace_s, auth_attempts;
+	uint32_t login_grace_s;     /* 0: as the configuration says (sshterm.login_grace) */
+	uint32_t auth_attempts;
 };
 
 struct policy_rule {

@@ -17,7 +17,7 @@ told "a user without a login" "login" reeve user add frank
 told "a certificate for nobody" "nobody" reeve user cert nobody --key "$STATE/client/.ssh/alice.pub"
 told "a key file that is none" "key" reeve user add frank --login frank --key /etc/hostname
 told "a ttl that is none" "ttl" reeve user cert alice --key "$STATE/client/.ssh/alice.pub" --ttl soon
-told "a CA twice" "exists" reeve ca create --type user
+told "a CA twice" "already" reeve ca create --type user
 told "a session that is none" "ffffffff" reeve session show ffffffff-ffff
 told "a policy file that is not there" "/nowhere" reeve policy apply /nowhere
 told "a socket that is not there" "/nowhere" "$BUILD/control/cli/reeve" --socket /nowhere sessions

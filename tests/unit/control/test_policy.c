@@ -203,7 +203,7 @@ Test(policy, defaults_of_an_audited_rule)
 	                                     RPC_PERMIT_AGENT_FORWARDING | RPC_PERMIT_X11_FORWARDING |
 	                                     RPC_PERMIT_USER_RC);
 	cr_expect_eq(rule->ssh->certificate_ttl_s, 120);
-	cr_expect_eq(rule->ssh->login_grace_s, 120);
+	cr_expect_eq(rule->ssh->login_grace_s, 0);
 	cr_expect_eq(rule->ssh->auth_attempts, 6);
 	cr_expect_not(rule->ssh->host_keys_strict);
 	cr_expect_eq(policy->matches[0].protocol, 6, "audit_ssh is TCP without saying so");
