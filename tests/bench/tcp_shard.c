@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a segment costs in the TCP shard alone: no port, no worker process. Data in (1,448 bytes of a random
+ * flow, parsed, checked, handed over), data out (a slab of 1,448 bytes sent, and its ACK taken), and an idle
+ * tick.
+ *
+ *   tcp_shard [FLOWS…]                     nanoseconds at 1,000 and 100,000 flows, bytes a flow
+ *   tcp_shard --count in|out|tick FLOWS    for callgrind: prints how many times measured_*() ran;
+ *       valgrind --tool=callgrind --collect-atstart=no --toggle-collect='measured*' tcp_shard --count in 1000
+ */
+#include "tests/packet/box.h"
+
+#include <inttypes.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BATCH 32
+#define PAYLOAD 1448
+#define FRAME_ROOM 1600
+
+struct flow {
+	uint64_t id;
+	uint32_t sent, received; /* payload bytes each way so far */
+	uint64_t consumed;
+};
+
+struct bench {
+	struct tcp_shard *shard;
+	struct flow *flow;
+	uint32_t flows, opened;
+	uint64_t now_us, frames_out, bytes_in;
+	uint8_t out[FRAME_ROOM], in[BATCH][FRAME_ROOM], slab[PAYLOAD];
+	uint32_t len[BATCH];
+};
+
+static uint8_t *frame_alloc(void *context, uint32_t len, void **handle)
+{
+	struct bench *b = context;
+
+	(void)len;
+	return *handle = b->out;
+}
+
+static void frame_send(void *context, uint8_t link, enum tcp_port_side side, void *handle, uint32_t len)
+{
+	struct bench *b = context;
+
+	(void)link;
+	(void)side;
+	(void)handle;
+	(void)len;
+	b->frames_out++;
+}
+
+static int worker_open(void *context, uint64_t flow, const struct slab_flow *about)
+{
+	struct bench *b = context;
+
+	(void)about;
+	b->flow[b->opened++].id = flow;
+	return 0;
+}
+
+static uint32_t worker_data(
+    void *context, int worker, uint64_t flow, uint8_t leg, const uint8_t *at, uint32_t len)
+{
+	struct bench *b = context;
+
+	(void)worker;
+	(void)flow;
+	(void)leg;
+	memcpy(
+	    b->out, at, len < sizeof(b->out) ? len : sizeof(b->out)); /* as the handoff copies into a slab */
+	b->bytes_in += len;
+	return len;
+}
+
+static bool worker_word(void *context, int worker, uint64_t flow, uint8_t leg)
+{
+	(void)context;
+	(void)worker;
+	(void)flow;
+	(void)leg;
+	return true;
+}
+
+static bool worker_reset(void *context, int worker, uint64_t flow, uint8_t leg, int error)
+{
+	(void)error;
+	return worker_word(context, worker, flow, leg);
+}
+
+static bool worker_gone(void *context, int worker, uint64_t flow)
+{
+	return worker_word(context, worker, flow, 0);
+}
+
+static void slab_done(void *context, int worker, uint32_t slab)
+{
+	(void)context;
+	(void)worker;
+	(void)slab;
+}
+
+/* -- frames of flow `n`: the client's address says which -- */
+
+static void fix_checksum(uint8_t *bytes, uint32_t len)
+{
+	uint8_t *ip = bytes + 14, *tcp = ip + 20;
+	uint32_t tcp_len = len - 34, sum = 6 + tcp_len;
+
+	ip[10] = ip[11] = tcp[16] = tcp[17] = 0;
+	for (uint32_t i = 0; i < tcp_len; i++)
+		sum += i % 2 ? tcp[i] : (uint32_t)tcp[i] << 8;
+	for (uint32_t i = 12; i < 20; i++)
+		sum += i % 2 ? ip[i] : (uint32_t)ip[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	tcp[16] = (uint8_t)(~sum >> 8), tcp[17] = (uint8_t)~sum;
+	sum = 0;
+	for (uint32_t i = 0; i < 20; i++)
+		sum += i % 2 ? ip[i] : (uint32_t)ip[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	ip[10] = (uint8_t)(~sum >> 8), ip[11] = (uint8_t)~sum;
+}
+
+static uint32_t build(struct bench *b, uint8_t *bytes, uint32_t n, bool from_client, uint8_t flags,
+    uint32_t seq, uint32_t ack, uint32_t payload)
+{
+	struct box_segment s = {.family = 4,
+	    .from_client = from_client,
+	    .flags = flags,
+	    .seq = seq,
+	    .ack = ack,
+	    .window = 60000,
+	    .len = payload};
+	uint32_t ts = (uint32_t)(b->now_us / 1000);
+
+	if (flags & TCP_SYN) {
+		memcpy(s.options, (uint8_t[]){2, 4, 5, 180, 1, 3, 3, 4, 1, 1, 4, 2}, 12);
+		s.options_len = 12;
+	}
+	memcpy(s.options + s.options_len,
+	    (uint8_t[]){1, 1, 8, 10, (uint8_t)(ts >> 24), (uint8_t)(ts >> 16), (uint8_t)(ts >> 8),
+	        (uint8_t)ts, 0, 0, 0, 0},
+	    12);
+	s.options_len += 12;
+	uint32_t len = box_build(bytes, &s);
+	uint8_t *address = bytes + 14 + (from_client ? 12 : 16);
+	address[0] = 10, address[1] = (uint8_t)(n >> 16), address[2] = (uint8_t)(n >> 8),
+	address[3] = (uint8_t)n;
+	fix_checksum(bytes, len);
+	return len;
+}
+
+static void give(struct bench *b, uint8_t *bytes, uint32_t len, bool from_client)
+{
+	static const struct tcp_rule RULE = {.rule = 1};
+	struct frame frame;
+
+	frame_parse(&frame, bytes, len);
+	if (tcp_input(b->shard, 0, from_client ? TCP_INSIDE : TCP_OUTSIDE, &frame, bytes, &len, b->now_us) ==
+	    TCP_UNKNOWN)
+		tcp_syn(b->shard, 0, TCP_INSIDE, &frame, bytes, &len, &RULE, b->now_us);
+}
+
+static void open_flows(struct bench *b)
+{
+	uint8_t bytes[FRAME_ROOM];
+
+	for (uint32_t n = 0; n < b->flows; n++) {
+		give(b, bytes, build(b, bytes, n, true, TCP_SYN, 1000, 0, 0), true);
+		give(b, bytes, build(b, bytes, n, false, TCP_SYN | TCP_ACK, 5000, 1001, 0), false);
+		give(b, bytes, build(b, bytes, n, true, TCP_ACK, 1001, 5001, 0), true);
+		if (n % 64 == 0)
+			tcp_flush(b->shard, b->now_us);
+		b->now_us += 20;
+	}
+	tcp_flush(b->shard, b->now_us);
+	if (b->opened != b->flows)
+		abort();
+}
+
+/* -- what is measured -- */
+
+__attribute__((noinline)) void measured_in(struct bench *b)
+{
+	for (unsigned i = 0; i < BATCH; i++)
+		give(b, b->in[i], b->len[i], true);
+	tcp_tick(b->shard, b->now_us);
+	tcp_flush(b->shard, b->now_us);
+}
+
+__attribute__((noinline)) void measured_out(struct bench *b, const struct slab_desc *desc)
+{
+	for (unsigned i = 0; i < BATCH; i++)
+		tcp_from_worker(b->shard, 0, &desc[i], b->slab, b->now_us);
+	tcp_flush(b->shard, b->now_us);
+	for (unsigned i = 0; i < BATCH; i++)
+		give(b, b->in[i], b->len[i], true);
+	tcp_tick(b->shard, b->now_us);
+	tcp_flush(b->shard, b->now_us);
+}
+
+__attribute__((noinline)) void measured_tick(struct bench *b)
+{
+	tcp_tick(b->shard, b->now_us);
+	tcp_flush(b->shard, b->now_us);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static uint32_t pick(struct bench *b)
+{
+	static uint64_t state = 88172645463325252ull;
+
+	state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+	return (uint32_t)(state >> 20) % b->flows;
+}
+
+static uint64_t batch_in(struct bench *b)
+{
+	uint32_t chosen[BATCH];
+
+	for (unsigned i = 0; i < BATCH; i++) {
+		struct flow *f = &b->flow[chosen[i] = pick(b)];
+		b->len[i] =
+		    build(b, b->in[i], chosen[i], true, TCP_ACK, 1001 + f->sent, 5001 + f->received, PAYLOAD);
+		f->sent += PAYLOAD;
+	}
+	uint64_t start = now_ns();
+	measured_in(b);
+	uint64_t took = now_ns() - start;
+	for (unsigned i = 0; i < BATCH; i++) {
+		struct flow *f = &b->flow[chosen[i]];
+		tcp_from_worker(b->shard, 0,
+		    &(struct slab_desc){
+		        .slab = SLAB_NONE, .type = SLAB_LEG_CONSUMED, .flow = f->id, .arg = f->sent},
+		    NULL, b->now_us);
+	}
+	return took;
+}
+
+static uint64_t batch_out(struct bench *b)
+{
+	struct slab_desc desc[BATCH];
+
+	for (unsigned i = 0; i < BATCH; i++) {
+		uint32_t n = pick(b);
+		struct flow *f = &b->flow[n];
+		desc[i] = (struct slab_desc){.slab = i, .len = PAYLOAD, .type = SLAB_LEG_DATA, .flow = f->id};
+		f->received += PAYLOAD;
+		b->len[i] = build(b, b->in[i], n, true, TCP_ACK, 1001 + f->sent, 5001 + f->received, 0);
+	}
+	uint64_t start = now_ns();
+	measured_out(b, desc);
+	return now_ns() - start;
+}
+
+static uint64_t batch_tick(struct bench *b)
+{
+	uint64_t start = now_ns();
+
+	measured_tick(b);
+	return now_ns() - start;
+}
+
+static uint64_t run(struct bench *b, uint64_t (*batch)(struct bench *), unsigned batches)
+{
+	uint64_t took = 0;
+
+	for (unsigned i = 0; i < batches; i++) {
+		took += batch(b);
+		b->now_us += 50;
+	}
+	return took;
+}
+
+static struct bench *bench_open(uint32_t flows)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+	struct tcp_config config;
+	struct tcp_hooks hooks = {.context = b,
+	    .frame_alloc = frame_alloc,
+	    .frame_send = frame_send,
+	    .worker_context = b,
+	    .worker_open = worker_open,
+	    .worker_data = worker_data,
+	    .worker_fin = worker_word,
+	    .worker_reset = worker_reset,
+	    .worker_gone = worker_gone,
+	    .slab_done = slab_done};
+
+	tcp_config_defaults(&config);
+	config.flows = flows;
+	b->flows = flows;
+	b->flow = calloc(flows, sizeof(*b->flow));
+	b->now_us = 1000000;
+	b->shard = tcp_shard_create(&config, &hooks);
+	if (b->shard == NULL)
+		exit(1);
+	open_flows(b);
+	return b;
+}
+
+static void bench_close(struct bench *b)
+{
+	tcp_shard_destroy(b->shard);
+	free(b->flow);
+	free(b);
+}
+
+static int count_one(const char *what, uint32_t flows)
+{
+	struct bench *b = bench_open(flows);
+	unsigned batches = 300;
+
+	run(b,
+	    strcmp(what, "in") == 0    ? batch_in
+	    : strcmp(what, "out") == 0 ? batch_out
+	                               : batch_tick,
+	    batches);
+	printf("%s at %u flows: %u times measured, %u packets each\n", what, flows, batches,
+	    strcmp(what, "tick") == 0 ? 1 : BATCH);
+	bench_close(b);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const uint32_t DEFAULTS[] = {1000, 100000};
+
+	if (argc == 4 && strcmp(argv[1], "--count") == 0)
+		return count_one(argv[2], (uint32_t)atoi(argv[3]));
+	printf("%u bytes a flow (both legs) in the table\n", tcp_flow_bytes());
+	for (int i = 0; i < (argc > 1 ? argc - 1 : 2); i++) {
+		struct bench *b = bench_open(argc > 1 ? (uint32_t)atoi(argv[i + 1]) : DEFAULTS[i]);
+		unsigned batches = 20000;
+		run(b, batch_in, 1000);
+		uint64_t in = run(b, batch_in, batches), out = run(b, batch_out, batches),
+		         tick = run(b, batch_tick, batches);
+		printf("%7u flows: data in %.0f ns a segment, data out %.0f ns a segment with its ACK, tick "
+		       "%.0f ns\n",
+		    b->flows, (double)in / batches / BATCH, (double)out / batches / BATCH,
+		    (double)tick / batches);
+		const struct tcp_counters *c = tcp_counters(b->shard);
+		if (c->out_of_window + c->retransmits + c->bad_checksum + c->worker_violations > 0)
+			printf("  not clean: %" PRIu64 " out of window, %" PRIu64 " retransmits, %" PRIu64
+			       " bad, %" PRIu64 " violations\n",
+			    c->out_of_window, c->retransmits, c->bad_checksum, c->worker_violations);
+		bench_close(b);
+	}
+	return 0;
+}
