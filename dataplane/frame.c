@@ -8,6 +8,7 @@
  */
 #include "dataplane/frame.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "config/wire/wire.h"
@@ -405,12 +406,19 @@ bool frame_quoted(const struct frame *icmp, struct frame *quoted)
 	return true;
 }
 
-/* One's complement sum (RFC 1071); `sum` carries on from an even number of bytes. */
-static uint64_t sum16(uint64_t sum, const uint8_t *at, size_t len)
+/* One's complement sum of the words as they lie in memory, four bytes at a time: folded, it is that of 16-bit
+ * words in the same order (RFC 1071 section 2). `sum` carries on from an even number of bytes. */
+static uint64_t sum_words(uint64_t sum, const uint8_t *at, size_t len)
 {
-	for (; len >= 2; at += 2, len -= 2)
-		sum += be16(at);
-	return len > 0 ? sum + ((uint64_t)at[0] << 8) : sum;
+	uint32_t word;
+
+	for (; len >= sizeof(word); at += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		sum += word;
+	}
+	word = 0;
+	memcpy(&word, at, len);
+	return sum + word;
 }
 
 static uint16_t fold(uint64_t sum)
@@ -426,15 +434,15 @@ bool frame_checksum_ok(const struct frame *f)
 
 	if (f->family == 0 || f->kind == FRAME_MALFORMED)
 		return false;
-	if (f->family == 4 && fold(sum16(0, f->bytes + f->l2_len, f->l3_len)) != 0xffff)
+	if (f->family == 4 && fold(sum_words(0, f->bytes + f->l2_len, f->l3_len)) != 0xffff)
 		return false;
 	if (f->kind != FRAME_TCP)
 		return true;
 	uint32_t segment = f->tcp_header_len + f->payload_len;
-	uint64_t sum = segment + PROTO_TCP;
-	sum = sum16(sum, f->src, address);
-	sum = sum16(sum, f->dst, address);
-	return fold(sum16(sum, f->bytes + f->l4_offset, segment)) == 0xffff;
+	uint64_t sum = htonl(segment + PROTO_TCP);
+	sum = sum_words(sum, f->src, address);
+	sum = sum_words(sum, f->dst, address);
+	return fold(sum_words(sum, f->bytes + f->l4_offset, segment)) == 0xffff;
 }
 
 const char *frame_kind_name(enum frame_kind kind)
