@@ -255,8 +255,10 @@ enum rpc_permit {
 #define KEY_EVIDENCE_FIELDS(F) F(span, text)
 #define KEY_EVIDENCE_REPLY_FIELDS(F) F(span, error) F(span, signature) F(span, public_key)
 
-/* -- control -> recorder -- filter: JSON object {session, program, user, after, limit}, all optional; reply
- * rows: JSON array of session-log objects with the recorder's own columns, newest first. more: rows left. */
+/* -- control -> recorder -- filter: JSON object {session, program, user, after, limit}, all optional: ids match
+ * by prefix, user is a UserID, UserEmail or Username, after is in unix seconds, limit at most 1000. rows: JSON
+ * array of session-log objects, newest first, with the recorder's own columns live, recorded, strict, started_at,
+ * finished_at (unix seconds, null while it runs), blocks, file_size, close_reason. more: there are rows left. */
 #define REC_LIST_FIELDS(F) F(span, filter) F(u32, offset)
 #define REC_LIST_REPLY_FIELDS(F) F(span, error) F(span, rows) F(u8, more)
 /* Reads a recording's file: at most RPC_READ_MAX bytes from offset. size: of the whole file now. */
