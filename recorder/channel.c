@@ -248,11 +248,3 @@ void channels_release(struct recorder *recorder)
 			channel_release(recorder, channel);
 	}
 }
-
-void channels_close(struct recorder *recorder)
-{
-	struct channel *channel;
-
-	while ((channel = TAILQ_FIRST(&recorder->channels)) != NULL)
-		channel_free(recorder, channel);
-}

@@ -209,7 +209,6 @@ void channels_release(struct recorder *recorder);
 void channels_publish(struct recorder *recorder);
 /* Raises or lowers the asleep flags; true where, after raising, there is something to read after all. */
 bool channels_asleep(struct recorder *recorder, bool asleep);
-void channels_close(struct recorder *recorder);
 
 void held_put(struct channel *channel, struct held_queue *queue, uint32_t slab);
 /* SLAB_NONE where it is empty. */

@@ -33,11 +33,6 @@ int storage_open(struct storage *storage)
 	return error;
 }
 
-void storage_close(struct storage *storage)
-{
-	io_uring_queue_exit(&storage->ring);
-}
-
 unsigned storage_room(const struct storage *storage)
 {
 	return STORAGE_DEPTH - storage->in_flight;

@@ -26,7 +26,6 @@ struct storage {
 
 /* 0 or -errno (-ENOSYS, -EPERM: this kernel or its administrator does not allow io_uring). */
 int storage_open(struct storage *storage);
-void storage_close(struct storage *storage);
 /* How many more requests may be made now. */
 unsigned storage_room(const struct storage *storage);
 /* Both ask for room to be there. `parts` and what they point to stay until done. */
