@@ -254,6 +254,7 @@ static int on_start(void *context, struct rpc_link *link, struct rpc_message *me
 	}
 	control->started = true;
 	control->started_at_ms = peers_now_ms();
+	peers_serve(peers);
 	peer_is_up(control, &peers->keeper);
 	peer_is_up(control, &peers->dataplane);
 	peer_is_up(control, &peers->recorder);

@@ -118,9 +118,16 @@ bool peer_up(const struct peer *peer)
 	return peer->link.fd >= 0;
 }
 
+static uint32_t interest(const struct peer *peer)
+{
+	bool heard = peer->peers->serving || peer == &peer->peers->supervisor;
+
+	return (heard ? EPOLLIN : 0u) | (peer->writable_wanted ? EPOLLOUT : 0u);
+}
+
 static int watch_link(struct peer *peer)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &peer->watch};
+	struct epoll_event event = {.events = interest(peer), .data.ptr = &peer->watch};
 	int flags = fcntl(peer->link.fd, F_GETFL);
 
 	if (flags < 0 || fcntl(peer->link.fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
@@ -157,14 +164,30 @@ void peer_drop(struct peer *peer)
 	peer->peers->lost(peer->peers->context, peer);
 }
 
+static void watch_again(struct peer *peer)
+{
+	struct epoll_event event = {.events = interest(peer), .data.ptr = &peer->watch};
+
+	if (peer_up(peer))
+		(void)epoll_ctl(peer->peers->epoll, EPOLL_CTL_MOD, peer->link.fd, &event);
+}
+
 static void want_writable(struct peer *peer, bool wanted)
 {
-	struct epoll_event event = {.events = EPOLLIN | (wanted ? EPOLLOUT : 0u), .data.ptr = &peer->watch};
-
 	if (peer->writable_wanted == wanted)
 		return;
-	if (epoll_ctl(peer->peers->epoll, EPOLL_CTL_MOD, peer->link.fd, &event) == 0)
-		peer->writable_wanted = wanted;
+	peer->writable_wanted = wanted;
+	watch_again(peer);
+}
+
+void peers_serve(struct peers *peers)
+{
+	peers->serving = true;
+	watch_again(&peers->keeper);
+	watch_again(&peers->dataplane);
+	watch_again(&peers->recorder);
+	for (uint32_t i = 0; i < peers->worker_count; i++)
+		watch_again(&peers->workers[i]);
 }
 
 /* 0, -EAGAIN, or what is wrong with the link. */
@@ -281,6 +304,9 @@ static void peer_ready(void *context, uint32_t events)
 
 	if ((events & EPOLLOUT) != 0)
 		error = drain(peer);
+	/* Before we serve, only a hang-up is reported of the others. */
+	if ((events & (EPOLLHUP | EPOLLERR)) != 0 && (interest(peer) & EPOLLIN) == 0)
+		error = -ECONNRESET;
 	for (int i = 0; error >= 0 && i < MESSAGES_PER_TURN; i++) {
 		struct rpc_message message;
 		int got = rpc_receive(&peer->link, &message);

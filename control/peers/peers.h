@@ -51,6 +51,7 @@ struct peers {
 	struct call *calls_last;
 	uint32_t call_count;
 	uint64_t calls_made, calls_failed;
+	bool serving; /* messages of others than the supervisor are taken */
 	/* A message that is no reply: 0, or < 0 to drop the link. */
 	int (*message)(void *context, struct peer *peer, struct rpc_message *message);
 	/* The link went down (already closed). */
@@ -62,6 +63,8 @@ struct peers {
 void peers_prepare(struct peers *peers, int epoll);
 /* Makes room for the workers. 0 or -errno. */
 int peers_open(struct peers *peers, uint32_t workers);
+/* From here on all peers are heard; before, what they send waits in their sockets. */
+void peers_serve(struct peers *peers);
 void peers_close(struct peers *peers);
 
 /* The peer of that role and index; NULL where there is no such. */

@@ -209,6 +209,14 @@ static bool keep_detail(struct session *session, const char *event, json_t *deta
 	return true;
 }
 
+/* NULL: none. What is too long is not kept, but that it was there is. */
+static json_t *read_detail(struct wire_span text)
+{
+	if (text.len > EVENT_DETAIL_MAX)
+		return json_pack("{s:b, s:I}", "cut", 1, "bytes", (json_int_t)text.len);
+	return text.len == 0 ? NULL : json_loadb((const char *)text.at, text.len, 0, NULL);
+}
+
 int session_on_event(void *context, struct rpc_link *link, struct rpc_message *message)
 {
 	struct control *control = context;
@@ -216,14 +224,12 @@ int session_on_event(void *context, struct rpc_link *link, struct rpc_message *m
 	char event[64];
 
 	if (!rpc_get_ses_event(message->body, &told) || !wire_span_copy(told.event, event, sizeof(event)) ||
-	    event[0] == '\0' || strspn(event, "abcdefghijklmnopqrstuvwxyz0123456789._-") != strlen(event) ||
-	    told.detail.len > EVENT_DETAIL_MAX)
+	    event[0] == '\0' || strspn(event, "abcdefghijklmnopqrstuvwxyz0123456789._-") != strlen(event))
 		return -EPROTO;
 	struct session *session = session_find(control, link->index, told.flow);
 	if (session == NULL || event_is_ours(event))
 		return 0;
-	json_t *detail =
-	    told.detail.len == 0 ? NULL : json_loadb((const char *)told.detail.at, told.detail.len, 0, NULL);
+	json_t *detail = read_detail(told.detail);
 	if (detail != NULL && !json_is_object(detail)) {
 		json_decref(detail);
 		return -EPROTO;

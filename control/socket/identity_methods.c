@@ -8,7 +8,8 @@
 #include "control/control.h"
 
 #define CERTIFICATE_TTL_MIN_S 60
-#define CERTIFICATE_TTL_MAX_S (366 * 86400)
+#define CERTIFICATE_TTL_MAX_S (30 * 86400) /* the keeper signs no longer ones */
+#define USER_LOGINS_MAX 64                 /* all of them stand in a certificate */
 #define CA_TIMEOUT_MS 5000
 
 /* Answers for a keeper that did not. True: it was answered. */
@@ -234,6 +235,10 @@ static bool take_user(struct request *request, const json_t *params, struct user
 	if (!take_names(request, logins, "login", &user->logins) ||
 	    !take_names(request, groups, "group", &user->groups))
 		return false;
+	if (user->logins.count > USER_LOGINS_MAX) {
+		request_fail(request, SERVER_BAD_INPUT, "too many logins (at most %u)", USER_LOGINS_MAX);
+		return false;
+	}
 	/* Without logins of its own, a user has the login of its name. */
 	return user->logins.count > 0 || words_add(&user->logins, name);
 }

@@ -126,6 +126,8 @@ void lab_start(struct lab *lab)
 	spawn(lab);
 	configure(lab);
 	attach_all(lab);
+	if (lab->before_start != NULL)
+		lab->before_start();
 	LAB_SEND(&lab->supervisor, SUP_START, sup_start, 0, .reserved = 0);
 	lab_await(lab, &lab->supervisor, RPC_SUP_READY, &message);
 }

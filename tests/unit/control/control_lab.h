@@ -29,6 +29,7 @@ struct lab {
 	int client;             /* connection to the control socket, -1: none yet */
 	struct mint_key cas[4]; /* by enum rpc_ca */
 	bool ca_exists[4];
+	void (*before_start)(void); /* runs between the links and SUP_START */
 	bool keeper_silent, dataplane_silent;
 	const char *dataplane_refuses; /* NULL, or the error it answers with */
 	struct lab_certify certify;

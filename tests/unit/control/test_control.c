@@ -772,6 +772,45 @@ Test(control, restart_amidst_sessions)
 	cr_expect_str_eq(begin(1).error, "");
 }
 
+static void speak_early(void)
+{
+	LAB_SEND(WORKER, SES_BEGIN, ses_begin, 77, .flow = 50, .client_addr = CLIENT, .client_port = 40000,
+	    .server_addr = SERVER, .server_port = 22, .rule = 1, .generation = 1);
+	usleep(100000);
+}
+
+Test(control, workers_may_speak_before_the_start)
+{
+	struct rpc_message message;
+	struct rpc_ses_begin_reply reply;
+
+	lab_kill(&lab);
+	lab.before_start = speak_early;
+	lab_start(&lab);
+	lab_await(&lab, WORKER, RPC_SES_BEGIN_REPLY, &message);
+	cr_assert(rpc_get_ses_begin_reply(message.body, &reply));
+	cr_expect_eq(reply.error.len, 0);
+}
+
+Test(control, an_event_that_is_too_long_is_cut_not_punished)
+{
+	static char detail[20000];
+
+	add_user("alice", "root", "sre", &alice);
+	granted_session(1);
+	strcpy(detail, "{\"x\":\"");
+	memset(detail + strlen(detail), 'y', 15000);
+	strcat(detail, "\"}");
+	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("subsystem"),
+	    .detail = wire_span_of(detail));
+	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("port"),
+	    .detail = wire_span_of("not json"));
+	lab_idle(&lab, 50);
+	cr_expect(audited("subsystem", "\"cut\":true"));
+	cr_expect(audited("port", "\"user\":\"alice\""));
+	cr_expect_str_eq(begin(2).error, "", "the link is still there");
+}
+
 /* -- policies ----------------------------------------------------------------------------------------------
  */
 
