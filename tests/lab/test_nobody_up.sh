@@ -16,13 +16,9 @@ rule() {
 }
 equal "before" in "$(ssh_client -q alice@origin echo in)"
 for name in sshterm recorder; do
-	for what in reset allow hold; do rule $what; done
 	without_program $name
 	kill -KILL "$(child $name)"
 	sleep 0.5
-	background "$STATE/held" ssh -q alice@origin 'echo held and served'
-	sleep 2
-	holds "$name down, hold: nothing yet" test ! -e "$STATE/held.status"
 	equal "$name down: forwarding goes on" "Hello from the origin." "$(client curl -s -m 3 http://origin/)"
 	rule reset
 	capture ssh_client alice@origin true
@@ -30,8 +26,11 @@ for name in sshterm recorder; do
 	rule allow
 	contains "$name down, allow: the origin itself answers" "SSH-2.0-OpenSSH" "$(client bash -c 'exec 3<>/dev/tcp/origin/22; head -n 1 <&3')"
 	rule hold
+	background "$STATE/held" ssh -o ConnectTimeout=40 alice@origin 'echo held and served'
+	sleep 2
+	holds "$name down, hold: nothing yet" test ! -e "$STATE/held.status"
 	with_program $name
-	eventually 15 "$name: the held session is served once it is back" grep -q 'held and served' "$STATE/held"
-	wait_until 5 test -e "$STATE/held.status"
+	eventually 20 "$name: the held session is served once it is back" grep -q 'held and served' "$STATE/held"
+	wait_until 10 test -e "$STATE/held.status" || cat "$STATE/held.err"
 	rm -f "$STATE"/held*
 done

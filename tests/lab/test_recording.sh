@@ -4,7 +4,7 @@
 session_start
 
 recordings() { find "$STATE/recordings" -type f -size +0; }
-newest() { reeve ls --json --limit 1 | json "j['recordings'][0]['$1']"; }
+newest() { reeve ls --json --limit 1 | json "j[0]['$1']"; }
 # Decrypts the newest program's recording into $STATE/zip/.
 open_newest() {
 	rm -rf "$STATE/zip" "$STATE/rec" && mkdir "$STATE/zip"
@@ -30,14 +30,14 @@ contains "the header line" 'COLUMNS="80" LINES="24"' "$(head -n 1 "$STATE/zip/te
 contains "its end" 'COMMAND_EXIT_CODE="0"' "$(tail -n 1 "$STATE/zip/term_data.txt")"
 equal "timings add up to the data" "$(($(stat -c %s "$STATE/zip/term_data.txt") - $(head -n 1 "$STATE/zip/term_data.txt" | wc -c) - $(tail -n 1 "$STATE/zip/term_data.txt" | wc -c) - 1))" \
 	"$(awk '{ n += $2 } END { print n }' "$STATE/zip/term_times.txt")"
-equal "scriptreplay plays what was seen" 1 "$(cd "$STATE/zip" && scriptreplay --divisor 100 --timing term_times.txt term_data.txt | tr -d '\r' | grep -cx shown)"
+equal "scriptreplay plays what was seen" 1 "$(cd "$STATE/zip" && scriptreplay --divisor 100 --timing term_times.txt term_data.txt | grep -c shown)"
 contains "and so does reeve play" shown "$(reeve play "$(newest SessionID)" -k "$STATE/sshkey" --no-wait)"
 
 head -c 30000000 /dev/urandom >"$STATE/client/big"
 LIMIT=90 client bash -c 'ssh -q alice@origin "cat >big" <~/big'
 holds "a big upload's recording opens" open_newest
 holds "and is what was sent" cmp "$STATE/client/big" "$STATE/zip/data_from_client.txt"
-equal "none of it was lost" 0 "$(reeve ls --json --limit 1 | json 'j["recordings"][0].get("lost_records", 0)')"
+equal "none of it was lost" 0 "$(reeve ls --json --limit 1 | json 'j[0].get("lost_records", 0)')"
 
 size_of_all() { recordings | xargs -r stat -c %s | awk '{ n += $1 } END { print n + 0 }'; }
 within_a_second() {

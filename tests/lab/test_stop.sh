@@ -5,13 +5,13 @@ session_start
 before=$(ls /var/run/dpdk /dev/shm 2>/dev/null | sort)
 background "$STATE/live" ssh alice@origin 'while :; do echo tick; sleep 0.1; done'
 wait_until 10 grep -q tick "$STATE/live"
-id=$(reeve ls --json | json 'j["recordings"][0]["ProgramID"]')
+id=$(reeve ls --json | json 'j[0]["ProgramID"]')
 processes=$(cat "/proc/$reeved_pid/task/$reeved_pid/children")
 reeved_stop 20
 at_most "it took (ms)" 15000 "$reeved_took"
 eventually 3 "the client's session is over" test -e "$STATE/live.status"
 lacks "by a message, not a broken pipe" "Broken pipe" "$(cat "$STATE/live.err")"
-contains "which says who speaks" "ortreeve" "$(cat "$STATE/live.err")"
+contains "which says why" "shutting down" "$(cat "$STATE/live.err")"
 left=''
 for pid in $processes; do [ ! -d "/proc/$pid" ] || left="$left $pid"; done
 equal "no process is left" "" "$left"
