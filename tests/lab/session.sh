@@ -212,8 +212,13 @@ frames() {
 	done < <(timeout 120 python3 "$here/frames.py" "$LAB-client" "$LAB-origin" "$@" 2>&1 || [ $? = 1 ] || echo "FAIL frames.py $1 broke off")
 }
 
-# json EXPRESSION: evaluates a Python expression over the JSON on standard input, named j.
-json() { python3 -c 'import json, sys; j = json.load(sys.stdin); v = eval(sys.argv[1]); print(v if not isinstance(v, bool) else str(v).lower())' "$1"; }
+# json EXPRESSION: evaluates a Python expression over the JSON on standard input, which is j; its list is rows.
+json() { python3 -c '
+import json, sys
+j = json.load(sys.stdin)
+rows = next((v for v in j.values() if isinstance(v, list)), None)
+v = eval(sys.argv[1])
+print(str(v).lower() if isinstance(v, bool) else v)' "$1"; }
 
 # A counter by name, summed over all processes and threads of the box; 0 where there is none.
 counter() { reeve stats --all --json | python3 -c '

@@ -32,4 +32,4 @@ equal "the worker is the same process" "$worker" "$(child sshterm)"
 sleep 1
 at_most "its memory has grown by (KB)" 40000 $(($(memory "$worker") - memory_before))
 at_most "lines in the box's log" 800 "$(wc -l <"$REEVED_LOG")"
-equal "no session of theirs is left" 0 "$(reeve sessions --live --json | json 'len(j)')"
+equal "no session of theirs is left" 0 "$(reeve sessions --live --json | json 'len(rows)')"

@@ -52,12 +52,12 @@ holds "and on good ones is content" "$BUILD/control/reeved" -c "$STATE/reeved.ya
 
 background "$STATE/live" ssh alice@origin 'echo up; sleep 60'
 wait_until 10 grep -q up "$STATE/live"
-id=$(reeve sessions --live --json | json 'j[0]["session_id"]')
+id=$(reeve sessions --live --json | json 'rows[0]["session_id"]')
 holds "session show by the first eight characters" reeve session show "${id:0:8}"
 contains "live" "alice" "$(reeve sessions --live)"
 holds "session kill" reeve session kill "$id" --reason "maintenance at noon"
 eventually 5 "the user reads the reason" grep -q "maintenance at noon" "$STATE/live.err"
-equal "nobody is left" 0 "$(sleep 0.5; reeve sessions --live --json | json 'len(j)')"
+equal "nobody is left" 0 "$(sleep 0.5; reeve sessions --live --json | json 'len(rows)')"
 contains "history has the reason" "maintenance at noon" "$(reeve session show "$id" --json)"
 for command in "" keygen "policy check" "policy apply" "policy show" "ca create" "ca show" "user add" "user ls" "user rm" "user cert" \
 	sessions "session show" "session kill" ls get play decrypt stats; do

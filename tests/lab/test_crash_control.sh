@@ -18,8 +18,8 @@ for name in control keeper; do
 	wire_report
 	equal "$name: forwarding lost nothing" 0 "$ping_lost"
 	holds "$name: the policy is still known" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' policy show | grep -q prod-ssh"
-	equal "$name: the live session is still listed" 1 "$(reeve sessions --live --json | json 'len(j)')"
-	id=$(reeve sessions --live --json | json 'j[0]["session_id"]')
+	equal "$name: the live session is still listed" 1 "$(reeve sessions --live --json | json 'len(rows)')"
+	id=$(reeve sessions --live --json | json 'rows[0]["session_id"]')
 	holds "$name: and can be ended" reeve session kill "$id" --reason enough
 	eventually 5 "$name: the client is told" grep -q enough "$STATE/live.err"
 	eventually 5 "$name: and is gone" test -e "$STATE/live.status"

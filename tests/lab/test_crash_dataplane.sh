@@ -15,7 +15,7 @@ equal "the last policy is in force" 1 "$(client nc -w 1 -z origin 23; echo $?)"
 equal "a new session" again "$(ssh_client -q alice@origin echo again)"
 eventually 15 "the old session has ended at the client, which noticed by its keepalive" test -e "$STATE/live.status"
 eventually 5 "marked dataplane_lost" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' sessions --json | grep -q dataplane_lost"
-id=$(reeve ls --json | json '[r["ProgramID"] for r in j if r.get("close_reason") == "dataplane_lost"][0]')
+id=$(reeve ls --json | json '[r["ProgramID"] for r in rows if r.get("close_reason") == "dataplane_lost"][0]')
 reeve get "$id" -o "$STATE/r" >/dev/null 2>&1
 holds "its recording is finished and opens" reeve decrypt -i "$STATE/r" -k "$STATE/sshkey" -o "$STATE/r.zip"
 contains "with what was said" tick "$(unzip -p "$STATE/r.zip" data_from_server.txt 2>/dev/null)"

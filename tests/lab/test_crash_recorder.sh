@@ -23,7 +23,7 @@ for mode in best_effort strict; do
 	done
 	sleep 1
 	whole=0
-	for id in $(reeve ls --json --limit 3 | json '" ".join(r["ProgramID"] for r in j)'); do
+	for id in $(reeve ls --json --limit 3 | json '" ".join(r["ProgramID"] for r in rows)'); do
 		rm -f "$STATE/r" "$STATE/r.zip"
 		reeve get "$id" -o "$STATE/r" >/dev/null 2>&1 && reeve decrypt -i "$STATE/r" -k "$STATE/sshkey" -o "$STATE/r.zip" >/dev/null 2>&1 &&
 			[ "$(unzip -p "$STATE/r.zip" data_from_server.txt | wc -l)" = 60 ] && whole=$((whole + 1))

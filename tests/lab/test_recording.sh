@@ -4,7 +4,7 @@
 session_start
 
 recordings() { find "$STATE/recordings" -type f -size +0; }
-newest() { reeve ls --json --limit 1 | json "j[0]['$1']"; }
+newest() { reeve ls --json --limit 1 | json "rows[0]['$1']"; }
 # Decrypts the newest program's recording into $STATE/zip/.
 open_newest() {
 	rm -rf "$STATE/zip" "$STATE/rec" && mkdir "$STATE/zip"
@@ -37,7 +37,7 @@ head -c 30000000 /dev/urandom >"$STATE/client/big"
 LIMIT=90 client bash -c 'ssh -q alice@origin "cat >big" <~/big'
 holds "a big upload's recording opens" open_newest
 holds "and is what was sent" cmp "$STATE/client/big" "$STATE/zip/data_from_client.txt"
-equal "none of it was lost" 0 "$(reeve ls --json --limit 1 | json 'j[0].get("lost_records", 0)')"
+equal "none of it was lost" 0 "$(reeve ls --json --limit 1 | json 'rows[0].get("lost_records", 0)')"
 
 size_of_all() { recordings | xargs -r stat -c %s | awk '{ n += $1 } END { print n + 0 }'; }
 within_a_second() {

@@ -5,7 +5,7 @@ session_start
 before=$(ls /var/run/dpdk /dev/shm 2>/dev/null | sort)
 background "$STATE/live" ssh alice@origin 'while :; do echo tick; sleep 0.1; done'
 wait_until 10 grep -q tick "$STATE/live"
-id=$(reeve ls --json | json 'j[0]["ProgramID"]')
+id=$(reeve ls --json | json 'rows[0]["ProgramID"]')
 processes=$(cat "/proc/$reeved_pid/task/$reeved_pid/children")
 reeved_stop 20
 at_most "it took (ms)" 15000 "$reeved_took"
