@@ -6,7 +6,7 @@
 
 #include "sshterm/worker.h"
 
-#define SHUTDOWN_TEXT "the appliance is shutting down"
+#define SHUTDOWN_TEXT "Portreeve: the appliance is shutting down"
 
 /* Takes a descriptor out of the message; it is the caller's from now on. -1: none there. */
 static int take_fd(struct rpc_message *message, unsigned i)
