@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: control/settings/settings.c control/settings/yaml.c control/settings/strict.c; deps: yaml-0.1
- * format wire */
+/* sources: control/settings/*.c; deps: yaml-0.1 format wire */
 /* reeved.yaml, whole: an administrator's slip must give an error, never a crash. */
 #include <stdlib.h>
 #include <string.h>

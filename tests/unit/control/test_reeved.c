@@ -440,6 +440,81 @@ Test(reeved, service_manager_is_told, .timeout = 30)
 	lab_down(&lab);
 }
 
+static int shell(const char *command)
+{
+	int status = system(command);
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Runs `command` in the namespace; what it prints. */
+static const char *in_netns(const char *command)
+{
+	static char text[8192];
+	char line[512];
+
+	snprintf(line, sizeof(line), "ip netns exec reeve-supervisor-ut %s 2>&1", command);
+	FILE *pipe = popen(line, "r");
+	text[fread(text, 1, sizeof(text) - 1, pipe)] = '\0';
+	pclose(pipe);
+	return text;
+}
+
+/* The kernel falls silent on the ports: no ARP, no IPv6, no offload; their MTU is what the dataplane is told.
+ */
+Test(reeved, kernel_visible_ports_fall_silent, .timeout = 60)
+{
+	struct lab lab;
+	char text[4096] = "", changed[4096];
+	if (shell("ip netns add reeve-supervisor-ut") != 0)
+		cr_skip_test("needs root and network namespaces");
+	cr_assert_eq(
+	    shell("ip -n reeve-supervisor-ut link add suputa mtu 1400 type veth peer name suputb mtu 1450"),
+	    0);
+	lab_up(&lab, "");
+	FILE *file = fopen(path_in(&lab, "reeved.yaml"), "r");
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	const char *at = strstr(text, "  links:");
+	snprintf(changed, sizeof(changed),
+	    "%.*s  netns: reeve-supervisor-ut\n  links:\n    - {name: lab, inside: "
+	    "\"net_af_packet0,iface=suputa\", outside: "
+	    "\"net_af_packet1,iface=suputb\"}\n%s",
+	    (int)(at - text), text, strstr(text, "sshterm:"));
+	write_file(path_in(&lab, "reeved.yaml"), changed);
+	lab.reeved = start(&lab, "log");
+	wait_log(&lab, "notice: ready", 1, 10);
+	cr_expect(strstr(lab.log, "trace: config mtu=1400 ") != NULL, "%s", lab.log);
+	for (unsigned i = 0; i < 2; i++) {
+		char command[128];
+		snprintf(command, sizeof(command), "ip link show suput%c", 'a' + i);
+		cr_expect(strstr(in_netns(command), "NOARP,PROMISC,UP") != NULL, "%s", in_netns(command));
+		snprintf(command, sizeof(command), "ip addr show suput%c", 'a' + i);
+		cr_expect(strstr(in_netns(command), "inet") == NULL, "%s", in_netns(command));
+		snprintf(
+		    command, sizeof(command), "cat /proc/sys/net/ipv6/conf/suput%c/disable_ipv6", 'a' + i);
+		cr_expect_str_eq(in_netns(command), "1\n");
+		snprintf(command, sizeof(command), "ethtool -k suput%c", 'a' + i);
+		static const char *const off[] = {"\ntx-checksumming: off", "\n\ttx-tcp-segmentation: off",
+		    "\ngeneric-receive-offload: off", "\ngeneric-segmentation-offload: off"};
+		for (unsigned j = 0; access("/usr/sbin/ethtool", X_OK) == 0 && j < 4; j++)
+			cr_expect(strstr(in_netns(command), off[j]) != NULL, "expected %s in %s", off[j],
+			    in_netns(command));
+	}
+	kill(lab.reeved, SIGTERM);
+	cr_expect_eq(wait_end(&lab, 5), 0);
+	/* An MTU that a port does not carry. */
+	at = strstr(changed, "  links:");
+	snprintf(text, sizeof(text), "%.*s  mtu: 1450\n%s", (int)(at - changed), changed, at);
+	write_file(path_in(&lab, "reeved.yaml"), text);
+	lab.reeved = start(&lab, "log");
+	cr_expect_eq(wait_end(&lab, 5), 1);
+	cr_expect(
+	    strstr(read_log(&lab), "dataplane.mtu is 1450, but interface 'suputa' carries 1400") != NULL);
+	lab_down(&lab);
+	shell("ip netns del reeve-supervisor-ut");
+}
+
 /* What cannot run says so in one line before anything starts. */
 Test(reeved, faults_found_before_the_start, .timeout = 60)
 {
