@@ -341,9 +341,8 @@ static bool make_room(struct client *client)
 
 static void refuse_long_line(struct client *client)
 {
-	static const char text[] =
-	    "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600,\"message\":\"the line is longer than 16 "
-	    "MiB\"},\"id\":null}";
+	static const char text[] = "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600,\"message\":"
+	                           "\"the line is longer than 12 MiB\"},\"id\":null}";
 
 	client->finished = true;
 	client->in_len = client->in_scanned = 0;

@@ -20,7 +20,8 @@
 #include "control/peers/peers.h"
 
 #define SERVER_CLIENTS_MAX 256
-#define SERVER_LINE_MAX (16u << 20) /* bytes of a request line: a policy of YAML_TEXT_MAX, escaped */
+#define SERVER_LINE_MAX                                                                                      \
+	(12u << 20) /* bytes of a request line: a policy of YAML_TEXT_MAX with its line ends escaped */
 #define SERVER_OUT_PAUSE (4u << 20) /* unread answers from which on a client is not read from */
 #define SERVER_IN_FLIGHT_MAX 32     /* requests of one client under way */
 #define SERVER_BATCH_MAX 256
