@@ -30,6 +30,7 @@ enum {
 	PERSIST_MAX_US = 60000000,
 	KEEPALIVE_PROBES = 8,           /* unanswered ones before a leg is given up */
 	CHALLENGE_INTERVAL_US = 500000, /* one challenge ACK a leg in this time (RFC 5961 section 7) */
+	PROBE_ANSWER_MS = 50,           /* and one answer to keepalive and window probes */
 	TIMESTAMP_TICK_US = 1000,
 	MSS_DEFAULT_IPV4 = 536,
 	MSS_DEFAULT_IPV6 = 1220,
@@ -37,7 +38,8 @@ enum {
 	WINDOW_SCALE_MAX = 14,
 	DUP_THRESHOLD = 3,
 	CHUNK_BYTES = 1524,
-	PASS_IDLE_US = 600000000, /* a forwarded flow is forgotten after one to two of these */
+	HANDSHAKE_HANGS_US = 5000000, /* a handshake this old may give way in a full table */
+	PASS_IDLE_US = 600000000,     /* a forwarded flow is forgotten after one to two of these */
 };
 
 /* -- timers (timers.c) -- */
@@ -171,7 +173,6 @@ struct tcp_leg {
 	uint32_t credit;              /* bytes that may be with the worker and in the window */
 	uint16_t mss;                 /* payload of a full segment, our options taken off */
 	uint16_t dup_acks;
-	uint16_t full_segments; /* received since our last ACK */
 	uint16_t peer_mss_seen; /* largest payload from the peer: what it calls a full segment */
 
 	/* sending */
@@ -191,6 +192,7 @@ struct tcp_leg {
 	uint32_t chunk_head, chunk_tail, chunks;
 	uint32_t recent[3]; /* out-of-order segments, latest first: which SACK blocks come first */
 	uint32_t dsack_start, dsack_end;
+	uint32_t probed_ms; /* when a probe was last answered */
 
 	struct tcp_look look;
 	uint8_t timer_kind; /* enum leg_timer */
@@ -240,8 +242,8 @@ enum flow_flags {
 };
 
 struct tcp_flow {
-	struct flow_key key;
-	uint32_t hash_next; /* in its bucket, or in the free list */
+	_Alignas(64) struct flow_key key; /* of a cache line, with what a look needs */
+	uint32_t hash_next;               /* in its bucket, or in the free list */
 	uint32_t incarnation;
 	uint8_t state; /* enum flow_state */
 	uint8_t flags;
@@ -321,6 +323,7 @@ static inline uint32_t leg_header_len(const struct tcp_flow *flow, const struct 
 
 /* -- flow_table.c -- */
 bool flow_table_init(struct tcp_shard *shard);
+void flow_table_free(struct tcp_shard *shard);
 /* Key of a frame; returns true where the frame's source is the key's `low` end. */
 bool flow_key_of(struct flow_key *key, uint8_t link, const struct frame *frame);
 struct tcp_flow *flow_find(const struct tcp_shard *shard, const struct flow_key *key);

@@ -42,6 +42,19 @@ static enum tcp_verdict client_syn(struct tcp_shard *shard, struct tcp_flow *flo
 	return TCP_FORWARD;
 }
 
+/* In a full table the oldest handshake gives way once it hangs: whoever sends SYNs from addresses that are
+ * not theirs must send a table's worth every few seconds to keep others out. */
+static bool forget_hanging(struct tcp_shard *shard, uint64_t now_us)
+{
+	uint64_t due = timer_list_next(&shard->handshakes);
+
+	if (due == NEVER || due + HANDSHAKE_HANGS_US > now_us + (uint64_t)shard->config.handshake_ms * 1000)
+		return false;
+	struct timer *oldest = shard->handshakes.next;
+	flow_forget(shard, (struct tcp_flow *)((char *)oldest - offsetof(struct tcp_flow, timer)));
+	return true;
+}
+
 enum tcp_verdict tcp_syn(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from,
     const struct frame *frame, uint8_t *bytes, uint32_t *len, const struct tcp_rule *rule, uint64_t now_us)
 {
@@ -63,6 +76,8 @@ enum tcp_verdict tcp_syn(struct tcp_shard *shard, uint8_t link, enum tcp_port_si
 		return TCP_DROP;
 	}
 	struct tcp_flow *flow = flow_new(shard, &key);
+	if (flow == NULL && forget_hanging(shard, now_us))
+		flow = flow_new(shard, &key);
 	if (flow == NULL) {
 		shard->counters.table_full++;
 		return TCP_DROP;

@@ -74,8 +74,16 @@ static void unacceptable(struct tcp_shard *shard, struct tcp_leg *leg, const str
 		leg->dsack_end = frame->seq + frame->payload_len;
 		leg->flags |= LEG_DSACK;
 		ack_now(shard, leg);
-	} else if (frame->tcp_flags & TCP_FIN || SEQ_LT(frame->seq, leg->rcv_nxt)) {
-		ack_now(shard, leg); /* FIN again, keepalive or window probe */
+	} else if (frame->tcp_flags & TCP_FIN) {
+		ack_now(shard, leg);
+	} else if (frame->seq == leg->rcv_nxt - 1) {
+		/* A keepalive or window probe; not so often that two who disagree by one could make a war of
+		 * ACKs. */
+		uint32_t now_ms = (uint32_t)(now_us / 1000);
+		if (now_ms - leg->probed_ms >= PROBE_ANSWER_MS) {
+			leg->probed_ms = now_ms;
+			ack_now(shard, leg);
+		}
 	} else {
 		leg_challenge(shard, leg, now_us);
 	}

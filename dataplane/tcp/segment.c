@@ -246,7 +246,6 @@ bool segment_send(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, ui
 	if (payload == 0 || leg->chunk_head == NONE)
 		leg->flags &= ~(uint32_t)LEG_ACK_NOW;
 	leg->flags &= ~(uint32_t)LEG_ACK_DELAYED;
-	leg->full_segments = 0;
 	shard->hooks.frame_send(
 	    shard->hooks.context, flow->key.link, leg_side(flow, leg->id), handle, header_len + payload);
 	return true;

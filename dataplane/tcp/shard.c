@@ -138,8 +138,7 @@ void tcp_shard_destroy(struct tcp_shard *shard)
 	free(shard->workers);
 	free(shard->sent);
 	free(shard->chunks);
-	free(shard->buckets);
-	free(shard->flows);
+	flow_table_free(shard);
 	free(shard);
 }
 

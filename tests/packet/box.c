@@ -75,8 +75,9 @@ uint32_t box_build(uint8_t *bytes, const struct box_segment *s)
 	at += build_ip(bytes + at, s, tcp_len, &pseudo);
 	uint8_t *tcp = bytes + at;
 	memset(tcp, 0, 20);
-	put_u16(tcp, s->from_client ? 40000 : 22);
-	put_u16(tcp + 2, s->from_client ? 22 : 40000);
+	uint32_t port = s->port != 0 ? s->port : 40000;
+	put_u16(tcp, s->from_client ? port : 22);
+	put_u16(tcp + 2, s->from_client ? 22 : port);
 	put_u32(tcp + 4, s->seq);
 	put_u32(tcp + 8, s->ack);
 	tcp[12] = (uint8_t)((20 + s->options_len) / 4 << 4);

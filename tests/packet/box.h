@@ -59,6 +59,7 @@ struct box_segment {
 	uint8_t vlan_tags;
 	uint16_t vlan[2];
 	bool from_client;
+	uint16_t port; /* the client's; 0: 40000 */
 	uint32_t seq, ack;
 	uint8_t flags;
 	uint16_t window;

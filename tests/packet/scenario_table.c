@@ -32,7 +32,10 @@ const struct scenario SCENARIOS[] = {
 {"data before the handshake's end is not passed", "setup\nclient S 0 0\nto-origin S 0 0\nclient A 1+10 1\nquiet\norigin SA 0 1\n"
 	"to-client SA 0 1\norigin A 1+10 1\nquiet\nclient A 1+10 77\nquiet\ncount adopted 0\n"},
 {"a SYN with a wrong checksum", "setup\nclient S 0 0 bad\nquiet\ncount bad_checksum 1\ncount flows 0\n"},
-{"table full", "setup flows 1\nclient S 0 0 \nto-origin S 0 0\ncount table_full 0\n"},
+{"table full: the new SYN is dropped, the old flows go on", "setup flows 1\nadopt\nclient S 0 0 port 40001\nquiet\ncount table_full 1\nclient PA 1+10 1\ngot client 10\n"
+	"wait 41\nto-client A 1 11\nquiet\n"},
+{"table full: a handshake that hangs gives way", "setup flows 1\nclient S 0 0\nto-origin S 0 0\nwait 4000\nclient S 0 0 port 40001\nquiet\ncount table_full 1\n"
+	"wait 1100\nclient S 0 0 port 40001\nto-origin S 0 0\ncount flows 1\n"},
 {"nobody to take it", "setup\nno-worker\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1\nto-client SA 0 1\nclient A 1 1\n"
 	"to-client RA 1 1\nto-origin RA 1 1\ncount worker_none 1\nquiet\nwait 1100\ncount flows 0\n"},
 {"by the wrong port", "setup\nadopt\nclient A 1+10 1 wrong-side\nquiet\ncount wrong_side 1\ngot client 0\n"},

@@ -171,6 +171,8 @@ static void give(struct run *r, unsigned from)
 			s.window = (uint16_t)number(r);
 		} else if (next_is(r, "ts")) {
 			put_u32(s.options + s.options_len - 8, (uint32_t)number(r));
+		} else if (next_is(r, "port")) {
+			s.port = (uint16_t)number(r);
 		} else if (next_is(r, "bad")) {
 			s.bad_checksum = true;
 		} else if (next_is(r, "wrong-side")) {
