@@ -273,8 +273,8 @@ static void midstream(struct lcore *lc, struct packet *p, uint32_t rule)
 		break;
 	default:
 		lc->counters.midstream_reset++;
-		if ((p->frame->tcp_flags & TCP_RST) == 0) /* RFC 9293 3.10.7.1: an RST is never answered */
-			refuse_tcp(lc, p);
+		refuse_tcp(lc, p);
+		tcp_ask_other(lc->shard, link_of(p->port), side_of(p->port), p->frame);
 		lcore_drop(p);
 	}
 }

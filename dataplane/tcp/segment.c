@@ -49,6 +49,9 @@ static uint16_t sum_fold(uint64_t sum)
 	return (uint16_t)~sum;
 }
 
+/* Half the largest window (RFC 7323 section 2.3) back: nobody expects a segment from there. */
+#define OUTSIDE_ANY_WINDOW (1u << 30)
+
 static void put_checksum(uint8_t *at, uint64_t sum)
 {
 	uint16_t folded = sum_fold(sum);
@@ -263,20 +266,39 @@ void leg_look_like(struct tcp_look *look, const struct frame *frame)
 	}
 }
 
+/* Sends a segment that belongs to no leg. */
+static bool send_alone(
+    struct tcp_shard *shard, uint8_t link, enum tcp_port_side side, const struct headers *h)
+{
+	void *handle;
+	uint8_t *bytes = shard->hooks.frame_alloc(shard->hooks.context, headers_len(h), &handle);
+
+	if (bytes == NULL) {
+		shard->counters.no_buffer++;
+		return false;
+	}
+	write_headers(h, bytes);
+	shard->hooks.frame_send(shard->hooks.context, link, side, handle, headers_len(h));
+	return true;
+}
+
+/* Is there anything to answer? An RST never is (RFC 9293 3.10.7.1), nor what was sent to a group address. */
+static bool answerable(const struct frame *frame)
+{
+	return frame->kind == FRAME_TCP && (frame->tcp_flags & TCP_RST) == 0 && frame->l2_len >= 14 &&
+	       frame->l2_len <= L2_MAX && (frame->bytes[0] & 1) == 0;
+}
+
 void tcp_refuse(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame)
 {
 	uint8_t l2[L2_MAX];
-	void *handle;
 
-	if (frame->kind != FRAME_TCP || (frame->tcp_flags & TCP_RST) || frame->l2_len < 14 ||
-	    frame->l2_len > L2_MAX)
+	if (!answerable(frame))
 		return;
 	/* There is no opposite frame to copy from: the answer goes back where the question came from. */
 	memcpy(l2, frame->bytes, frame->l2_len);
 	memcpy(l2, frame->bytes + 6, 6);
 	memcpy(l2 + 6, frame->bytes, 6);
-	if (frame->bytes[0] & 1) /* nobody answers TCP to a group address */
-		return;
 	struct headers h = {
 	    .l2 = l2,
 	    .l2_len = (uint8_t)frame->l2_len,
@@ -295,12 +317,27 @@ void tcp_refuse(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, 
 		h.ack = frame->seq + frame->payload_len + ((frame->tcp_flags & TCP_SYN) != 0) +
 		        ((frame->tcp_flags & TCP_FIN) != 0);
 	}
-	uint8_t *bytes = shard->hooks.frame_alloc(shard->hooks.context, headers_len(&h), &handle);
-	if (bytes == NULL) {
-		shard->counters.no_buffer++;
+	if (send_alone(shard, link, from, &h))
+		shard->counters.resets_out++;
+}
+
+void tcp_ask_other(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame)
+{
+	if (!answerable(frame))
 		return;
-	}
-	write_headers(&h, bytes);
-	shard->counters.resets_out++;
-	shard->hooks.frame_send(shard->hooks.context, link, from, handle, headers_len(&h));
+	const struct headers h = {
+	    .l2 = frame->bytes,
+	    .l2_len = (uint8_t)frame->l2_len,
+	    .family = frame->family,
+	    .ttl = frame->ttl,
+	    .dscp = frame->dscp_ecn & 0xfc,
+	    .src = frame->src,
+	    .dst = frame->dst,
+	    .sport = frame->sport,
+	    .dport = frame->dport,
+	    .seq = frame->seq - OUTSIDE_ANY_WINDOW,
+	    .ack = frame->ack,
+	    .flags = TCP_ACK,
+	};
+	(void)send_alone(shard, link, from == TCP_INSIDE ? TCP_OUTSIDE : TCP_INSIDE, &h);
 }

@@ -105,6 +105,11 @@ bool tcp_icmp(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, co
 /* Builds an RST answering `frame` as its destination would (RFC 9293 3.10.7.1), out of the port it came in
  * by. */
 void tcp_refuse(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame);
+/* For a segment of a connection that the box lost with an earlier dataplane: makes its other side speak. Its
+ * two legs had sequence numbers of their own, so the frame's are no use there; but a segment from outside the
+ * window is answered by an ACK (RFC 9293 3.10.7.4), which names them, and which is then refused like this one
+ * was. */
+void tcp_ask_other(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame);
 
 /* A descriptor from worker `worker` (enum slab_to_dataplane); `bytes` is its slab's memory, which must stay
  * readable until slab_done or tcp_worker_lost (the worker may be writing it). False: the worker broke the
