@@ -52,9 +52,10 @@ static int configure_dataplane(struct reeved *reeved, struct child *child)
 	eal.out = wire_into(eal.bytes, sizeof(eal.bytes));
 	for (unsigned i = 0; i < s->eal_count; i++)
 		wire_put_cstring(&eal.out, s->eal[i]);
-	/* Without it a killed process leaves its hugepages taken, under a name that nobody uses again. */
+	/* Hugepages without files: no mount of hugetlbfs is needed, and a killed process leaves none taken.
+	 */
 	if (!settings_eal_has(s, "--no-huge") && !settings_eal_has(s, "--in-memory"))
-		wire_put_cstring(&eal.out, "--huge-unlink=always");
+		wire_put_cstring(&eal.out, "--in-memory");
 	child->generation = ++reeved->generation;
 	links.out = wire_into(links.bytes, sizeof(links.bytes));
 	for (unsigned i = 0; i < s->link_count; i++) {

@@ -515,6 +515,39 @@ Test(reeved, kernel_visible_ports_fall_silent, .timeout = 60)
 	shell("ip netns del reeve-supervisor-ut");
 }
 
+/* Exit status and words of what needs no rights and starts nothing. */
+Test(reeved, words, .timeout = 30)
+{
+	struct lab lab;
+	lab_up(&lab, "");
+	static const struct {
+		const char *arguments, *says;
+		int status;
+	} cases[] = {
+	    {"--help", "usage: reeved -c FILE", 0},
+	    {"--version", "reeved (Portreeve) ", 0},
+	    {"-c reeved.yaml --check", "OK: 1 links, 1 lcores, 2 workers\n", 0},
+	    {"-c none.yaml --check", "none.yaml: cannot read it: No such file or directory\n", 2},
+	    {"-c policy.yaml --check", "policy.yaml:1:1: unknown key 'default'; expected one of control,", 2},
+	    {"", "expected -c FILE", 2},
+	    {"-c reeved.yaml more", "expected -c FILE", 2},
+	    {"--nonsense", "reeved --help", 2},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char command[512], text[4096];
+		snprintf(command, sizeof(command), "cd %s && %s %s 2>&1", lab.directory, REEVED,
+		    cases[i].arguments);
+		FILE *pipe = popen(command, "r");
+		text[fread(text, 1, sizeof(text) - 1, pipe)] = '\0';
+		int status = pclose(pipe);
+		cr_expect_eq(WEXITSTATUS(status), cases[i].status, "'%s': expected status %d, got %d",
+		    cases[i].arguments, cases[i].status, WEXITSTATUS(status));
+		cr_expect(strstr(text, cases[i].says) != NULL, "'%s': expected \"%s\", got \"%s\"",
+		    cases[i].arguments, cases[i].says, text);
+	}
+	lab_down(&lab);
+}
+
 /* What cannot run says so in one line before anything starts. */
 Test(reeved, faults_found_before_the_start, .timeout = 60)
 {
