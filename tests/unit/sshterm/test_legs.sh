@@ -103,6 +103,14 @@ told() {
 }
 
 up --grace 3
+# -- what the worker may --
+status=$(cat "/proc/$(pgrep -P "$boxpid")/status")
+field() { sed -n "s/^$1:[[:space:]]*//p" <<<"$status" | tr -s '\t' ' '; }
+is "no capabilities" 0000000000000000 "$(field CapEff)"
+is "no new privileges" 1 "$(field NoNewPrivs)"
+[ "$(id -u)" = 0 ] && is "nobody's process" "65534 65534 65534 65534" "$(field Uid)"
+grep -q 'no system call filter' err || is "system calls are filtered" 2 "$(field Seccomp)"
+
 # -- who gets in --
 got=$(client -i enrolled "$me@127.0.0.1" 'echo hello; exit 7' 2>banner.got)
 is "exit status comes back" 7 $?
@@ -213,6 +221,6 @@ has "a changed host key stops everything" "the origin's host key has changed" "$
 grep -q '^who' out && not_ok "before anything is asked of the client" || ok "before anything is asked of the client"
 down
 
-grep -v 'info: \|notice: ' err | grep -q . && { not_ok "nothing to warn of"; cat err; }
+grep -v 'info: \|notice: \|no system call filter' err | grep -q . && { not_ok "nothing to warn of"; cat err; }
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
