@@ -384,6 +384,7 @@ int main(void)
 	struct rpc_link supervisor;
 	int64_t next_tick = 0;
 
+	umask(0027); /* who was where is nobody's business but the box's */
 	int error = rpc_child_start(RPC_CONTROL, 0, &supervisor);
 	if (error != 0 || sodium_init() < 0)
 		die("cannot start: this program is started by reeved");

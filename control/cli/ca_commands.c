@@ -104,6 +104,24 @@ static int run_target_ls(const struct call *call)
 	return EXIT_OK;
 }
 
+static int run_target_add(const struct call *call)
+{
+	static char line[KEY_LINE_MAX];
+	const char *path = call_option(call, "key");
+
+	if (path == NULL)
+		return complain("--key FILE.pub is missing: the origin's public host key"), EXIT_USAGE;
+	if (!read_public_key(path, line))
+		return EXIT_FAILED;
+	json_t *result = control_ask(call->socket_path, "target.add",
+	    json_pack("{s:s, s:s}", "address", call->arguments[0], "host_key", line));
+	if (result == NULL)
+		return EXIT_FAILED;
+	printf("%s: pinned\n", call->arguments[0]);
+	json_decref(result);
+	return EXIT_OK;
+}
+
 static int run_target_forget(const struct call *call)
 {
 	const char *name = call->arguments[0];
@@ -122,7 +140,7 @@ static int run_target_forget(const struct call *call)
 	return EXIT_OK;
 }
 
-const struct command target_commands[2] = {
+const struct command target_commands[3] = {
     {.group = "target",
         .verb = "ls",
         .arguments = "",
@@ -131,6 +149,21 @@ const struct command target_commands[2] = {
                 "under all\n"
                 "the addresses it was met at.",
         .run = run_target_ls},
+    {.group = "target",
+        .verb = "add",
+        .arguments = "ADDRESS --key FILE.pub",
+        .argument_min = 1,
+        .argument_max = 1,
+        .summary = "pin an origin's host key beforehand",
+        .text =
+            "Pins the host key that the origin at ADDRESS must show: what rules with `host_keys: strict` ask "
+            "for.\n"
+            "FILE.pub is the origin's public host key, e.g. its /etc/ssh/ssh_host_ed25519_key.pub. ADDRESS "
+            "is\n"
+            "198.51.100.2, or [198.51.100.2]:2222 where the port is not 22, and %vlan7 after it on a tagged\n"
+            "network.",
+        .options = {{"key", 0, "FILE.pub", "the origin's public host key", false}},
+        .run = run_target_add},
     {.group = "target",
         .verb = "forget",
         .arguments = "TARGET|ADDRESS",

@@ -53,7 +53,11 @@ const char *call_option(const struct call *call, const char *name);
 const char *call_option_at(const struct call *call, const char *name, size_t i);
 
 extern const struct command keygen_command, decrypt_command;
-extern const struct command policy_commands[3], ca_commands[2], user_commands[4], target_commands[2];
+#define KEY_LINE_MAX 16384
+/* The first line of a public key file that is neither empty nor a comment. False after a message. */
+bool read_public_key(const char *path, char line[KEY_LINE_MAX]);
+
+extern const struct command policy_commands[3], ca_commands[2], user_commands[4], target_commands[3];
 extern const struct command session_commands[3], recording_commands[3], stats_command;
 
 /* "reeve: " and the text on stderr. Always EXIT_FAILED, so that callers can `return complain(…)`. */

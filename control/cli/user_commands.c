@@ -13,10 +13,7 @@
 #include "control/cli/socket.h"
 #include "control/cli/table.h"
 
-#define KEY_LINE_MAX 16384
-
-/* The first line of a public key file that is neither empty nor a comment. False after a message. */
-static bool read_public_key(const char *path, char line[KEY_LINE_MAX])
+bool read_public_key(const char *path, char line[KEY_LINE_MAX])
 {
 	FILE *in = fopen(path, "re");
 	bool found = false;

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,6 +17,45 @@ void target_address(struct wire_span addr, uint16_t port, uint16_t vlan, char te
 	                     : snprintf(text, TARGET_ADDRESS_SIZE, "[%s]:%u", ip, port);
 	if (vlan != 0)
 		snprintf(text + len, TARGET_ADDRESS_SIZE - (size_t)len, "%%vlan%u", vlan);
+}
+
+/* A number at the end of the text, up to `max`. */
+static bool number_at_end(const char *text, unsigned long max, uint16_t *value)
+{
+	char *end;
+	unsigned long number = strtoul(text, &end, 10);
+
+	*value = (uint16_t)number;
+	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && number > 0 && number <= max;
+}
+
+bool target_address_read(const char *typed, char text[TARGET_ADDRESS_SIZE])
+{
+	char copy[TARGET_ADDRESS_SIZE], *ip = copy, *vlan_at, *close;
+	uint16_t port = 22, vlan = 0;
+	uint8_t addr[16];
+
+	if (strlen(typed) >= sizeof(copy))
+		return false;
+	strcpy(copy, typed);
+	vlan_at = strstr(copy, "%vlan");
+	if (vlan_at != NULL) {
+		*vlan_at = '\0';
+		if (!number_at_end(vlan_at + 5, 4095, &vlan))
+			return false;
+	}
+	if (copy[0] == '[') {
+		close = strchr(copy, ']');
+		if (close == NULL || close[1] != ':' || !number_at_end(close + 2, 65535, &port))
+			return false;
+		*close = '\0';
+		ip++;
+	}
+	bool v4 = inet_pton(AF_INET, ip, addr) == 1;
+	if (!v4 && inet_pton(AF_INET6, ip, addr) != 1)
+		return false;
+	target_address((struct wire_span){addr, v4 ? 4 : 16}, port, vlan, text);
+	return true;
 }
 
 enum targets_result targets_check(struct database *db, const char *address, struct wire_span host_key,

@@ -17,6 +17,10 @@
  * network: the same address in another VLAN may be another machine. `addr`: 4 or 16 bytes. */
 void target_address(struct wire_span addr, uint16_t port, uint16_t vlan, char text[TARGET_ADDRESS_SIZE]);
 
+/* The same form from what somebody typed ("2001:DB8::2", "[198.51.100.2]:22"). False where it is no address.
+ */
+bool target_address_read(const char *typed, char text[TARGET_ADDRESS_SIZE]);
+
 enum targets_result {
 	TARGETS_KNOWN = 0,
 	TARGETS_UNKNOWN, /* nothing is pinned at this address */

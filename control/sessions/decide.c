@@ -97,7 +97,7 @@ static void first_use(struct control *control, struct session *session, uint32_t
 		snprintf(message, sizeof(message),
 		    "portreeve: the host key of %s (%s) is not known, and this rule accepts known ones only; "
 		    "an administrator "
-		    "can pin it with: reeve target add %s",
+		    "can pin it with: reeve target add %s --key FILE.pub",
 		    session->address, target_id, session->address);
 		refuse_target(control, session, request_id, RPC_TARGET_REFUSED, "host_key.unknown", message);
 		return;

@@ -436,7 +436,10 @@ static void target_forget(struct request *request, const json_t *params)
 		request_fail(request, JSONRPC_PARAMS, "target.forget takes either target_id or address");
 		return;
 	}
+	char canonical[TARGET_ADDRESS_SIZE];
 	const char *name = target_id != NULL ? target_id : address;
+	if (address != NULL && target_address_read(address, canonical))
+		name = canonical;
 	int forgotten = targets_forget(&request->control->db, name);
 	if (forgotten == 0) {
 		request_fail(
@@ -452,11 +455,11 @@ static void target_forget(struct request *request, const json_t *params)
 static void target_add(struct request *request, const json_t *params)
 {
 	static const char *const keys[] = {"address", "host_key", NULL};
-	const char *address = NULL, *text = NULL;
+	const char *typed = NULL, *text = NULL;
+	char address[TARGET_ADDRESS_SIZE];
 	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE], pinned[PUBLIC_KEY_FINGERPRINT_SIZE];
 
-	if (!params_only(request, params, keys) ||
-	    !params_string(request, params, "address", true, &address) ||
+	if (!params_only(request, params, keys) || !params_string(request, params, "address", true, &typed) ||
 	    !params_string(request, params, "host_key", true, &text))
 		return;
 	struct public_key_line *line = malloc(sizeof(*line));
@@ -465,7 +468,7 @@ static void target_add(struct request *request, const json_t *params)
 	struct wire_span blob = {line == NULL ? NULL : line->blob, line == NULL ? 0 : line->blob_len};
 	if (wrong != NULL)
 		request_fail(request, SERVER_BAD_INPUT, "the host key %s", wrong);
-	else if (strlen(address) >= TARGET_ADDRESS_SIZE || address[0] == '\0')
+	else if (!target_address_read(typed, address))
 		request_fail(request, SERVER_BAD_INPUT,
 		    "expected an address such as 198.51.100.2 or [2001:db8::2]:2222, %%vlan7 after it on a "
 		    "tagged network");

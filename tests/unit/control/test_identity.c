@@ -156,6 +156,40 @@ Test(identity, target_addresses)
 	}
 }
 
+static const struct {
+	const char *typed, *text; /* NULL: refused */
+} typed_cases[] = {
+    {"198.51.100.2", "198.51.100.2"},
+    {"[198.51.100.2]:22", "198.51.100.2"},
+    {"[198.51.100.2]:2222", "[198.51.100.2]:2222"},
+    {"2001:DB8:0::2", "2001:db8::2"},
+    {"[2001:db8::2]:2222%vlan7", "[2001:db8::2]:2222%vlan7"},
+    {"198.51.100.2%vlan4095", "198.51.100.2%vlan4095"},
+    {"", NULL},
+    {"origin", NULL},
+    {"198.51.100.2:22", NULL},
+    {"[198.51.100.2]", NULL},
+    {"[198.51.100.2]:0", NULL},
+    {"[198.51.100.2]:65536", NULL},
+    {"[198.51.100.2]:22x", NULL},
+    {"198.51.100.2%vlan0", NULL},
+    {"198.51.100.2%vlan4096", NULL},
+    {"198.51.100.2%vlan-1", NULL},
+    {"1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111", NULL},
+};
+
+Test(identity, target_addresses_that_somebody_typed)
+{
+	for (size_t i = 0; i < sizeof(typed_cases) / sizeof(typed_cases[0]); i++) {
+		char text[TARGET_ADDRESS_SIZE] = "";
+		bool good = target_address_read(typed_cases[i].typed, text);
+		cr_expect_eq(good, typed_cases[i].text != NULL, "\"%s\"", typed_cases[i].typed);
+		if (good && typed_cases[i].text != NULL)
+			cr_expect_str_eq(
+			    text, typed_cases[i].text, "expected %s, got %s", typed_cases[i].text, text);
+	}
+}
+
 Test(identity, targets)
 {
 	struct mint_key one, two;
