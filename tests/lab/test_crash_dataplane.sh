@@ -2,7 +2,7 @@
 # kill -9 of the dataplane: the wire is back within two seconds, audited sessions end and say why.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start
-background "$STATE/live" ssh -o ServerAliveInterval=2 alice@origin 'while :; do echo tick; sleep 0.1; done'
+background "$STATE/live" ssh alice@origin 'while :; do echo tick; sleep 0.1; done'
 wait_until 10 grep -q tick "$STATE/live"
 wire_watch
 victim=$(child dataplane)
@@ -13,7 +13,7 @@ wire_report
 at_most "the wire was dead for (ms)" 2000 "$longest_gap"
 equal "the last policy is in force" 1 "$(client nc -w 1 -z origin 23; echo $?)"
 equal "a new session" again "$(ssh_client -q alice@origin echo again)"
-eventually 15 "the old session has ended at the client, which noticed by its keepalive" test -e "$STATE/live.status"
+eventually 5 "the old session has ended at the client, which says nothing itself" test -e "$STATE/live.status"
 eventually 5 "marked dataplane_lost" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' sessions --json | grep -q dataplane_lost"
 id=$(reeve ls --json | json '[r["ProgramID"] for r in rows if r.get("close_reason") == "dataplane_lost"][0]')
 reeve get "$id" -o "$STATE/r" >/dev/null 2>&1
