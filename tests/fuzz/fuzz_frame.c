@@ -15,7 +15,7 @@ static void must(bool condition)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct frame f;
+	struct frame f, quoted;
 
 	if (size > 65536)
 		return 0;
@@ -28,5 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(f.kind != FRAME_TCP || f.payload_offset == f.l4_offset + f.tcp_header_len);
 	}
 	(void)frame_checksum_ok(&f);
+	if (f.kind == FRAME_ICMP && frame_quoted(&f, &quoted))
+		must(quoted.family == f.family);
 	return 0;
 }

@@ -495,6 +495,82 @@ Test(frame, checksum_sees_each_byte)
 	}
 }
 
+/* An ICMP error quoting a TCP segment, cut at each byte: the flow is named once its ports are there. */
+Test(frame, quoted)
+{
+	for (int family = 4; family <= 6; family += 2) {
+		struct packet inner, p;
+		struct frame f, quoted;
+		packet_ethernet(&inner);
+		if (family == 4)
+			packet_ipv4(&inner, B4, A4, 8);
+		else
+			packet_ipv6(&inner, B6, A6);
+		packet_tcp(&inner, 22, 40000, TCP_ACK, 0);
+		packet_finish(&inner, 0);
+		uint32_t all = inner.len - inner.l3, ports = inner.l4 - inner.l3 + 4;
+		for (uint32_t len = 0; len <= all; len++) {
+			packet_ethernet(&p);
+			if (family == 4)
+				packet_ipv4(&p, A4, B4, 0);
+			else
+				packet_ipv6(&p, A6, B6);
+			packet_icmp(&p, family == 4 ? 3 : 1, 1);
+			uint32_t at = p.len;
+			packet_payload(&p, len, 0);
+			memcpy(p.bytes + at, inner.bytes + inner.l3, len);
+			packet_finish(&p, 0);
+			f = parsed(&p);
+			bool got = frame_quoted(&f, &quoted);
+			bool headers = len >= inner.l4 - inner.l3;
+			cr_assert_eq(got, headers, "IPv%d, %u bytes quoted: got %d", family, len, got);
+			if (!got)
+				continue;
+			cr_assert_eq(quoted.protocol, 6);
+			cr_assert_eq(quoted.sport, len >= ports ? 22 : 0);
+			cr_assert_eq(quoted.dport, len >= ports ? 40000 : 0);
+			cr_assert_arr_eq(quoted.src, f.dst, 16);
+		}
+		p.bytes[p.l4] = family == 4 ? 8 : 128; /* an echo request quotes nothing */
+		f = parsed(&p);
+		cr_assert_not(frame_quoted(&f, &quoted));
+	}
+}
+
+Test(frame, two_fragment_headers)
+{
+	struct packet p;
+
+	packet_ethernet(&p);
+	packet_ipv6(&p, A6, B6);
+	packet_ipv6_fragment(&p, 1, 0, false);
+	packet_ipv6_fragment(&p, 2, 0, false);
+	packet_tcp(&p, 1, 22, TCP_SYN, 0);
+	packet_finish(&p, 0);
+	expect_bad("two", &p, FRAME_BAD_EXTENSIONS);
+}
+
+/* Headers behind a first fragment's header are its payload, but its ports are found behind them. */
+Test(frame, first_fragment_with_options)
+{
+	struct packet p;
+
+	packet_ethernet(&p);
+	packet_ipv6(&p, A6, B6);
+	packet_ipv6_fragment(&p, 1, 0, true);
+	packet_extension(&p, 60, 0);
+	packet_tcp(&p, 1, 22, TCP_SYN, 0);
+	packet_payload(&p, 4, 0);
+	packet_finish(&p, 0);
+	struct frame f = parsed(&p);
+	expect_kind("first fragment", &f, FRAME_FRAGMENT);
+	cr_assert_eq(f.dport, 22);
+	cr_assert_eq(f.protocol, 6);
+	cr_assert_eq(f.l3_len, 48);
+	cr_assert_eq(f.payload_offset, 14 + 48);
+	cr_assert_eq(f.payload_len, 8 + 24);
+}
+
 Test(frame, names)
 {
 	cr_assert_str_eq(frame_kind_name(FRAME_FRAGMENT), "fragment");

@@ -152,9 +152,11 @@ Test(ports, mbufs_hold_a_slot_of_af_packet)
 
 	cr_assert_eq(ports_add_link(&ports, "l", "net_af_packet0,iface=a", "net_af_packet1,iface=b"), 0);
 	cr_assert_eq(ports_pool_room(&ports, 1500), ports_mbuf_room(1500));
-	cr_assert_eq(ports_add_link(&ports, "m", "net_af_packet2,iface=c,framesz=16384", "net_af_packet3,iface=d"), 0);
+	cr_assert_eq(
+	    ports_add_link(&ports, "m", "net_af_packet2,iface=c,framesz=16384", "net_af_packet3,iface=d"), 0);
 	cr_assert_eq(ports_pool_room(&ports, 1500), 16384 + 128);
-	cr_assert_eq(ports_add_link(&ports, "n", "net_af_packet4,framesz=99999999,x", "net_af_packet5,framesz="), 0);
+	cr_assert_eq(
+	    ports_add_link(&ports, "n", "net_af_packet4,framesz=99999999,x", "net_af_packet5,framesz="), 0);
 	cr_assert_eq(ports_pool_room(&ports, 1500), 16384 + 128);
 }
 
