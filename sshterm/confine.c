@@ -11,6 +11,7 @@
 #include "sshterm/confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <seccomp.h>
@@ -74,11 +75,18 @@ static int allow_memory(scmp_filter_ctx filter)
 	return error;
 }
 
-/* fstat by its newer name (an empty path), and fcntl for what slab.c and links ask. */
+/* fstat by its newer name (an empty path), and fcntl for what slab.c and links ask. O_NONBLOCK may be set and
+ * never cleared: a bell is one open file that we share with a dataplane lcore, which would block on ringing
+ * it. */
 static int allow_descriptors(scmp_filter_ctx filter)
 {
-	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 0);
+	const struct scmp_arg_cmp other = SCMP_A1_32(SCMP_CMP_NE, F_SETFL);
+	const struct scmp_arg_cmp set_flags = SCMP_A1_32(SCMP_CMP_EQ, F_SETFL);
+	const struct scmp_arg_cmp non_blocking = SCMP_A2_32(SCMP_CMP_MASKED_EQ, O_NONBLOCK, O_NONBLOCK);
+	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, other);
 
+	if (error == 0)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2, set_flags, non_blocking);
 	if (error == 0)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
 		    SCMP_A3(SCMP_CMP_MASKED_EQ, 0x1000 /* AT_EMPTY_PATH */, 0x1000));
