@@ -10,12 +10,10 @@
 
 #include "control/rpc/rpc.h"
 #include "dataplane/lcore.h"
-#include "dataplane/settings.h"
 
 struct control_rpc {
 	struct rpc_link supervisor, control;
 	struct dataplane *dataplane;
-	const struct settings *settings;
 	uint32_t state;
 	struct policy *policy; /* in force */
 };

@@ -223,8 +223,8 @@ int main(void)
 	int error;
 	bool good;
 
-	control = (struct control_rpc){
-	    .dataplane = &dataplane, .settings = &settings, .control = {.fd = -1}, .supervisor = {.fd = -1}};
+	control =
+	    (struct control_rpc){.dataplane = &dataplane, .control = {.fd = -1}, .supervisor = {.fd = -1}};
 	error = rpc_child_start(RPC_DATAPLANE, 0, &control.supervisor);
 	if (error != 0 || sched_getaffinity(0, sizeof(anywhere), &anywhere) != 0)
 		return EXIT_FAILURE;
