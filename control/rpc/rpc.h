@@ -143,15 +143,17 @@ enum rpc_permit {
  * in the order of the configuration. owner: the uid that reeved was started as. */
 #define SUP_CONFIG_CONTROL_FIELDS(F)                                                                         \
 	F(span, socket)                                                                                      \
-	F(span, state) F(span, policy) F(span, recipients) F(u32, workers) F(u32, lcores) F(span, admins)    \
-	    F(span, auditors) F(span, links) F(u32, owner)
+	F(span, state)                                                                                       \
+	F(span, policy) F(span, recipients) F(u32, workers) F(u32, lcores) F(span, admins) F(span, auditors) \
+	    F(span, links) F(u32, owner)
 /* fds[0]: the one directory the keeper may open files below. */
 #define SUP_CONFIG_KEEPER_FIELDS(F) F(u8, reserved)
 /* netns: name or empty. lcores: CPU numbers as u32be each. eal: arguments, each a string. links: per link
  * string name, string inside, string outside. idle: 0 adaptive, 1 poll. */
 #define SUP_CONFIG_DATAPLANE_FIELDS(F)                                                                       \
 	F(span, netns)                                                                                       \
-	F(span, lcores) F(span, eal) F(span, links) F(u8, idle) F(u32, mtu) F(u32, mbufs) F(u32, flows)      \
+	F(span, lcores)                                                                                      \
+	F(span, eal) F(span, links) F(u8, idle) F(u32, mtu) F(u32, mbufs) F(u32, flows)                      \
 	    F(u32, rx_descriptors) F(u32, tx_descriptors) F(u32, workers) F(u32, generation)                 \
 	        F(u32, receive_credit) F(u32, send_credit)
 #define SUP_CONFIG_SSHTERM_FIELDS(F)                                                                         \
@@ -182,14 +184,15 @@ enum rpc_permit {
  * 4 or 16 bytes, network order. Times are unix seconds. */
 #define SES_BEGIN_FIELDS(F)                                                                                  \
 	F(u64, flow)                                                                                         \
-	F(span, client_addr) F(u16, client_port) F(span, server_addr) F(u16, server_port) F(u8, link)        \
-	    F(u16, vlan) F(u32, rule) F(u64, generation)
+	F(span, client_addr)                                                                                 \
+	F(u16, client_port) F(span, server_addr) F(u16, server_port) F(u8, link) F(u16, vlan) F(u32, rule)   \
+	    F(u64, generation)
 /* error: empty, or why the session cannot be (told to the client). host_key_algs: host key algorithms of the
  * pinned keys of this address, comma separated, empty when unknown: to be preferred at the origin. */
 #define SES_BEGIN_REPLY_FIELDS(F)                                                                            \
 	F(span, error)                                                                                       \
-	F(span, session_id) F(span, rule_name) F(span, host_key_algs) F(u32, login_grace_s)                  \
-	    F(u32, auth_attempts)
+	F(span, session_id)                                                                                  \
+	F(span, rule_name) F(span, host_key_algs) F(u32, login_grace_s) F(u32, auth_attempts)
 /* host_key: the origin's public key blob (RFC 4253 section 6.6), from a key exchange that verified it. */
 #define SES_TARGET_FIELDS(F) F(u64, flow) F(span, host_key)
 /* host_public: blob of the ssh-ed25519 key that the client leg shows for this target. message: what to tell
@@ -206,8 +209,9 @@ enum rpc_permit {
 #define SES_MAY_FIELDS(F) F(u64, flow) F(span, login)
 #define SES_MAY_REPLY_FIELDS(F)                                                                              \
 	F(u8, allowed)                                                                                       \
-	F(span, message) F(u32, permits) F(u8, recording) F(span, recipients) F(span, user_id)               \
-	    F(span, user_email) F(span, account_id) F(span, force_command)
+	F(span, message)                                                                                     \
+	F(u32, permits) F(u8, recording) F(span, recipients) F(span, user_id) F(span, user_email)            \
+	    F(span, account_id) F(span, force_command)
 /* public_key: the session's fresh ssh-ed25519 key; control fills in the rest from what it decided. */
 #define SES_CERT_FIELDS(F) F(u64, flow) F(span, public_key)
 #define SES_CERT_REPLY_FIELDS(F) F(span, error) F(span, certificate)
@@ -223,9 +227,10 @@ enum rpc_permit {
 /* To a restarted control, one for each live session: what BEGIN, TARGET, WHO and MAY had settled. */
 #define SES_RESUME_FIELDS(F)                                                                                 \
 	F(u64, flow)                                                                                         \
-	F(span, session_id) F(span, client_addr) F(u16, client_port) F(span, server_addr)                    \
-	    F(u16, server_port) F(u8, link) F(u16, vlan) F(u32, rule) F(u64, generation) F(span, rule_name)  \
-	        F(span, target_id) F(span, user) F(span, login) F(u64, started_at)
+	F(span, session_id)                                                                                  \
+	F(span, client_addr) F(u16, client_port) F(span, server_addr) F(u16, server_port) F(u8, link)        \
+	    F(u16, vlan) F(u32, rule) F(u64, generation) F(span, rule_name) F(span, target_id) F(span, user) \
+	        F(span, login) F(u64, started_at)
 #define SES_KILL_FIELDS(F) F(u64, flow) F(span, reason)
 
 /* -- control -> keeper -- */
@@ -238,13 +243,14 @@ enum rpc_permit {
  * are left out. permits: enum rpc_permit, the certificate extensions. Times: unix seconds. */
 #define KEY_CERTIFY_FIELDS(F)                                                                                \
 	F(u8, ca)                                                                                            \
-	F(span, session_id) F(span, public_key) F(span, key_id) F(span, principals) F(u64, valid_after)      \
-	    F(u64, valid_before) F(span, source_address) F(span, force_command) F(u32, permits)              \
-	        F(u64, serial)
+	F(span, session_id)                                                                                  \
+	F(span, public_key) F(span, key_id) F(span, principals) F(u64, valid_after) F(u64, valid_before)     \
+	    F(span, source_address) F(span, force_command) F(u32, permits) F(u64, serial)
 #define KEY_CERTIFY_REPLY_FIELDS(F) F(span, error) F(span, certificate)
-/* live 1: control approves the session, HOST_SIGN for `target_id` and CERTIFY may follow (say it again when the
- * target is known, or another one); 0: it is over. No reply. The keeper forgets all live sessions when it or
- * control is replaced: control says it again for each on SES_RESUME, and when it gets a new link to the keeper. */
+/* live 1: control approves the session, HOST_SIGN for `target_id` and CERTIFY may follow (say it again when
+ * the target is known, or another one); 0: it is over. No reply. The keeper forgets all live sessions when it
+ * or control is replaced: control says it again for each on SES_RESUME, and when it gets a new link to the
+ * keeper. */
 #define KEY_SESSION_FIELDS(F) F(span, session_id) F(span, target_id) F(u8, live)
 #define KEY_HOST_FIELDS(F) F(span, target_id)
 #define KEY_HOST_REPLY_FIELDS(F) F(span, error) F(span, public_key)
@@ -255,10 +261,11 @@ enum rpc_permit {
 #define KEY_EVIDENCE_FIELDS(F) F(span, text)
 #define KEY_EVIDENCE_REPLY_FIELDS(F) F(span, error) F(span, signature) F(span, public_key)
 
-/* -- control -> recorder -- filter: JSON object {session, program, user, after, limit}, all optional: ids match
- * by prefix, user is a UserID, UserEmail or Username, after is in unix seconds, limit at most 1000. rows: JSON
- * array of session-log objects, newest first, with the recorder's own columns live, recorded, strict, started_at,
- * finished_at (unix seconds, null while it runs), blocks, file_size, close_reason. more: there are rows left. */
+/* -- control -> recorder -- filter: JSON object {session, program, user, after, limit}, all optional: ids
+ * match by prefix, user is a UserID, UserEmail or Username, after is in unix seconds, limit at most 1000.
+ * rows: JSON array of session-log objects, newest first, with the recorder's own columns live, recorded,
+ * strict, started_at, finished_at (unix seconds, null while it runs), blocks, file_size, close_reason. more:
+ * there are rows left. */
 #define REC_LIST_FIELDS(F) F(span, filter) F(u32, offset)
 #define REC_LIST_REPLY_FIELDS(F) F(span, error) F(span, rows) F(u8, more)
 /* Reads a recording's file: at most RPC_READ_MAX bytes from offset. size: of the whole file now. */

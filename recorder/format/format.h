@@ -169,12 +169,12 @@ uint8_t format_mode_opcode(const char *name);
  *          "log":{…session-log object so far (Cloudflare's field names)…}}
  *         A worker that runs on with a new recorder sends it again with resume true.
  *  close: {"header":{…final header…}, "log":{…final session-log object…}, "blocks":n}
- * Ids are UUIDs in lower case, the log object is at most 16 KiB as text, each message at most 64 KiB. The close's
- * header may not change encapsulated_key, started_at or ids (the recorder keeps its own), and gets data_size from
- * the file. header.close_reason is "closed" where the worker gives none; "worker_lost", "recorder_lost" and
- * "stopped" are the recorder's. A block that was refused for want of room may be given again; blocks of a file
- * whose flush failed are refused for good.
- * A program that is not recorded (command_logging false) is told with open {"record":false,…} and close: the
- * session log and the index alone. Its open's header is without encapsulated_key.
+ * Ids are UUIDs in lower case, the log object is at most 16 KiB as text, each message at most 64 KiB. The
+ * close's header may not change encapsulated_key, started_at or ids (the recorder keeps its own), and gets
+ * data_size from the file. header.close_reason is "closed" where the worker gives none; "worker_lost",
+ * "recorder_lost" and "stopped" are the recorder's. A block that was refused for want of room may be given
+ * again; blocks of a file whose flush failed are refused for good. A program that is not recorded
+ * (command_logging false) is told with open {"record":false,…} and close: the session log and the index
+ * alone. Its open's header is without encapsulated_key.
  */
 #endif

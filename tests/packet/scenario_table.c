@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The scenarios; the language is explained in scenarios.c. MSS 1460 less timestamps is 1448 bytes a segment. */
+/* The scenarios; the language is explained in scenarios.c. MSS 1460 less timestamps is 1448 bytes a segment.
+ */
 #include <stddef.h>
 
 struct scenario {

@@ -74,8 +74,8 @@ static void make_recording(struct made *made, bool pty, bool exited)
 	for (size_t i = 0; i < LINES; i++) {
 		uint8_t plain[256], sealed[256 + FORMAT_TAG_SIZE + 4];
 		struct wire_out out = wire_into(plain, sizeof(plain));
-		struct format_record record = {session[i].source, session[i].code, session[i].time_us,
-		    wire_span_of(session[i].data)};
+		struct format_record record = {
+		    session[i].source, session[i].code, session[i].time_us, wire_span_of(session[i].data)};
 		cr_assert(format_put_record(&out, &record));
 		size_t len = wire_written(&out);
 		struct wire_out block = wire_into(sealed, sizeof(sealed));
@@ -156,7 +156,8 @@ Test(recording, any_changed_byte_is_found)
 		cr_assert_eq(pread(fd, &byte, 1, at), 1);
 		byte ^= 0x10;
 		cr_assert_eq(pwrite(fd, &byte, 1, at), 1);
-		cr_expect_neq(count_records(&made, made.secret), (int)LINES, "byte %lld changed unseen", (long long)at);
+		cr_expect_neq(
+		    count_records(&made, made.secret), (int)LINES, "byte %lld changed unseen", (long long)at);
 		byte ^= 0x10;
 		cr_assert_eq(pwrite(fd, &byte, 1, at), 1);
 	}
