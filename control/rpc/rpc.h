@@ -78,6 +78,7 @@ enum rpc_permit {
  * Field kinds: u8 u16 u32 u64 (numbers), span (string: u32be length and bytes).
  * A reply carries its own type, RPC_FLAG_REPLY and the id of its request.
  */
+/* clang-format off */
 #define RPC_MESSAGES(M)                                                                                      \
 	/* supervisor -> child */                                                                            \
 	M(SUP_CONFIG_CONTROL, sup_config_control, 1)                                                         \
@@ -272,6 +273,8 @@ enum rpc_permit {
 #define RPC_READ_MAX (96 * 1024)
 #define REC_READ_FIELDS(F) F(span, program_id) F(u64, offset) F(u32, length)
 #define REC_READ_REPLY_FIELDS(F) F(span, error) F(span, data) F(u64, size)
+
+/* clang-format on */
 
 typedef uint8_t rpc_kind_u8;
 typedef uint16_t rpc_kind_u16;
