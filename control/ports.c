@@ -19,10 +19,12 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define MTU_DEFAULT 1500u
@@ -98,6 +100,46 @@ static void set_sysctl(const char *family, const char *iface, const char *name, 
 	close(fd);
 }
 
+/* Names of the ports, bound in their namespace as long as this process lives. */
+static int claims[2 * SETTINGS_LINKS_MAX];
+static unsigned claim_count;
+
+/*
+ * Keeps another reeved from a port of ours: the XDP program is the interface's, not the process's, so that
+ * whoever came second, and went, would take the first one's wire with it. An abstract UNIX socket's name
+ * belongs to the network namespace, as the interface does, and is free again when its owner dies, however
+ * that happens.
+ */
+static bool claim(const char *iface)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int len = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "portreeve-port-%s", iface);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && bind(fd, (const struct sockaddr *)&name,
+	                   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0) {
+		claims[claim_count++] = fd;
+		return true;
+	}
+	if (errno == EADDRINUSE)
+		rpc_log(RPC_LOG_ERROR,
+		    "dataplane.links: interface '%s' is a port of another reeved that runs, or stands in two "
+		    "links",
+		    iface);
+	else
+		rpc_log(RPC_LOG_ERROR, "dataplane.links: cannot claim interface '%s': %s", iface,
+		    strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return false;
+}
+
+static void unclaim(void)
+{
+	while (claim_count > 0)
+		close(claims[--claim_count]);
+}
+
 static struct ifreq request_for(const char *iface)
 {
 	struct ifreq request = {0};
@@ -161,6 +203,8 @@ static bool prepare(int fd, const char *iface, uint32_t *mtu)
 		    iface, family == AF_INET ? '4' : '6', iface);
 		return false;
 	}
+	if (!claim(iface))
+		return false;
 	set_sysctl("ipv6", iface, "disable_ipv6", "1");
 	set_sysctl("ipv4", iface, "forwarding", "0");
 	offloads_off(fd, iface);
@@ -208,6 +252,8 @@ bool ports_prepare(struct reeved *reeved)
 		return false;
 	bool good = prepare_all(reeved, &smallest);
 	leave(own);
+	if (!good)
+		unclaim();
 	if (reeved->settings.mtu != 0)
 		reeved->mtu = reeved->settings.mtu;
 	else
@@ -246,4 +292,5 @@ void ports_release(const struct reeved *reeved)
 		(void)bpf_xdp_detach(index, XDP_FLAGS_SKB_MODE, NULL);
 	}
 	leave(own);
+	unclaim();
 }

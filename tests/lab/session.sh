@@ -58,9 +58,12 @@ movable_programs() {
 without_program() { mv "$libexec/reeve-$1" "$libexec/gone-$1"; }
 with_program() { mv "$libexec/gone-$1" "$libexec/reeve-$1"; }
 
+# What starts reeved, from its first word to its path.
+reeved_command=("$BUILD/control/reeved")
+
 reeved_start() {
 	# A session of its own: Ctrl-C at the terminal ends the test, which then stops reeved in order.
-	setsid "$BUILD/control/reeved" -c "$STATE/reeved.yaml" ${libexec:+--libexec "$libexec"} >>"$REEVED_LOG" 2>&1 </dev/null &
+	setsid "${reeved_command[@]}" -c "$STATE/reeved.yaml" ${libexec:+--libexec "$libexec"} >>"$REEVED_LOG" 2>&1 </dev/null &
 	reeved_pid=$!
 	disown
 	lab remember reeved "$reeved_pid"
