@@ -90,8 +90,7 @@ const struct command ca_commands[2] = {
 static int run_target_ls(const struct call *call)
 {
 	static const struct column columns[] = {{"TARGET", "target_id", COLUMN_TEXT},
-	    {"HOST KEY", "fingerprint", COLUMN_TEXT}, {"ADDRESSES", "addresses", COLUMN_LIST},
-	    {"FIRST SEEN", "first_seen", COLUMN_TIME}};
+	    {"FIRST SEEN", "first_seen", COLUMN_TIME}, {"ADDRESSES", "addresses", COLUMN_LIST}};
 	json_t *result = control_ask(call->socket_path, "targets.ls", NULL);
 
 	if (result == NULL)
@@ -99,7 +98,7 @@ static int run_target_ls(const struct call *call)
 	if (call->json)
 		print_json(result);
 	else
-		table_print(json_object_get(result, "targets"), columns, 4, "no origin was met yet");
+		table_print(json_object_get(result, "targets"), columns, 3, "no origin was met yet");
 	json_decref(result);
 	return EXIT_OK;
 }
@@ -145,9 +144,9 @@ const struct command target_commands[3] = {
         .verb = "ls",
         .arguments = "",
         .summary = "list the origins whose host keys are pinned",
-        .text = "Lists the origins that sessions went to: a target is one machine, told by its host key, "
-                "under all\n"
-                "the addresses it was met at.",
+        .text =
+            "Lists the origins that sessions went to: a target is one machine, told by its host key (the\n"
+            "fingerprint, as `ssh-keygen -l` prints it), under all the addresses it was met at.",
         .run = run_target_ls},
     {.group = "target",
         .verb = "add",

@@ -70,7 +70,8 @@ static int run_check(const struct call *call)
 	if (call->json)
 		print_json(result);
 	else
-		printf("%s: good: %lld rules\n", call->arguments[0], integer(result, "rules"));
+		printf("%s: good: %lld rule%s\n", call->arguments[0], integer(result, "rules"),
+		    integer(result, "rules") == 1 ? "" : "s");
 	json_decref(result);
 	return EXIT_OK;
 }
@@ -84,8 +85,8 @@ static int run_apply(const struct call *call)
 	if (call->json)
 		print_json(result);
 	else
-		printf("in force: generation %lld, %lld rules\n", integer(result, "generation"),
-		    integer(result, "rules"));
+		printf("in force: generation %lld, %lld rule%s\n", integer(result, "generation"),
+		    integer(result, "rules"), integer(result, "rules") == 1 ? "" : "s");
 	json_decref(result);
 	return EXIT_OK;
 }

@@ -25,7 +25,9 @@ int recording_read_key(const char *path, uint8_t key[FORMAT_KEY_SIZE])
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return complain("cannot read the private key %s: %s", path, strerror(errno)), -1;
+		return complain(
+		           "cannot read the private key %s: %s (-k FILE names it)", path, strerror(errno)),
+		       -1;
 	ssize_t len = read(fd, text, sizeof(text));
 	close(fd);
 	int error =
@@ -176,7 +178,10 @@ static int read_header(struct recording *r)
 {
 	uint8_t length[4];
 
-	if (read_whole(r, length, sizeof(length)) != (ssize_t)sizeof(length))
+	ssize_t got = read_whole(r, length, sizeof(length));
+	if (got < 0)
+		return -1;
+	if (got != (ssize_t)sizeof(length))
 		return complain("%s is too short to be a recording", r->name), -1;
 	struct wire in = wire_over(length, sizeof(length));
 	size_t n = wire_u32(&in);
@@ -222,7 +227,7 @@ struct recording *recording_open(
 		return NULL;
 	}
 	if (open_context(r, key) != 0) {
-		complain("%s cannot be opened with this key", name);
+		complain("%s does not open with this key: it was sealed to another, or changed", name);
 		recording_close(r);
 		return NULL;
 	}
@@ -296,7 +301,9 @@ static int open_block(struct recording *r)
 		return 0;
 	}
 	if (format_open(&r->context, r->sealed, n, r->opened) != 0)
-		return complain(r->block == 0 ? "%s is not for this key, or was changed (block %llu)"
+		return complain(r->block == 0 ? "%s does not open with this key (block %llu): it was "
+		                                "sealed to another, or changed; -k takes the private "
+		                                "half of the pair"
 		                              : "%s was changed or is damaged: block %llu does not open",
 		           r->name, (unsigned long long)r->block),
 		       -1;

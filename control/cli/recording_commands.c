@@ -21,11 +21,9 @@ static int run_ls(const struct call *call)
 {
 	static const struct column columns[] = {{"PROGRAM", "ProgramID", COLUMN_ID},
 	    {"SESSION", "SessionID", COLUMN_ID}, {"TYPE", "ProgramType", COLUMN_TEXT},
-	    {"USER", "UserID", COLUMN_TEXT}, {"LOGIN", "Username", COLUMN_TEXT},
-	    {"CLIENT", "ClientAddress", COLUMN_TEXT}, {"SERVER", "ServerAddress", COLUMN_TEXT},
-	    {"STARTED", "ProgramStartDatetime", COLUMN_TIME},
-	    {"FINISHED", "ProgramFinishDatetime", COLUMN_TIME}, {"SIZE", "file_size", COLUMN_BYTES},
-	    {"ENDED", "close_reason", COLUMN_TEXT}};
+	    {"USER", "user", COLUMN_TEXT}, {"LOGIN", "Username", COLUMN_TEXT},
+	    {"SERVER", "ServerAddress", COLUMN_TEXT}, {"STARTED", "ProgramStartDatetime", COLUMN_TIME},
+	    {"SIZE", "file_size", COLUMN_BYTES}, {"ENDED", "ended", COLUMN_TEXT}};
 	json_t *params = json_object();
 	const char *session = call_option(call, "session");
 	const char *user = call_option(call, "user");
@@ -35,14 +33,23 @@ static int run_ls(const struct call *call)
 		json_object_set_new(params, "session", json_string(session));
 	if (user != NULL)
 		json_object_set_new(params, "user", json_string(user));
-	if (limit != NULL)
-		json_object_set_new(params, "limit", json_integer(strtoll(limit, NULL, 10)));
+	if (limit != NULL) {
+		char *end;
+		long n = strtol(limit, &end, 10);
+		if (*limit == '\0' || *end != '\0' || n < 1 || n > PROGRAMS_MAX) {
+			json_decref(params);
+			return complain("--limit takes a number from 1 to %d, not '%s'", PROGRAMS_MAX, limit),
+			       EXIT_USAGE;
+		}
+		json_object_set_new(params, "limit", json_integer(n));
+	}
 	json_t *result = control_ask(call->socket_path, "recordings.ls", params);
 	if (result == NULL)
 		return EXIT_FAILED;
 	if (call->json)
 		print_json(result);
 	else {
+		table_add_ended(json_object_get(result, "recordings"));
 		table_print(json_object_get(result, "recordings"), columns,
 		    sizeof(columns) / sizeof(columns[0]), "no recordings");
 		if (json_is_true(json_object_get(result, "more")))
@@ -96,8 +103,12 @@ static int fetch(struct control_socket *socket, const struct call *call, int num
 		return EXIT_FAILED;
 	int fd = open(output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0) {
+		int error = errno;
 		recording_source_close(source);
-		return complain("cannot write %s: %s", output, strerror(errno));
+		if (error == EEXIST)
+			return complain(
+			    "%s is there already and stays as it is; choose another name with -o", output);
+		return complain("cannot write %s: %s", output, strerror(error));
 	}
 	long long copied = copy_source(source, fd, output);
 	recording_source_close(source);
@@ -259,7 +270,7 @@ const struct command recording_commands[3] = {
             "newest\n"
             "first. What they did is sealed; `play` and `decrypt` open it with the auditor's private key.",
         .options = {{"session", 0, "ID", "of one session", false}, {"user", 0, "U", "of one user", false},
-            {"limit", 0, "N", "at most so many", false}},
+            {"limit", 0, "N", "at most so many, up to 1000 (default: 100)", false}},
         .run = run_ls},
     {.group = "get",
         .arguments = "ID [--program N] [-o FILE]",

@@ -218,6 +218,18 @@ static int take_option(struct call *call, char **argv, int left)
 	return words;
 }
 
+/* Says which of the words that the help shows in CAPITALS is not there. */
+static int missing_argument(const struct call *call)
+{
+	const char *word = call->command->arguments;
+	char what[64];
+
+	for (size_t i = 0; i < call->argument_count; i++)
+		word += strcspn(word, " ") + 1;
+	snprintf(what, sizeof(what), "%.*s", (int)strcspn(word, " "), word);
+	return usage_error(call, "this word is missing:", what);
+}
+
 /* Reads everything after the command's own words. EXIT_OK, EXIT_USAGE, or -1 when help was asked for. */
 static int parse_words(struct call *call, char **argv, int argc)
 {
@@ -248,7 +260,7 @@ static int parse_words(struct call *call, char **argv, int argc)
 		i += taken;
 	}
 	if (call->argument_count < call->command->argument_min)
-		return usage_error(call, "something is missing", NULL);
+		return missing_argument(call);
 	return EXIT_OK;
 }
 

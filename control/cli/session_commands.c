@@ -9,11 +9,20 @@
 #include "control/cli/table.h"
 
 static const struct column session_columns[] = {{"SESSION", "session_id", COLUMN_ID},
-    {"LIVE", "live", COLUMN_TEXT}, {"USER", "user", COLUMN_TEXT}, {"LOGIN", "login", COLUMN_TEXT},
-    {"CLIENT", "client", COLUMN_TEXT}, {"SERVER", "server", COLUMN_TEXT}, {"RULE", "rule", COLUMN_TEXT},
-    {"STARTED", "started_at", COLUMN_TIME}, {"PROGRAMS", "programs", COLUMN_TEXT},
-    {"FROM CLIENT", "bytes_from_client", COLUMN_BYTES}, {"FROM ORIGIN", "bytes_from_origin", COLUMN_BYTES},
-    {"ENDED", "close_reason", COLUMN_TEXT}};
+    {"USER", "user", COLUMN_TEXT}, {"LOGIN", "login", COLUMN_TEXT}, {"CLIENT", "client", COLUMN_HOST},
+    {"SERVER", "server", COLUMN_TEXT}, {"RULE", "rule", COLUMN_TEXT}, {"STARTED", "started_at", COLUMN_TIME},
+    {"BYTES", "bytes", COLUMN_BYTES}, {"ENDED", "ended", COLUMN_TEXT}};
+
+/* What went through in both directions; one number tells what to look at. */
+static void add_bytes(json_t *rows)
+{
+	size_t i;
+	json_t *row;
+
+	json_array_foreach(rows, i, row) json_object_set_new(row, "bytes",
+	    json_integer(json_integer_value(json_object_get(row, "bytes_from_client")) +
+	                 json_integer_value(json_object_get(row, "bytes_from_origin"))));
+}
 
 static int run_sessions(const struct call *call)
 {
@@ -24,12 +33,41 @@ static int run_sessions(const struct call *call)
 		return EXIT_FAILED;
 	if (call->json)
 		print_json(result);
-	else
-		table_print(json_object_get(result, "sessions"), session_columns,
-		    sizeof(session_columns) / sizeof(session_columns[0]),
+	else {
+		json_t *rows = json_object_get(result, "sessions");
+		add_bytes(rows);
+		table_add_ended(rows);
+		table_print(rows, session_columns, sizeof(session_columns) / sizeof(session_columns[0]),
 		    call_option(call, "live") != NULL ? "no live sessions" : "no sessions yet");
+	}
 	json_decref(result);
 	return EXIT_OK;
+}
+
+/* An event's details in words: "success=yes method=certificate". */
+static json_t *detail_words(const json_t *detail)
+{
+	char words[512] = "";
+	size_t used = 0;
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)detail, name, value)
+	{
+		char *dumped = json_is_string(value) || json_is_boolean(value)
+		                   ? NULL
+		                   : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+		const char *text = json_is_string(value)    ? json_string_value(value)
+		                   : json_is_boolean(value) ? (json_is_true(value) ? "yes" : "no")
+		                                            : dumped;
+		int len = snprintf(words + used, sizeof(words) - used, "%s%s=%s", used > 0 ? " " : "", name,
+		    text != NULL ? text : "-");
+		free(dumped);
+		if (len < 0 || (size_t)len >= sizeof(words) - used)
+			break;
+		used += (size_t)len;
+	}
+	return json_stringn_nocheck(words, strnlen(words, sizeof(words)));
 }
 
 static int run_show(const struct call *call)
@@ -44,8 +82,8 @@ static int run_show(const struct call *call)
 	static const struct column programs[] = {{"PROGRAM", "program_id", COLUMN_ID},
 	    {"TYPE", "type", COLUMN_TEXT}, {"COMMAND", "command", COLUMN_TEXT},
 	    {"STARTED", "started_at", COLUMN_TIME}, {"FINISHED", "finished_at", COLUMN_TIME}};
-	static const struct column events[] = {
-	    {"TIME", "time", COLUMN_TIME}, {"EVENT", "event", COLUMN_TEXT}, {"", "detail_text", COLUMN_TEXT}};
+	static const struct column events[] = {{"TIME", "time", COLUMN_TIME}, {"EVENT", "event", COLUMN_TEXT},
+	    {"DETAIL", "detail_text", COLUMN_TEXT}};
 	json_t *result =
 	    control_ask(call->socket_path, "session.show", json_pack("{s:s}", "id", call->arguments[0]));
 
@@ -65,10 +103,7 @@ static int run_show(const struct call *call)
 	json_t *event_rows = json_object_get(result, "events");
 	json_array_foreach(event_rows, i, event)
 	{
-		char *text = json_dumps(json_object_get(event, "detail"), JSON_COMPACT);
-		if (text != NULL && strcmp(text, "{}") != 0)
-			json_object_set_new(event, "detail_text", json_string(text));
-		free(text);
+		json_object_set_new(event, "detail_text", detail_words(json_object_get(event, "detail")));
 	}
 	if (json_array_size(event_rows) > 0) {
 		putchar('\n');

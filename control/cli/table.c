@@ -27,16 +27,24 @@ size_t print_safely(FILE *out, const char *text)
 	return columns;
 }
 
+/* Unix seconds of 2026-11-21T03:09:46.597Z, 0 where the text is no such time. */
+static time_t seconds_of(const char *text)
+{
+	struct tm tm = {0};
+	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+
+	return end != NULL && text[strlen(text) - 1] == 'Z' ? timegm(&tm) : 0;
+}
+
 static void cell_time(const json_t *value, char *cell)
 {
 	struct tm tm;
-	time_t seconds = (time_t)json_integer_value(value);
+	const char *text = json_string_value(value);
+	time_t seconds = text != NULL ? seconds_of(text) : (time_t)json_integer_value(value);
 
-	if (json_is_string(value)) {
-		snprintf(cell, CELL_MAX, "%s", json_string_value(value));
-		return;
-	}
-	if (!json_is_integer(value) || seconds == 0)
+	if (text != NULL && *text != '\0' && seconds == 0)
+		snprintf(cell, CELL_MAX, "%s", text);
+	else if (seconds == 0)
 		snprintf(cell, CELL_MAX, "-");
 	else if (localtime_r(&seconds, &tm) == NULL ||
 	         strftime(cell, CELL_MAX, "%Y-%m-%d %H:%M:%S", &tm) == 0)
@@ -96,6 +104,19 @@ static void cell_text(const json_t *value, char *cell)
 		snprintf(cell, CELL_MAX, "-");
 }
 
+/* 198.51.100.1:22 and [2001:db8::1]:22 without the port. */
+static void cell_host(const json_t *value, char *cell)
+{
+	cell_text(value, cell);
+	char *bracket = strchr(cell, ']');
+	if (cell[0] == '[' && bracket != NULL) {
+		*bracket = '\0';
+		memmove(cell, cell + 1, strlen(cell));
+	} else if (strchr(cell, ':') != NULL && strchr(cell, ':') == strrchr(cell, ':')) {
+		*strchr(cell, ':') = '\0';
+	}
+}
+
 static void cell_of(const json_t *row, const struct column *column, char *cell)
 {
 	const json_t *value = json_object_get(row, column->key);
@@ -103,6 +124,9 @@ static void cell_of(const json_t *row, const struct column *column, char *cell)
 	switch (column->kind) {
 	case COLUMN_TIME:
 		cell_time(value, cell);
+		break;
+	case COLUMN_HOST:
+		cell_host(value, cell);
 		break;
 	case COLUMN_BYTES:
 		cell_bytes(value, cell);
@@ -187,6 +211,20 @@ void table_print_one(const json_t *object, const struct column *columns, size_t 
 		printf("%-18s ", columns[c].heading);
 		print_safely(stdout, cell);
 		putchar('\n');
+	}
+}
+
+void table_add_ended(json_t *rows)
+{
+	size_t i;
+	json_t *row;
+
+	json_array_foreach(rows, i, row)
+	{
+		json_t *reason = json_object_get(row, "close_reason");
+		bool live = json_is_true(json_object_get(row, "live"));
+		json_object_set_new(row, "ended",
+		    live || reason == NULL ? json_string(live ? "live" : "-") : json_incref(reason));
 	}
 }
 

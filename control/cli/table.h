@@ -10,7 +10,8 @@
 enum column_kind {
 	COLUMN_TEXT,
 	COLUMN_ID,    /* a UUID: its first 8 characters */
-	COLUMN_TIME,  /* unix seconds, or an RFC 3339 string: local time to the second */
+	COLUMN_TIME,  /* unix seconds, or an RFC 3339 string in UTC: local time to the second */
+	COLUMN_HOST,  /* an address and port: the address alone */
 	COLUMN_BYTES, /* a count of bytes: 1.2M */
 	COLUMN_LIST,  /* an array of strings, or of objects whose `fingerprint` is shown: joined by commas */
 };
@@ -25,6 +26,8 @@ struct column {
 void table_print(const json_t *rows, const struct column *columns, size_t count, const char *nothing);
 /* Prints one "heading: value" line a column of a single object, missing values left out. */
 void table_print_one(const json_t *object, const struct column *columns, size_t count);
+/* Gives each row an `ended` for its table: its close_reason, or "live" where it goes on. */
+void table_add_ended(json_t *rows);
 void print_json(const json_t *value);
 /* Writes hostile text with control characters (C0, DEL, C1 in UTF-8) as \xNN. Returns the columns it takes.
  */

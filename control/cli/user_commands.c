@@ -68,6 +68,12 @@ static int run_add(const struct call *call)
 		       EXIT_USAGE;
 	json_t *keys = json_array();
 	json_t *logins = option_words(call, "login");
+	if (json_array_size(logins) == 0) {
+		json_decref(keys);
+		json_decref(logins);
+		return complain("--login is empty: expected logins such as %s,root", call->arguments[0]),
+		       EXIT_USAGE;
+	}
 
 	for (size_t i = 0; (path = call_option_at(call, "key", i)) != NULL; i++) {
 		if (!read_public_key(path, line)) {
@@ -176,7 +182,8 @@ static int run_cert(const struct call *call)
 		return complain("--key FILE.pub is missing: the public key to certify"), EXIT_USAGE;
 	long long seconds = parse_duration(ttl != NULL ? ttl : "8h");
 	if (seconds < 0)
-		return complain("--ttl takes a duration such as 8h, 30m or 1d, not '%s'", ttl), EXIT_USAGE;
+		return complain("--ttl takes a duration such as 8h, 30m or 1d (366d at most), not '%s'", ttl),
+		       EXIT_USAGE;
 	if (!read_public_key(key_path, line))
 		return EXIT_FAILED;
 	if (output == NULL && !certificate_path(key_path, path, sizeof(path)))

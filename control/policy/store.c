@@ -119,8 +119,11 @@ bool policies_open(struct control *control, struct policy_fault *fault)
 
 	if (policy != NULL) {
 		control->policies.in_force = policy;
-		rpc_log(RPC_LOG_NOTICE, "policy generation %llu (%s) is in force, %u rules",
-		    (unsigned long long)policy->generation, policy->name, policy->rule_count);
+		rpc_log(RPC_LOG_NOTICE,
+		    "policy generation %llu, applied before, is in force again, %u rules; %s was not read "
+		    "(`reeve "
+		    "policy apply`)",
+		    (unsigned long long)policy->generation, policy->rule_count, control->config.policy);
 		return true;
 	}
 	if (fault->text[0] != '\0')

@@ -287,6 +287,14 @@ static bool read_recipient(
 		return yaml_fail(doc, node,
 		    "cannot read the auditor's public key %s: %s (reeve keygen makes one)", path,
 		    strerror(error));
+	char pair[SETTINGS_PATH_MAX + 8];
+	snprintf(pair, sizeof(pair), "%s.pub", path);
+	if (access(pair, F_OK) == 0) {
+		explicit_bzero(text, sizeof(text));
+		return yaml_fail(doc, node,
+		    "%s is the private half: expected %s (and the private one is better kept off the box)",
+		    path, pair);
+	}
 	if (format_key_decode(text, (size_t)len, key) != 0)
 		return yaml_fail(
 		    doc, node, "%s is not a public key of `reeve keygen` (44 characters of base64)", path);

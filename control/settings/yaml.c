@@ -241,7 +241,12 @@ static bool parser_error(struct yaml_doc *doc, const yaml_parser_t *parser)
 		return yaml_fail(doc, NULL, "byte %zu: %s (the file must be UTF-8)", parser->problem_offset,
 		    parser->problem);
 	return fail_at(doc, parser->problem_mark.line + 1, parser->problem_mark.column + 1,
-	    "not YAML: %s%s%s", parser->problem, parser->context != NULL ? ", " : "",
+	    "not YAML: %s%s%s%s",
+	    /* What libyaml finds when somebody indents by a tab. */
+	    strstr(parser->problem, "cannot start any token") != NULL
+	        ? "(is there a tab? YAML is indented by spaces) "
+	        : "",
+	    parser->problem, parser->context != NULL ? ", " : "",
 	    parser->context != NULL ? parser->context : "");
 }
 
@@ -291,8 +296,10 @@ bool yaml_parse_file(struct yaml_doc *doc, const char *path)
 {
 	FILE *file = fopen(path, "re");
 	char *text = file == NULL ? NULL : malloc(YAML_TEXT_MAX + 1);
-	size_t len = text == NULL ? 0 : fread(text, 1, YAML_TEXT_MAX + 1, file);
-	int error = file == NULL ? errno : text == NULL ? ENOMEM : ferror(file) ? EIO : 0;
+	int error = file == NULL ? errno : text == NULL ? ENOMEM : 0;
+	size_t len = error != 0 ? 0 : fread(text, 1, YAML_TEXT_MAX + 1, file);
+	if (error == 0 && ferror(file))
+		error = errno; /* of the read, e.g. "Is a directory" */
 	bool good = false;
 
 	if (error == 0) {

@@ -18,6 +18,11 @@ told "a key file that is none" "key" reeve user add frank --login frank --key /e
 told "a ttl that is none" "ttl" reeve user cert alice --key "$STATE/client/.ssh/alice.pub" --ttl soon
 told "a CA twice" "already" reeve ca create --type user
 told "a session that is none" "ffffffff" reeve session show ffffffff-ffff
+told "half a call" "missing: SESSION" reeve session show
+told "no login" "--login is empty" reeve user add frank --login ""
+told "a limit that is none" "from 1 to 1000" reeve ls --limit many
+printf 'default: allow\nrules:\n\t- {name: x}\n' >"$STATE/tab.yaml"
+told "a policy indented by tabs" "tab.yaml:3:1: not YAML: (is there a tab?" reeve policy apply "$STATE/tab.yaml"
 told "a policy file that is not there" "/nowhere" reeve policy apply /nowhere
 told "a socket that is not there" "/nowhere" "$BUILD/control/cli/reeve" --socket /nowhere sessions
 fails_to "half an enrolment is none" bash -c "'$BUILD/control/cli/reeve' --socket '$socket' user ls | grep -q frank"
@@ -43,6 +48,27 @@ holds "and the next is served" reeve stats
 said=$(setpriv --reuid nobody --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$socket" user ls 2>&1)
 fails_to "another user of the machine may not ask" setpriv --reuid nobody --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$socket" user ls
 contains "and is told so" "may not" "$said"
+
+# Tables are for people: names, not ids; times in one style; narrow enough for a terminal.
+ssh_client -q alice@origin echo something to record >/dev/null
+eventually 5 "a recording is listed" bash -c "'$BUILD/control/cli/reeve' --socket '$socket' ls | grep -q exec"
+listed=$(reeve ls)
+equal "ls names the user" alice "$(awk 'NR == 2 { print $4 }' <<<"$listed")"
+for table in "ls" "sessions" "user ls" "target ls" "session show $(reeve sessions --json | json 'rows[0]["session_id"]')"; do
+	# shellcheck disable=SC2086
+	said=$(reeve $table)
+	lacks "$table: times as people write them" "T0" "$(grep -oE '[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]' <<<"$said")"
+	[[ $table == session\ show* ]] || at_most "$table: columns" 100 "$(wc -L <<<"$said")"
+done
+program=$(reeve ls --json | json 'rows[0]["ProgramID"]')
+holds "get" reeve get "$program" -o "$STATE/got.sshlog"
+told "get onto a file that is there" "is there already" reeve get "$program" -o "$STATE/got.sshlog"
+(cd "$STATE" && reeve keygen -o other >/dev/null)
+told "play with another key" "does not open with this key" reeve play "$program" -k "$STATE/other"
+told "decrypt with no key" "(-k FILE names it)" reeve decrypt -i "$STATE/got.sshlog" -k "$STATE/nowhere"
+told "decrypt garbage" "not a recording" reeve decrypt -i "$BUILD/control/reeved" -k "$STATE/other"
+told "play what is not there" "there is no program" reeve play ffffffff -k "$STATE/other"
+equal "in one line" 1 "$(wc -l <<<"$err")"
 
 printf 'control: {socket: /x}\n' >"$STATE/bad.yaml"
 capture "$BUILD/control/reeved" -c "$STATE/bad.yaml" --check

@@ -28,6 +28,8 @@ static void setup(void)
 	cr_assert(mkdtemp(directory) != NULL);
 	write_key("a.pub", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
 	write_key("b.pub", " AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
+	write_key("pair", "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+	write_key("pair.pub", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
 	write_key("bad.pub", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd\n");
 }
 
@@ -173,6 +175,7 @@ static const struct {
     {"[@/a.pub]", "[]", "f:6:41: recorder.recipients: expected at least 1 item; found 0"},
     {"[@/a.pub]", "[@/none.pub]", "f:6:42: recorder.recipients[0]: cannot read the auditor's public key"},
     {"[@/a.pub]", "[@/bad.pub]", "f:6:42: recorder.recipients[0]: "},
+    {"[@/a.pub]", "[@/pair]", "f:6:42: recorder.recipients[0]: /tmp/reeve-settings-"},
     {"[@/a.pub]", "[@/a.pub, @/a.pub]", "f:6:"},
     {"control:", "control: &a", "f:1:10: anchors"},
 };
@@ -187,6 +190,26 @@ Test(settings, refusals_say_where_and_what)
 		cr_expect(strncmp(error, refused[i].error, strlen(refused[i].error)) == 0,
 		    "case %zu (%s): expected \"%s…\", got \"%s\"", i, refused[i].to, refused[i].error, error);
 	}
+}
+
+/* The auditor's private key has no business on the box. */
+Test(settings, a_private_key_is_no_recipient)
+{
+	static struct settings s;
+	char error[YAML_MESSAGE_MAX];
+
+	cr_expect_not(parse_changed(&s, "[@/a.pub]", "[@/pair]", error, sizeof(error)));
+	cr_expect(strstr(error, "is the private half: expected") != NULL, "got \"%s\"", error);
+	cr_expect(parse_changed(&s, "[@/a.pub]", "[@/pair.pub]", error, sizeof(error)), "got \"%s\"", error);
+}
+
+Test(settings, a_directory_is_no_settings)
+{
+	static struct settings s;
+	char error[YAML_MESSAGE_MAX];
+
+	cr_expect_not(settings_read(&s, directory, error, sizeof(error)));
+	cr_expect(strstr(error, "Is a directory") != NULL, "got \"%s\"", error);
 }
 
 Test(settings, interfaces_of_ports)

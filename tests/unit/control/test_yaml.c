@@ -43,6 +43,7 @@ static const struct {
     {"[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]", "policy.yaml:1:17: nested too deeply"},
     {"a: \"x\\0y\"\n", "policy.yaml:1:4: a NUL"},
     {"a: [1\n", "policy.yaml:2:1: not YAML:"},
+    {"a:\n\t- 1\n", "policy.yaml:2:1: not YAML: (is there a tab? YAML is indented by spaces)"},
     {"a: \xff\n", "policy.yaml: byte 3: invalid leading UTF-8 octet"},
 };
 
