@@ -12,6 +12,8 @@
 
 #define COMMAND_MAX 2048
 
+#define RESIZE_TOLD_US 1000000
+
 struct program {
 	struct program *next, **link; /* live: *link is what points here */
 	char id[40];
@@ -21,6 +23,7 @@ struct program {
 	struct channel_pty *pty;
 	uint64_t started_us, finished_us; /* CLOCK_REALTIME */
 	uint64_t close_at_us;             /* CLOCK_MONOTONIC */
+	uint64_t resize_told_us;          /* CLOCK_MONOTONIC; 0: never */
 	uint64_t bytes[2];
 	struct channel_exit exit;
 	bool has_exit;
@@ -250,11 +253,25 @@ static void program_data(
 	programs->touched = programs->busy = program->recording;
 }
 
+/* One who drags a corner makes hundreds of sizes, and a hostile client more: at most one event a second. */
+static void tell_resize(struct session *session, struct program *program, uint32_t columns, uint32_t rows)
+{
+	uint64_t now = worker_now_us();
+
+	if (program->resize_told_us != 0 && now - program->resize_told_us < RESIZE_TOLD_US)
+		return;
+	program->resize_told_us = now;
+	tell_event(session, "resize",
+	    json_pack(
+	        "{s:s, s:i, s:i}", "program_id", program->id, "width", (int)columns, "height", (int)rows));
+}
+
 static void program_resize(void *context, struct program *program, uint32_t width, uint32_t height)
 {
 	struct programs *programs = context;
 	uint32_t columns = width > 0xfff ? 0xfff : width, rows = height > 0xfff ? 0xfff : height;
 
+	tell_resize(programs->session, program, columns, rows);
 	if (program->recording == NULL || !program->recording->content)
 		return;
 	recording_event(program->recording, FORMAT_RESIZE | columns << 12 | rows);

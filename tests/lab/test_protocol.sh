@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+# SSH's connection protocol as no stock program speaks it: invented requests, channels and messages, tiny windows,
+# half-closed channels, exit signals with a core dump, keepalives; all of it arrives as sent, and is in the header.
+. "$(dirname "${BASH_SOURCE[0]}")/session.sh"
+session_start
+policy <<'YAML'
+default: allow
+rules:
+  - {name: s, action: audit_ssh, match: {dst_port: [22, 2222]}, ssh: {users: {groups: [sre]}, logins: ["{user}"], origin_auth: [certificate]}}
+YAML
+LIMIT=200 origin /usr/bin/python3 "$here/strange_ssh.py" origin 2222 "$STATE/origin" >"$STATE/strange.out" 2>"$STATE/strange.err" &
+wait_until 10 grep -q ready "$STATE/strange.out" || give_up "no fake origin: $(cat "$STATE/strange.err")"
+
+strange() {
+	local line
+	while IFS= read -r line; do
+		case $line in
+		ok\ *) pass "$1: ${line#ok }" ;;
+		*) fail "$1: $line" ;;
+		esac
+	done < <(LIMIT=60 client /usr/bin/python3 "$here/strange_ssh.py" client "$2" 2222 alice "$STATE/client/.ssh/alice" 2>&1 || echo "FAIL broke off")
+}
+strange best_effort 198.51.100.2
+header() { # of the newest program that ended by SEGV: EXPRESSION over its header, h
+	local id
+	id=$(reeve ls --json --limit 30 | json '[r["ProgramID"] for r in rows if r.get("exit_signal") == "SEGV"][0]')
+	reeve get "$id" -o "$STATE/rec" >/dev/null && python3 -c '
+import base64, json, struct, sys
+f = open(sys.argv[1], "rb"); h = json.loads(base64.b64decode(f.read(struct.unpack(">I", f.read(4))[0])))
+print(eval(sys.argv[2]))' "$STATE/rec" "$1"
+	rm -f "$STATE/rec"
+}
+eventually 5 "the exit signal is in the session log" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' ls --json | grep -q SEGV"
+equal "and in the header, wholly" "None SEGV True it fell" \
+	"$(header '"%s %s %s %s" % tuple(h["exit_data"][k] for k in ("status", "signal", "core_dumped", "error_msg"))')"
+# Keepalives of stock programs, from either end; and a rekey that the origin asks for, under load.
+equal "keepalives of the client" ok "$(ssh_client -q -o ServerAliveInterval=1 -o ServerAliveCountMax=2 alice@origin 'sleep 4; echo ok')"
+lab sshd stop
+printf 'ClientAliveInterval 1\nClientAliveCountMax 2\nRekeyLimit 1M\n' >>"$STATE/origin/sshd_config"
+lab sshd start
+equal "and of the origin" ok "$(ssh_client -q alice@origin 'sleep 4; echo ok')"
+equal "the origin asks for new keys at each megabyte of ten, under load" "$(head -c 10000000 /dev/zero | sha256sum)" \
+	"$(LIMIT=60 client ssh -q alice@origin 'head -c 10000000 /dev/zero' | sha256sum)"
+equal "and up" "$(head -c 10000000 /dev/zero | sha256sum)" \
+	"$(head -c 10000000 /dev/zero | LIMIT=60 client ssh -q alice@origin sha256sum)"
+
+policy <<'YAML'
+default: allow
+rules:
+  - {name: s, action: audit_ssh, match: {dst_port: [22, 2222]}, ssh: {users: {groups: [sre]}, logins: ["{user}"], recording: strict}}
+YAML
+strange strict 2001:db8::2
+kill %1 2>/dev/null
