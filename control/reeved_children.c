@@ -224,7 +224,28 @@ static int on_ready(void *context, struct rpc_link *link, struct rpc_message *me
 	return 0;
 }
 
+/* A worker that is in no state to keep the rules is in no state to serve: without the link or channel that it
+ * lost it would only hold its sessions. What is said of an earlier run is over. */
+static int on_blame(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct reeved *reeved = context;
+	struct rpc_sup_blame body;
+	char why[64];
+
+	if (!rpc_get_sup_blame(message->body, &body))
+		return -EPROTO;
+	snprintf(why, sizeof(why), "broke the rules towards %s", rpc_role_name(link->peer));
+	for (unsigned i = 0; i < reeved->child_count; i++) {
+		struct child *child = &reeved->children[i];
+		if (child->role == RPC_SSHTERM && child->index == body.worker && body.epoch >= child->epoch)
+			condemn(child, why);
+	}
+	return 0;
+}
+
 static const struct rpc_handler handlers[] = {
+    {RPC_SUP_BLAME, RPC_FROM(RPC_CONTROL) | RPC_FROM(RPC_DATAPLANE) | RPC_FROM(RPC_RECORDER),
+        1u << CHILD_STARTING | 1u << CHILD_UP, on_blame},
     {RPC_SUP_READY,
         RPC_FROM(RPC_CONTROL) | RPC_FROM(RPC_KEEPER) | RPC_FROM(RPC_DATAPLANE) | RPC_FROM(RPC_SSHTERM) |
             RPC_FROM(RPC_RECORDER),

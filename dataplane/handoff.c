@@ -361,6 +361,7 @@ uint32_t handoff_poll(struct handoff *handoff, struct tcp_shard *shard, uint64_t
 			    "dropped",
 			    i);
 			handoff->counters.corrupt++;
+			rpc_blame(i, worker->epoch);
 			handoff_detach(handoff, shard, i, now_us);
 		} else if (worker->starved) {
 			worker->starved = false; /* raised again by whoever still finds no room */

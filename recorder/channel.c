@@ -144,6 +144,7 @@ static bool channel_read(struct recorder *recorder, struct channel *channel)
 		rpc_log(RPC_LOG_ERROR,
 		    "worker %u broke the rules of its slab channel: its recordings are finished",
 		    channel->worker);
+		rpc_blame(channel->worker, channel->epoch);
 	}
 	return count > 0;
 }
@@ -180,7 +181,7 @@ bool channels_asleep(struct recorder *recorder, bool asleep)
 
 /* -- coming and going -- */
 
-int channel_attach(struct recorder *recorder, uint32_t worker, int memfd, int bell)
+int channel_attach(struct recorder *recorder, uint32_t worker, uint32_t epoch, int memfd, int bell)
 {
 	struct channel *channel = calloc(1, sizeof(*channel));
 	struct slab_consumer *end = NULL;
@@ -199,6 +200,7 @@ int channel_attach(struct recorder *recorder, uint32_t worker, int memfd, int be
 	worker_lost(recorder, worker);
 	channel->end = end;
 	channel->worker = worker;
+	channel->epoch = epoch;
 	TAILQ_INSERT_TAIL(&recorder->channels, channel, link);
 	return 0;
 }

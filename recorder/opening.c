@@ -149,6 +149,12 @@ static const char *begin(struct recorder *recorder, struct program *program, con
 	return fault;
 }
 
+static struct program *program_new_of(
+    struct recorder *recorder, const struct channel *channel, const struct index_row *row)
+{
+	return channel->programs < recorder->programs_share ? program_new(recorder, row) : NULL;
+}
+
 static uint64_t open_new(
     struct recorder *recorder, struct channel *channel, uint64_t flow, const struct open_words *words)
 {
@@ -164,7 +170,7 @@ static uint64_t open_new(
 	memcpy(row.program_id, words->program_id, UUID_SIZE);
 	memcpy(row.session_id, words->session_id, UUID_SIZE);
 	memcpy(row.day, recorder->directory.day, DAY_SIZE);
-	struct program *program = program_new(recorder, &row);
+	struct program *program = program_new_of(recorder, channel, &row);
 	if (program == NULL)
 		return refuse(recorder, words, "too many recordings are open");
 	const char *fault = begin(recorder, program, words);
@@ -253,7 +259,7 @@ static uint64_t open_finished(struct recorder *recorder, struct channel *channel
 	if (row->open || settled_without_worker(row->close_reason) || row->worker != channel->worker ||
 	    row->recorded != words->record || strcmp(row->session_id, words->session_id) != 0)
 		return refuse(recorder, words, "it was finished before");
-	struct program *program = program_new(recorder, row);
+	struct program *program = program_new_of(recorder, channel, row);
 	if (program == NULL)
 		return refuse(recorder, words, "too many recordings are open");
 	const char *fault = row->recorded ? take_up(recorder, program, words) : NULL;

@@ -43,6 +43,8 @@ struct channel {
 	struct held *held;
 	uint32_t held_count;
 	uint32_t worker;
+	uint32_t epoch;
+	uint32_t programs; /* that it has open */
 	bool leaving; /* nothing more will come: what is left is read, written, settled, then it is freed */
 };
 TAILQ_HEAD(channel_list, channel);
@@ -132,6 +134,7 @@ struct recorder {
 	struct program_list logging; /* by log_ticket */
 	uint32_t programs_open;
 	uint32_t programs_limit;
+	uint32_t programs_share; /* of it, what one worker may have open: a taken-over one stops no other */
 	uint32_t orphans;
 	struct io log_io;
 	bool in_log_flush;
@@ -199,7 +202,7 @@ void program_close_step(struct recorder *recorder, struct program *program);
 void session_log_step(struct recorder *recorder);
 
 /* -- channel.c -- */
-int channel_attach(struct recorder *recorder, uint32_t worker, int memfd, int bell);
+int channel_attach(struct recorder *recorder, uint32_t worker, uint32_t epoch, int memfd, int bell);
 /* The worker died: its channels are read to the end and its programs finished; orphans of it too. */
 void worker_lost(struct recorder *recorder, uint32_t worker);
 /* Reads descriptors; true where there were any. */

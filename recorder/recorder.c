@@ -31,8 +31,8 @@
  *
  * Trust. Workers may be taken over: ids are UUIDs or refused, paths are made of them alone, JSON is copied
  * out of the slab before it is read, a worker reaches only programs that it opened itself, and everything
- * that it can make us keep is bounded (PROGRAMS_MAX, slabs of its channel, LOG_LINE_MAX). We never see
- * plaintext or keys.
+ * that it can make us keep is bounded (its share of PROGRAMS_MAX, slabs of its channel, LOG_LINE_MAX). We
+ * never see plaintext or keys.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -117,6 +117,9 @@ static int on_config(void *context, struct rpc_link *link, struct rpc_message *m
 	recorder->programs_limit = files > SPARE_FILES ? (uint32_t)(files - SPARE_FILES) : 1;
 	if (recorder->programs_limit > PROGRAMS_MAX)
 		recorder->programs_limit = PROGRAMS_MAX;
+	recorder->programs_share = recorder->programs_limit / (config.workers > 0 ? config.workers : 1);
+	if (recorder->programs_share == 0)
+		recorder->programs_share = 1;
 	int error = open_storage(recorder, path);
 	if (error != 0) {
 		rpc_log(RPC_LOG_ERROR,
@@ -203,7 +206,7 @@ static int on_attach_slab(void *context, struct rpc_link *link, struct rpc_messa
 	    attach.side != RPC_SIDE_CONSUMER || attach.role != RPC_SSHTERM || message->fds[0] < 0)
 		return -EPROTO;
 	int memfd = take_fd(message, 0);
-	int error = channel_attach(context, attach.index, memfd, take_fd(message, 1));
+	int error = channel_attach(context, attach.index, attach.epoch, memfd, take_fd(message, 1));
 	if (error != 0)
 		rpc_log(RPC_LOG_ERROR, "worker %u: its slab channel cannot be opened: %s", attach.index,
 		    strerror(-error));

@@ -77,11 +77,13 @@ void program_bind(struct recorder *recorder, struct program *program, struct cha
 		while (*at != program)
 			at = &(*at)->next_by_flow;
 		*at = program->next_by_flow;
+		program->channel->programs--;
 	}
 	program->channel = channel;
 	program->flow = flow;
 	if (channel != NULL) {
 		uint32_t bucket = flow_bucket(channel, flow);
+		channel->programs++;
 		program->next_by_flow = recorder->by_flow[bucket];
 		recorder->by_flow[bucket] = program;
 	}

@@ -239,6 +239,8 @@ bool peer_send_bytes(
 	if (error != -EAGAIN)
 		rpc_log(RPC_LOG_WARNING, "sending %s to %s[%u]: %s", rpc_type_name(type),
 		    rpc_role_name(peer->link.peer), peer->link.index, strerror(-error));
+	if (peer->link.peer == RPC_SSHTERM && error == -EAGAIN)
+		rpc_blame(peer->link.index, peer->link.epoch);
 	/* Not dropped here: callers hold sessions that `lost` would free. The reader sees the hang-up next
 	 * turn. */
 	(void)shutdown(peer->link.fd, SHUT_RDWR);
@@ -322,6 +324,10 @@ static void peer_ready(void *context, uint32_t events)
 			    rpc_role_name(peer->link.peer), peer->link.index,
 			    got < 0 ? "bytes" : rpc_type_name(message.type));
 	}
+	/* Without a link nobody would end a worker that goes on by itself. One that just died is not blamed.
+	 */
+	if (error < 0 && error != -ECONNRESET && peer->link.peer == RPC_SSHTERM)
+		rpc_blame(peer->link.index, peer->link.epoch);
 	if (error < 0)
 		peer_drop(peer);
 }

@@ -16,6 +16,7 @@
 
 static char log_name[48] = "reeve";
 static enum rpc_log_level log_level = RPC_LOG_INFO;
+static int supervisor_fd = -1;
 
 static enum rpc_log_level level_from_environment(void)
 {
@@ -49,7 +50,21 @@ int rpc_child_start(enum rpc_role role, uint32_t index, struct rpc_link *supervi
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 ||
 	    setrlimit(RLIMIT_CORE, &no_core) != 0)
 		return -errno;
+	supervisor_fd = RPC_SUPERVISOR_FD;
 	return rpc_link_open(supervisor, RPC_SUPERVISOR_FD, RPC_SUPERVISOR, 0, 0);
+}
+
+void rpc_blame(uint32_t worker, uint32_t epoch)
+{
+	/* A link of its own over the same socket: it is another thread's that receives on the real one. */
+	struct rpc_link link = {.fd = supervisor_fd, .peer = RPC_SUPERVISOR};
+
+	if (supervisor_fd < 0)
+		return;
+	int error = RPC_SEND(&link, SUP_BLAME, sup_blame, 0, 0, .worker = worker, .epoch = epoch);
+	if (error != 0)
+		rpc_log(
+		    RPC_LOG_ERROR, "reeved cannot be told to end worker %u: %s", worker, strerror(-error));
 }
 
 void rpc_log_set(enum rpc_log_level level)

@@ -94,6 +94,7 @@ enum rpc_permit {
 	M(SUP_STOP, sup_stop, 11)                                                                            \
 	/* child -> supervisor */                                                                            \
 	M(SUP_READY, sup_ready, 12)                                                                          \
+	M(SUP_BLAME, sup_blame, 13)                                                                          \
 	/* control -> dataplane */                                                                           \
 	M(DP_POLICY, dp_policy, 20)                                                                          \
 	M(DP_POLICY_DONE, dp_policy_done, 21)                                                                \
@@ -173,6 +174,9 @@ enum rpc_permit {
 #define SUP_START_FIELDS(F) F(u8, reserved)
 #define SUP_STOP_FIELDS(F) F(u32, grace_ms)
 #define SUP_READY_FIELDS(F) F(u8, reserved)
+/* From control, dataplane or recorder: a worker broke the rules on the link or channel of that epoch, which was
+ * dropped. The supervisor ends the worker unless it is a later one already; the next one gets all anew. */
+#define SUP_BLAME_FIELDS(F) F(u32, worker) F(u32, epoch)
 
 /* -- control -> dataplane -- fds[0]: sealed memfd with the compiled policy (layout: rpc_policy below). */
 #define DP_POLICY_FIELDS(F) F(u64, generation) F(u32, size)
@@ -384,6 +388,10 @@ const char *rpc_role_name(enum rpc_role role);
  * PR_SET_PDEATHSIG so that no child outlives the supervisor, ignores SIGPIPE and SIGINT, opens `supervisor`.
  */
 int rpc_child_start(enum rpc_role role, uint32_t index, struct rpc_link *supervisor);
+
+/* Sends RPC_SUP_BLAME to the supervisor of this process; from any thread. Nothing where rpc_child_start() did not
+ * run. */
+void rpc_blame(uint32_t worker, uint32_t epoch);
 
 enum rpc_log_level { RPC_LOG_ERROR = 1, RPC_LOG_WARNING, RPC_LOG_NOTICE, RPC_LOG_INFO, RPC_LOG_DEBUG };
 /* One line on stderr: "reeve-NAME[index]: level: text". Control characters are escaped. Never a secret. */

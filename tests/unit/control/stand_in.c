@@ -2,7 +2,7 @@
 /*
  * stand_in: plays every child of reeved in tests. It speaks the start-up protocol, writes what it is told to
  * standard error as "trace: …" lines, shows that its channels carry, and misbehaves as the settings ask:
- * the dataplane's EAL arguments --test-exit, --test-babble and --test-deaf.
+ * the dataplane's EAL arguments --test-exit, --test-babble, --test-deaf and --test-blame.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,8 @@
 
 static enum rpc_role role;
 static uint32_t own_index;
-static bool test_exit, test_babble, test_deaf;
+static bool test_exit, test_babble, test_deaf, test_blame;
+static uint32_t worker_epoch; /* of the first channel to worker 0 */
 static struct slab_producer *to_recorder;
 static struct slab_consumer *from_worker[4];
 static struct rpc_link control_keeper;
@@ -70,6 +71,7 @@ static void take_config(const struct rpc_message *message)
 			test_exit |= wire_span_is(argument, "--test-exit");
 			test_babble |= wire_span_is(argument, "--test-babble");
 			test_deaf |= wire_span_is(argument, "--test-deaf");
+			test_blame |= wire_span_is(argument, "--test-blame");
 		}
 		rpc_log(RPC_LOG_INFO, "trace: config mtu=%u flows=%u generation=%u", dataplane.mtu,
 		    dataplane.flows, dataplane.generation);
@@ -101,6 +103,8 @@ static void take_slab(struct rpc_message *message)
 	rpc_log(RPC_LOG_INFO, "trace: slab %s[%u] lcore=%u lane=%u side=%u epoch=%u",
 	    rpc_role_name((enum rpc_role)body.role), body.index, body.lcore, body.lane, body.side,
 	    body.epoch);
+	if (body.role == RPC_SSHTERM && body.index == 0 && worker_epoch == 0)
+		worker_epoch = body.epoch;
 	int error = 0;
 	if (body.lane == RPC_LANE_TO_RECORDER && body.side == RPC_SIDE_PRODUCER) {
 		slab_producer_close(to_recorder);
@@ -180,6 +184,9 @@ static void take(struct rpc_link *supervisor, struct rpc_message *message)
 		    peer.index, peer.up ? "up" : "down");
 		if (peer.role == RPC_RECORDER && peer.up && role == RPC_SSHTERM)
 			say_hello_to_recorder();
+		/* Said again of the next worker, it is about one that is gone. */
+		if (test_blame && peer.role == RPC_SSHTERM && peer.index == 0 && peer.up)
+			rpc_blame(0, worker_epoch);
 		break;
 	case RPC_SUP_START:
 		if (test_exit)

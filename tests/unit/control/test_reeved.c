@@ -358,6 +358,16 @@ Test(reeved, misbehaviour, .timeout = 60)
 	kill(lab.reeved, SIGTERM);
 	cr_expect_eq(wait_end(&lab, 5), 0);
 	lab_down(&lab);
+	/* A worker that another process blames is ended, once: the blame of its successor is an old one. */
+	lab_up(&lab, ", --test-blame");
+	lab.reeved = start(&lab, "log");
+	wait_log(&lab, "broke the rules towards dataplane; killing it", 1, 10);
+	wait_log(&lab, "reeve-dataplane: info: trace: peer sshterm[0] up", 2, 10);
+	usleep(500000);
+	cr_expect_eq(occurrences(read_log(&lab), "broke the rules"), 1, "%s", lab.log);
+	kill(lab.reeved, SIGTERM);
+	cr_expect_eq(wait_end(&lab, 5), 0);
+	lab_down(&lab);
 	/* One that does not stop. */
 	lab_up(&lab, ", --test-deaf");
 	lab.reeved = start(&lab, "log");

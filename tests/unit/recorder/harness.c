@@ -85,7 +85,8 @@ void harness_spawn(struct harness *harness)
 	close(fds[1]);
 	cr_assert_eq(rpc_link_open(&harness->supervisor, fds[0], RPC_RECORDER, 0, harness->epoch), 0);
 	cr_assert_eq(RPC_SEND(&harness->supervisor, SUP_CONFIG_RECORDER, sup_config_recorder, 0, 0,
-	                 .directory = wire_span_of(harness->directory), .workers = WORKERS),
+	                 .directory = wire_span_of(harness->directory),
+	                 .workers = harness->told_workers == 0 ? WORKERS : harness->told_workers),
 	    0);
 	harness->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	cr_assert_eq(RPC_SEND_FDS(&harness->supervisor, SUP_ATTACH_BELL, sup_attach_bell, 0, 0,

@@ -28,6 +28,7 @@ struct harness {
 	int bell; /* the recorder's */
 	uint32_t epoch;
 	struct worker workers[WORKERS];
+	uint32_t told_workers; /* how many there are, as the recorder is told; 0: WORKERS */
 };
 
 /* A recording as its worker makes it. */

@@ -604,6 +604,13 @@ Test(recorder, a_channel_that_breaks_its_rules)
 	uint64_t one = 1;
 	cr_assert_eq(write(h.bell, &one, sizeof(one)), 8);
 	wait_stat(&h, "channels_corrupt", 1, 2000);
+	struct rpc_message message;
+	struct rpc_sup_blame blame;
+	cr_assert_eq(rpc_receive(&h.supervisor, &message), 1, "the supervisor was not told");
+	cr_assert_eq(message.type, RPC_SUP_BLAME);
+	cr_assert(rpc_get_sup_blame(message.body, &blame));
+	cr_expect(blame.worker == 0 && blame.epoch == h.epoch, "expected 0, %u; got %u, %u", h.epoch,
+	    blame.worker, blame.epoch);
 	expect_lost(&r, 1, "worker_lost");
 	harness_attach(&h, 0, 64);
 	open_program(&r, 2, false);
@@ -772,6 +779,28 @@ Test(recorder, many_programs_at_once)
 		expect_file(&r[i], 1);
 	cr_expect_eq(stat_of(&h, "programs_open"), 0);
 	cr_expect_eq(stat_of(&h, "log_lines"), MANY);
+}
+
+/* Of so many workers each has a share of one, whatever the limit of open files. */
+Test(recorder, a_worker_has_its_share_of_programs)
+{
+	struct recording first, second, other;
+
+	cr_assert_eq(harness_stop(&h, 0), 0);
+	h.told_workers = 32768;
+	harness_spawn(&h);
+	harness_attach(&h, 0, 64);
+	harness_attach(&h, 1, 64);
+	open_program(&first, 1, false);
+	recording_make(&second, 2, false);
+	give_open(worker(), &second, false);
+	cr_expect_eq(returned(worker(), &desc), SLAB_STATUS_FAILED, "more than its share");
+	recording_make(&other, 1, false);
+	give_open(&h.workers[1], &other, false);
+	cr_expect_eq(returned(&h.workers[1], &desc), 0, "another worker is kept out");
+	close_program(&first, 0);
+	give_open(worker(), &second, false);
+	cr_expect_eq(returned(worker(), &desc), 0, "what it closed is not given back");
 }
 
 /* On a disk of 1 MiB: what fits is kept whole, what does not is refused, and room makes it go on. */
