@@ -2,11 +2,13 @@
 #include "control/confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* Files below the state directory, descriptors that come by message, memory, time, randomness. No program is
  * ever started, no network socket ever made: only UNIX ones, and those by accept. */
@@ -30,7 +32,6 @@ static const int allowed[] = {
     SCMP_SYS(access),
     SCMP_SYS(faccessat),
     SCMP_SYS(faccessat2),
-    SCMP_SYS(fcntl),
     SCMP_SYS(dup),
     SCMP_SYS(ftruncate),
     SCMP_SYS(fallocate),
@@ -97,7 +98,6 @@ static const int allowed[] = {
     SCMP_SYS(sysinfo),
     SCMP_SYS(uname),
     SCMP_SYS(getrusage),
-    SCMP_SYS(tgkill),
     SCMP_SYS(exit),
     SCMP_SYS(exit_group),
 };
@@ -106,6 +106,23 @@ static const int allowed[] = {
 static const int deadly[] = {SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace),
     SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(bpf),
     SCMP_SYS(mount), SCMP_SYS(setns), SCMP_SYS(unshare), SCMP_SYS(init_module), SCMP_SYS(kexec_load)};
+
+/* Locks of SQLite's, and what links and sockets ask; no signals by descriptors (F_SETOWN, O_ASYNC), and none
+ * but to ourselves: we have root's uid, if nothing else of root. */
+static int allow_narrowly(scmp_filter_ctx context)
+{
+	static const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_GETLK, F_SETLK,
+	    F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_GET_SEALS, F_ADD_SEALS};
+	const struct scmp_arg_cmp ourselves = SCMP_A0_32(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+	int error = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, ourselves);
+
+	for (size_t i = 0; error == 0 && i < sizeof(commands) / sizeof(commands[0]); i++)
+		error = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+		    SCMP_A1_32(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+	return error != 0 ? error
+	                  : seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2,
+	                        SCMP_A1_32(SCMP_CMP_EQ, F_SETFL), SCMP_A2_32(SCMP_CMP_MASKED_EQ, O_ASYNC, 0));
+}
 
 static int filter(void)
 {
@@ -116,6 +133,8 @@ static int filter(void)
 		error = seccomp_rule_add(context, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; error == 0 && i < sizeof(deadly) / sizeof(deadly[0]); i++)
 		error = seccomp_rule_add(context, SCMP_ACT_KILL_PROCESS, deadly[i], 0);
+	if (error == 0)
+		error = allow_narrowly(context);
 	if (error == 0)
 		error = seccomp_load(context);
 	seccomp_release(context);

@@ -7,6 +7,7 @@
 #include "recorder/confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <stddef.h>
@@ -105,7 +106,6 @@ static const int allowed[] = {
     SCMP_SYS(lseek),
     SCMP_SYS(getdents64),
     /* SQLite beside those */
-    SCMP_SYS(fcntl),
     SCMP_SYS(fstat),
     SCMP_SYS(newfstatat),
     SCMP_SYS(stat),
@@ -131,7 +131,6 @@ static const int allowed[] = {
     SCMP_SYS(rt_sigreturn),
     SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(gettid),
-    SCMP_SYS(tgkill),
     SCMP_SYS(exit),
     SCMP_SYS(exit_group),
 #if defined(__SANITIZE_ADDRESS__)
@@ -168,6 +167,25 @@ static int allow_memory(scmp_filter_ctx filter)
 	                  : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, not_executable);
 }
 
+/* Locks of SQLite's, and what links and channels ask. O_NONBLOCK may be set and never cleared: a worker's
+ * bell is one open file that the dataplane's lcores ring, too, and they would block on it. No signals by
+ * descriptors (F_SETOWN, O_ASYNC), and none but to ourselves: we have root's uid, if nothing else of root. */
+static int allow_descriptors(scmp_filter_ctx filter)
+{
+	static const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_GETLK, F_SETLK,
+	    F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_GET_SEALS};
+	const struct scmp_arg_cmp set_flags = SCMP_A1_32(SCMP_CMP_EQ, F_SETFL);
+	const struct scmp_arg_cmp non_blocking =
+	    SCMP_A2_32(SCMP_CMP_MASKED_EQ, O_NONBLOCK | O_ASYNC, O_NONBLOCK);
+	const struct scmp_arg_cmp ourselves = SCMP_A0_32(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2, set_flags, non_blocking);
+
+	for (size_t i = 0; error == 0 && i < sizeof(commands) / sizeof(commands[0]); i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+		    SCMP_A1_32(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+	return error != 0 ? error : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, ourselves);
+}
+
 static int filter_calls(void)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -175,6 +193,8 @@ static int filter_calls(void)
 
 	for (size_t i = 0; error == 0 && i < sizeof(allowed) / sizeof(allowed[0]); i++)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+	if (error == 0)
+		error = allow_descriptors(filter);
 #if !defined(__SANITIZE_ADDRESS__)
 	if (error == 0)
 		error = allow_memory(filter);

@@ -77,14 +77,18 @@ static int allow_memory(scmp_filter_ctx filter)
 
 /* fstat by its newer name (an empty path), and fcntl for what slab.c and links ask. O_NONBLOCK may be set and
  * never cleared: a bell is one open file that we share with a dataplane lcore, which would block on ringing
- * it. */
+ * it. And no signals by descriptors (F_SETOWN, F_SETSIG, O_ASYNC): the other workers are of the same user. */
 static int allow_descriptors(scmp_filter_ctx filter)
 {
-	const struct scmp_arg_cmp other = SCMP_A1_32(SCMP_CMP_NE, F_SETFL);
+	static const int commands[] = {F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_GET_SEALS};
 	const struct scmp_arg_cmp set_flags = SCMP_A1_32(SCMP_CMP_EQ, F_SETFL);
-	const struct scmp_arg_cmp non_blocking = SCMP_A2_32(SCMP_CMP_MASKED_EQ, O_NONBLOCK, O_NONBLOCK);
-	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, other);
+	const struct scmp_arg_cmp non_blocking =
+	    SCMP_A2_32(SCMP_CMP_MASKED_EQ, O_NONBLOCK | O_ASYNC, O_NONBLOCK);
+	int error = 0;
 
+	for (size_t i = 0; error == 0 && i < sizeof(commands) / sizeof(commands[0]); i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+		    SCMP_A1_32(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
 	if (error == 0)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2, set_flags, non_blocking);
 	if (error == 0)
