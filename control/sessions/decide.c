@@ -12,6 +12,8 @@
 	(RPC_PERMIT_PTY | RPC_PERMIT_PORT_FORWARDING | RPC_PERMIT_AGENT_FORWARDING |                         \
 	    RPC_PERMIT_X11_FORWARDING | RPC_PERMIT_USER_RC)
 
+#define WHO_KEY_MAX 16384 /* bytes of a certificate: an RSA one of 16,384 bits has less than half */
+
 /* -- TARGET -----------------------------------------------------------------------------------------------
  */
 
@@ -329,6 +331,15 @@ static void ask_client_ca(struct control *control, struct session *session, stru
 	CALL(&options, key_ca, .ca = RPC_CA_CLIENT, .create = 0);
 }
 
+/* A login that is text: of another one nothing could be told later. */
+static bool login_is_text(struct wire_span login)
+{
+	char text[WORD_SIZE];
+
+	session_text(login, text, sizeof(text));
+	return login.len < WORD_SIZE && wire_span_is(login, text);
+}
+
 int session_on_who(void *context, struct rpc_link *link, struct rpc_message *message)
 {
 	struct control *control = context;
@@ -339,7 +350,7 @@ int session_on_who(void *context, struct rpc_link *link, struct rpc_message *mes
 	struct session *session = session_find(control, link->index, who.flow);
 	/* The origin comes first, and nobody changes who they are once they are in. */
 	if (session == NULL || session->rule == NULL || session->target_id[0] == '\0' || session->granted ||
-	    who.login.len >= WORD_SIZE) {
+	    who.public_key.len > WHO_KEY_MAX || !login_is_text(who.login)) {
 		PEER_REPLY(&control->peers.workers[link->index], message->id, SES_WHO_REPLY, ses_who_reply,
 		    .accepted = 0);
 		return 0;
@@ -392,13 +403,18 @@ static void grant(struct control *control, struct session *session, uint32_t id)
 {
 	const struct policy_ssh *ssh = session->rule->ssh;
 
+	bool again =
+	    session->granted; /* asked of our predecessor, too, whose answer the worker did not get */
+
 	session->granted = true;
 	session->permits = ssh->permits & (session->key_permits | RPC_PERMIT_LOG_EXEC);
-	control->sessions.granted++;
-	history_update(control, session);
-	session_event(control, session, "session.start",
-	    json_pack("{s:s, s:b}", "fingerprint", session->key_fingerprint, "recorded",
-	        ssh->recording != RPC_RECORDING_NONE));
+	if (!again) {
+		control->sessions.granted++;
+		history_update(control, session);
+		session_event(control, session, "session.start",
+		    json_pack("{s:s, s:b}", "fingerprint", session->key_fingerprint, "recorded",
+		        ssh->recording != RPC_RECORDING_NONE));
+	}
 	PEER_REPLY(&control->peers.workers[session->worker], id, SES_MAY_REPLY, ses_may_reply, .allowed = 1,
 	    .permits = session->permits, .recording = (uint8_t)ssh->recording,
 	    .recipients = {control->config.recipients, (size_t)control->config.recipient_count * 32},

@@ -10,6 +10,7 @@
 
 #define HISTORY_DAYS 90
 #define HISTORY_SESSIONS_MAX 200000
+#define HISTORY_REFUSED_MAX 50000 /* of those whom nobody let in */
 
 void session_endpoint(const uint8_t *addr, uint8_t len, uint16_t port, char text[64])
 {
@@ -17,6 +18,22 @@ void session_endpoint(const uint8_t *addr, uint8_t len, uint16_t port, char text
 
 	inet_ntop(len == 4 ? AF_INET : AF_INET6, addr, ip, sizeof(ip));
 	snprintf(text, 64, len == 4 ? "%s:%u" : "[%s]:%u", ip, port);
+}
+
+void session_text(struct wire_span span, char *text, size_t size)
+{
+	size_t len = span.len < size ? span.len : size - 1;
+
+	for (size_t i = 0; i < len; i++)
+		text[i] = span.at[i] >= 0x20 && span.at[i] != 0x7f ? (char)span.at[i] : ' ';
+	text[len] = '\0';
+	/* Not valid UTF-8 (or cut within a character): jansson would refuse it. */
+	json_t *probe = json_string(text);
+	if (probe == NULL)
+		for (size_t i = 0; i < len; i++)
+			if ((text[i] & 0x80) != 0)
+				text[i] = '?';
+	json_decref(probe);
 }
 
 /* -- events -----------------------------------------------------------------------------------------------
@@ -33,6 +50,32 @@ static json_t *event_base(const struct session *session)
 	    session->target_id, "rule", session->rule_name);
 }
 
+/* The audit log is kept by size: what strangers do before they are let in, and what one session (or a worker
+ * in its name) tells, is bounded, so that it cannot push out what was written before. */
+static bool may_audit(struct control *control, struct session *session)
+{
+	struct sessions *sessions = &control->sessions;
+	int64_t now = time(NULL);
+
+	if (session->granted)
+		return session->audited++ < SESSION_AUDIT_MAX;
+	if (now != sessions->strangers_at) {
+		int64_t more = (now - sessions->strangers_at) * STRANGERS_AUDIT_PER_S;
+		bool full = more < 0 || more > STRANGERS_AUDIT_BURST - sessions->strangers_room;
+		sessions->strangers_room = full ? STRANGERS_AUDIT_BURST : sessions->strangers_room + more;
+		sessions->strangers_at = now;
+	}
+	if (sessions->strangers_room == 0) {
+		if (sessions->unaudited++ % STRANGERS_AUDIT_BURST == 0)
+			rpc_log(RPC_LOG_WARNING,
+			    "more connections fail than the audit log takes: %u in all are only counted",
+			    (unsigned)sessions->unaudited);
+		return false;
+	}
+	sessions->strangers_room--;
+	return true;
+}
+
 void session_event(struct control *control, struct session *session, const char *event, json_t *detail)
 {
 	if (session->events < SESSION_EVENTS_MAX) {
@@ -42,6 +85,10 @@ void session_event(struct control *control, struct session *session, const char 
 		    session->session_id, (int64_t)time(NULL), event, text == NULL ? "{}" : text);
 		free(text);
 		session->events++;
+	}
+	if (!may_audit(control, session)) {
+		json_decref(detail);
+		return;
 	}
 	json_t *fields = event_base(session);
 	if (detail != NULL)
@@ -124,10 +171,14 @@ void history_prune(struct control *control)
 	(void)database_run(&control->db,
 	    "DELETE FROM sessions WHERE finished_at IS NOT NULL AND finished_at < ?", "i",
 	    (int64_t)time(NULL) - (int64_t)HISTORY_DAYS * 86400);
-	(void)database_run(&control->db,
-	    "DELETE FROM sessions WHERE finished_at IS NOT NULL AND started_at <"
-	    " (SELECT started_at FROM sessions ORDER BY started_at DESC LIMIT 1 OFFSET ?)",
-	    "i", (int64_t)HISTORY_SESSIONS_MAX);
+	/* Each kind by itself: whoever can connect without being let in must not push out those who were. */
+	for (int64_t granted = 0; granted < 2; granted++)
+		(void)database_run(&control->db,
+		    "DELETE FROM sessions WHERE finished_at IS NOT NULL AND granted = ? AND started_at <"
+		    " (SELECT started_at FROM sessions WHERE granted = ? ORDER BY started_at DESC LIMIT 1 "
+		    "OFFSET "
+		    "?)",
+		    "iii", granted, granted, (int64_t)(granted ? HISTORY_SESSIONS_MAX : HISTORY_REFUSED_MAX));
 }
 
 /* -- for the socket ---------------------------------------------------------------------------------------

@@ -14,12 +14,20 @@
 struct keeper_question *keeper_question(
     struct control *control, const struct session *session, uint32_t request_id, struct wire_span body)
 {
-	struct keeper_question *question = calloc(1, sizeof(*question) + body.len);
+	uint32_t share = CALLS_MAX / 2 / (control->peers.worker_count + 1);
+	uint32_t *questions = &control->sessions.questions[session->worker];
+	/* A worker that asks without end must not fill the table that all ask through. */
+	struct keeper_question *question =
+	    *questions >= share ? NULL : calloc(1, sizeof(*question) + body.len);
 
 	if (question == NULL)
 		return NULL;
-	*question = (struct keeper_question){
-	    .control = control, .serial = session->serial, .request_id = request_id, .saved.len = body.len};
+	++*questions;
+	*question = (struct keeper_question){.control = control,
+	    .serial = session->serial,
+	    .worker = session->worker,
+	    .request_id = request_id,
+	    .saved.len = body.len};
 	if (body.len > 0) {
 		question->saved.at = (const uint8_t *)(question + 1);
 		memcpy(question + 1, body.at, body.len);
@@ -29,6 +37,7 @@ struct keeper_question *keeper_question(
 
 void keeper_question_free(struct keeper_question *question)
 {
+	question->control->sessions.questions[question->worker]--;
 	free(question);
 }
 

@@ -118,15 +118,14 @@ int session_on_end(void *context, struct rpc_link *link, struct rpc_message *mes
 {
 	struct control *control = context;
 	struct rpc_ses_end end;
-	char reason[64];
+	char reason[64] = "";
 
 	if (!rpc_get_ses_end(message->body, &end))
 		return -EPROTO;
 	struct session *session = session_find(control, link->index, end.flow);
 	if (session == NULL)
 		return 0; /* lost already, or refused at its beginning */
-	if (!wire_span_copy(end.reason, reason, sizeof(reason)))
-		snprintf(reason, sizeof(reason), "unknown");
+	session_text(end.reason, reason, sizeof(reason));
 	session_end(control, session, session->killed ? "killed" : reason, end.bytes_from_client,
 	    end.bytes_from_origin);
 	return 0;
@@ -172,13 +171,15 @@ void sessions_tell_keeper(struct control *control)
 			    .target_id = wire_span_of(session->target_id), .live = 1);
 }
 
-/* What the database says of a session that a worker claims to go on with. False: it knows nothing of it. */
+/* What the database says of a session that a worker claims to go on with. False: it knows nothing of it as
+ * this worker's, live, under this number. */
 static bool restore(struct control *control, struct session *session)
 {
 	sqlite3_stmt *row = database_query(&control->db,
-	    "SELECT user, login, target_id, granted, permits, force_command, rule, started_at FROM sessions"
-	    " WHERE session_id = ? AND worker = ? AND finished_at IS NULL",
-	    "ti", session->session_id, (int64_t)session->worker);
+	    "SELECT user, login, target_id, granted, permits, force_command, rule, started_at, generation, "
+	    "rule_index FROM sessions WHERE session_id = ? AND worker = ? AND flow = ? AND finished_at IS "
+	    "NULL",
+	    "tii", session->session_id, (int64_t)session->worker, (int64_t)session->flow);
 	struct user user;
 
 	if (!database_row(row))
@@ -192,12 +193,28 @@ static bool restore(struct control *control, struct session *session)
 		session->force_command = strdup(database_text(row, 5));
 	snprintf(session->rule_name, sizeof(session->rule_name), "%s", database_text(row, 6));
 	session->started_at = sqlite3_column_int64(row, 7);
+	uint64_t generation = (uint64_t)sqlite3_column_int64(row, 8);
+	int64_t rule = sqlite3_column_int64(row, 9);
 	database_stop(row);
+	if (rule >= 0 && rule <= UINT32_MAX)
+		find_rule(control, session, generation, (uint32_t)rule);
 	if (users_find(&control->db, session->user, &user)) {
 		snprintf(session->user_id, sizeof(session->user_id), "%s", user.user_id);
 		snprintf(session->email, sizeof(session->email), "%s", user.email);
 		user_free(&user);
 	}
+	return true;
+}
+
+/* There is a session of that id, be it another worker's or over. */
+static bool is_another(struct control *control, const char *session_id)
+{
+	sqlite3_stmt *row =
+	    database_query(&control->db, "SELECT 1 FROM sessions WHERE session_id = ?", "t", session_id);
+
+	if (!database_row(row))
+		return false;
+	database_stop(row);
 	return true;
 }
 
@@ -209,10 +226,27 @@ static bool is_id(const char *text)
 /* The database was lost: the session is listed as the worker tells it, and gets nothing signed any more. */
 static void believe(struct session *session, const struct rpc_ses_resume *resume)
 {
-	(void)wire_span_copy(resume->rule_name, session->rule_name, sizeof(session->rule_name));
-	(void)wire_span_copy(resume->user, session->user, sizeof(session->user));
-	(void)wire_span_copy(resume->login, session->login, sizeof(session->login));
+	session_text(resume->rule_name, session->rule_name, sizeof(session->rule_name));
+	session_text(resume->user, session->user, sizeof(session->user));
+	session_text(resume->login, session->login, sizeof(session->login));
 	session->started_at = resume->started_at > INT64_MAX ? 0 : (int64_t)resume->started_at;
+}
+
+/* What a worker goes on with is what it began here, or what nobody knows. Whose it is, under which rule it
+ * runs and what it may stand in the database, not in the message. False: it is told to end it. */
+static bool take_up(struct control *control, struct session *session, const struct rpc_ses_resume *resume)
+{
+	if (restore(control, session))
+		return true;
+	rpc_log(RPC_LOG_WARNING, "worker %u goes on with session %s, which control.db does not know as live",
+	    session->worker, session->session_id);
+	if (is_another(control, session->session_id)) {
+		(void)session_kill(control, session, "portreeve: this session is over");
+		return false;
+	}
+	believe(session, resume);
+	history_begin(control, session);
+	return true;
 }
 
 int session_on_resume(void *context, struct rpc_link *link, struct rpc_message *message)
@@ -237,13 +271,9 @@ int session_on_resume(void *context, struct rpc_link *link, struct rpc_message *
 	session->vlan = resume.vlan;
 	session->link = resume.link;
 	target_address(resume.server_addr, resume.server_port, resume.vlan, session->address);
-	find_rule(control, session, resume.generation, resume.rule);
-	if (!restore(control, session)) {
-		rpc_log(RPC_LOG_WARNING,
-		    "worker %u goes on with session %s, which control.db does not know as live", link->index,
-		    session->session_id);
-		believe(session, &resume);
-		history_begin(control, session);
+	if (!take_up(control, session, &resume)) {
+		session_forget(control, session);
+		return 0;
 	}
 	control->sessions.resumed++;
 	if (session->target_id[0] != '\0' && peer_up(&control->peers.keeper))

@@ -13,6 +13,7 @@
 #define EVENT_DETAIL_MAX 8192
 
 struct evidence {
+	uint32_t worker;
 	char program_id[SESSION_ID_SIZE];
 	char kind[8]; /* "begin" or "end" */
 	char text[EVIDENCE_TEXT_MAX];
@@ -37,7 +38,22 @@ static void evidence_signed(void *context, void *argument, int error, struct wir
 		    " VALUES(?, ?, ?, ?, ?, ?)",
 		    "tttbbi", evidence->program_id, evidence->kind, evidence->text, reply.signature,
 		    reply.public_key, (int64_t)time(NULL));
+	control->sessions.questions[evidence->worker]--;
 	free(evidence);
+}
+
+/* NULL without memory, or where the worker has asked its share already. */
+static struct evidence *evidence_of(struct control *control, const struct session *session)
+{
+	uint32_t share = CALLS_MAX / 2 / (control->peers.worker_count + 1);
+	uint32_t *questions = &control->sessions.questions[session->worker];
+	struct evidence *evidence = *questions >= share ? NULL : calloc(1, sizeof(*evidence));
+
+	if (evidence == NULL)
+		return NULL;
+	++*questions;
+	evidence->worker = session->worker;
+	return evidence;
 }
 
 /* Takes `evidence` over. It may wait long: nobody stands and waits for it. */
@@ -66,7 +82,7 @@ static void hex(struct wire_span bytes, char *text)
 static void evidence_of_begin(struct control *control, const struct session *session, const char *program_id,
     const struct rpc_ses_program *program)
 {
-	struct evidence *evidence = calloc(1, sizeof(*evidence));
+	struct evidence *evidence = evidence_of(control, session);
 	char key[65];
 
 	if (evidence == NULL)
@@ -86,7 +102,7 @@ static void evidence_of_begin(struct control *control, const struct session *ses
 static void evidence_of_end(struct control *control, const struct session *session, const char *program_id,
     const struct rpc_ses_program_end *end)
 {
-	struct evidence *evidence = calloc(1, sizeof(*evidence));
+	struct evidence *evidence = evidence_of(control, session);
 	char chain[65];
 
 	if (evidence == NULL)
@@ -111,23 +127,6 @@ static bool take_id(struct wire_span span, char id[SESSION_ID_SIZE])
 	       strspn(id, "0123456789abcdef-") == strlen(id);
 }
 
-/* Texts of strangers (commands, reasons) become valid UTF-8 without control characters; cut to fit. */
-static void take_text(struct wire_span span, char *text, size_t size)
-{
-	size_t len = span.len < size ? span.len : size - 1;
-
-	for (size_t i = 0; i < len; i++)
-		text[i] = span.at[i] >= 0x20 && span.at[i] != 0x7f ? (char)span.at[i] : ' ';
-	text[len] = '\0';
-	/* Not valid UTF-8 (or cut within a character): jansson would refuse it. */
-	json_t *probe = json_string(text);
-	if (probe == NULL)
-		for (size_t i = 0; i < len; i++)
-			if ((text[i] & 0x80) != 0)
-				text[i] = '?';
-	json_decref(probe);
-}
-
 /* The subsystem's name says what was run and is logged; an exec's command line only where the rule allows it.
  */
 static bool may_log(const struct session *session, const char *type)
@@ -147,9 +146,9 @@ int session_on_program(void *context, struct rpc_link *link, struct rpc_message 
 	struct session *session = session_find(control, link->index, program.flow);
 	if (session == NULL || !session->granted || session->programs >= SESSION_PROGRAMS_MAX)
 		return 0;
-	take_text(program.type, type, sizeof(type));
+	session_text(program.type, type, sizeof(type));
 	if (may_log(session, type))
-		take_text(program.command, command, sizeof(command));
+		session_text(program.command, command, sizeof(command));
 	bool recorded = program.encapsulated_key.len > 0;
 	int64_t started_at = program.started_at > INT64_MAX ? 0 : (int64_t)program.started_at;
 	session->programs++;
@@ -172,7 +171,7 @@ int session_on_program_end(void *context, struct rpc_link *link, struct rpc_mess
 	struct session *session = session_find(control, link->index, end.flow);
 	if (session == NULL || !session->granted)
 		return 0;
-	take_text(end.error, error, sizeof(error));
+	session_text(end.error, error, sizeof(error));
 	if (history_program_end(control, session, id, end.blocks, end.lost_records, error) &&
 	    end.chain.len == 32)
 		evidence_of_end(control, session, id, &end);

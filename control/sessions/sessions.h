@@ -32,7 +32,10 @@
 #define SESSION_ID_SIZE 40
 #define SESSION_PROGRAMS_MAX 10000 /* told of in one session; more are not listed */
 #define SESSION_EVENTS_MAX 1000    /* kept for session.show; all of them stand in audit.jsonl */
+#define SESSION_AUDIT_MAX 50000    /* lines in audit.jsonl of one session */
 #define SESSION_CERTIFICATES_MAX 4
+#define STRANGERS_AUDIT_PER_S 50 /* lines in audit.jsonl of connections that nobody was let in on */
+#define STRANGERS_AUDIT_BURST 20000
 #define SESSION_ID_PREFIX_MIN 6
 
 #define SESSIONS_BUCKETS 4096
@@ -69,7 +72,7 @@ struct session {
 	bool killed;
 	bool failure_told; /* the worker has said why nobody was let in */
 	char refusal[512]; /* why the last WHO or MAY was answered no */
-	uint32_t programs, events, certificates;
+	uint32_t programs, events, audited, certificates;
 };
 
 struct sessions {
@@ -78,6 +81,10 @@ struct sessions {
 	uint32_t count;
 	uint32_t per_worker[256];
 	uint64_t next_serial;
+	uint32_t questions[256]; /* that the keeper has not answered, of each worker */
+	int64_t strangers_at;    /* unix seconds, of strangers_room */
+	int64_t strangers_room;
+	uint64_t unaudited; /* lines of strangers that the audit log did not take */
 	uint64_t begun, granted, refused, ended, lost, resumed; /* for stats */
 };
 
@@ -120,11 +127,13 @@ void sessions_settle_unclaimed(struct control *control);
 struct keeper_question {
 	struct control *control;
 	uint64_t serial;        /* of the session */
+	uint32_t worker;        /* whose question it is */
 	uint32_t request_id;    /* of the worker's request that it serves */
 	uint8_t verdict;        /* TARGET: what to answer */
 	struct wire_span saved; /* a copied message body, freed with the question */
 };
-/* NULL without memory. `body`: copied where its at is not NULL. */
+/* NULL without memory, or where the worker has asked its share already. `body`: copied where its at is not
+ * NULL. */
 struct keeper_question *keeper_question(
     struct control *control, const struct session *session, uint32_t request_id, struct wire_span body);
 void keeper_question_free(struct keeper_question *question);
@@ -134,6 +143,9 @@ void keeper_question_free(struct keeper_question *question);
 const char *keeper_failure(int error);
 
 /* -- events and history (history.c) -- */
+/* Texts of strangers (logins, commands, reasons) become valid UTF-8 without control characters, cut to fit:
+ * what is not can stand in no JSON object, and would take the whole object with it. */
+void session_text(struct wire_span span, char *text, size_t size);
 /* Writes an event of this session to the audit log and its history; takes `detail` over. */
 void session_event(struct control *control, struct session *session, const char *event, json_t *detail);
 void history_begin(struct control *control, const struct session *session);

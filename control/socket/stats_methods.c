@@ -46,7 +46,7 @@ static json_t *own_counters(const struct control *control)
 {
 	const struct sessions *s = &control->sessions;
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 	    "sessions_live", (json_int_t)s->count, "sessions_begun", (json_int_t)s->begun, "sessions_granted",
 	    (json_int_t)s->granted, "sessions_refused", (json_int_t)s->refused, "sessions_ended",
 	    (json_int_t)s->ended, "sessions_lost", (json_int_t)s->lost, "sessions_resumed",
@@ -56,7 +56,8 @@ static json_t *own_counters(const struct control *control)
 	    (json_int_t)control->peers.calls_failed, "socket_clients",
 	    (json_int_t)control->server.client_count, "socket_requests", (json_int_t)control->server.requests,
 	    "audit_events", (json_int_t)control->audit.written, "audit_events_failed",
-	    (json_int_t)control->audit.failed);
+	    (json_int_t)control->audit.failed, "audit_events_of_strangers_left_out",
+	    (json_int_t)s->unaudited);
 }
 
 static void one_done(struct gather *gather)

@@ -563,6 +563,92 @@ Test(control, restart_amidst_sessions)
 	cr_expect_str_eq(begin(1).error, "");
 }
 
+static void resume_as(struct rpc_link *link, uint64_t flow, const char *id, uint32_t rule)
+{
+	LAB_SEND(link, SES_RESUME, ses_resume, 0, .flow = flow, .session_id = wire_span_of(id),
+	    .client_addr = CLIENT, .client_port = 40000, .server_addr = SERVER, .server_port = 2222,
+	    .rule = rule, .generation = 1, .rule_name = wire_span_of("prod-ssh"));
+}
+
+/* A rule that pins nothing stays the session's rule, whatever the worker says after a restart. */
+Test(control, a_resumed_session_keeps_its_rule)
+{
+	struct begun begun = begin_rule(3, 2, 1, 2222);
+
+	cr_assert_str_eq(begun.rule, "strict-ssh");
+	lab_kill(&lab);
+	lab_start(&lab);
+	resume_as(WORKER, 3, begun.session_id, 1);
+	cr_expect_eq(target_of(3, &origin).verdict, RPC_TARGET_REFUSED, "the worker chose another rule");
+}
+
+/* The id of a session is no key to it: not for another worker, not under another number, not when it is over.
+ */
+Test(control, a_session_is_taken_up_by_its_own_worker_only)
+{
+	struct rpc_message message;
+	struct rpc_ses_kill kill;
+	json_t *response;
+
+	add_user("alice", "root", "sre", &alice);
+	granted_session(1);
+	json_t *list = session_list(true, &response);
+	char id[64];
+	copy(wire_span_of(json_string_value(json_object_get(json_array_get(list, 0), "session_id"))), id,
+	    sizeof(id));
+	json_decref(response);
+	resume_as(&lab.workers[1], 7, id, 1);
+	lab_await(&lab, &lab.workers[1], RPC_SES_KILL, &message);
+	cr_assert(rpc_get_ses_kill(message.body, &kill));
+	cr_expect_eq(kill.flow, 7);
+	LAB_SEND(&lab.workers[1], SES_END, ses_end, 0, .flow = 7, .reason = wire_span_of("forged"));
+	resume_as(WORKER, 8, id, 1);
+	lab_await(&lab, WORKER, RPC_SES_KILL, &message);
+	lab_idle(&lab, 50);
+	json_t *shown = lab_result(&lab, "session.show", json_pack("{s:s}", "id", id), &response);
+	cr_expect(json_is_true(json_object_get(shown, "live")), "another worker ended it");
+	json_decref(response);
+	end_session(1, "closed");
+	resume_as(WORKER, 1, id, 1);
+	lab_await(&lab, WORKER, RPC_SES_KILL, &message);
+	end_session(1, "forged");
+	shown = lab_result(&lab, "session.show", json_pack("{s:s}", "id", id), &response);
+	cr_expect_str_eq(json_string_value(json_object_get(shown, "close_reason")), "closed");
+	json_decref(response);
+}
+
+/* What is no text would take the object that quotes it along: a session must not hide from the list so. */
+Test(control, a_session_cannot_hide_behind_bytes_that_are_no_text)
+{
+	json_t *response;
+
+	add_user("alice", "root", "sre", &alice);
+	begin(1);
+	target_of(1, &origin);
+	cr_expect_not(who_is(1, mint_blob(&alice), "ro\xffot", 1).accepted);
+	cr_expect_not(who_is(1, mint_blob(&alice), "ro\x1b[2Jot", 1).accepted);
+	end_session(1, "clo\xffsed\x1b");
+	cr_expect_eq(json_array_size(session_list(false, &response)), 1);
+	json_decref(response);
+	cr_expect(audited("client.disconnect", "clo?sed "));
+}
+
+/* Nobody else would end a worker whose link was dropped. */
+Test(control, a_worker_that_breaks_the_rules_is_blamed)
+{
+	struct rpc_message message;
+	struct rpc_sup_blame blame;
+
+	LAB_SEND(&lab.workers[1], KEY_CA, key_ca, 1, .ca = RPC_CA_USER);
+	cr_expect(lab_hung_up(&lab, &lab.workers[1]));
+	lab_await(&lab, &lab.supervisor, RPC_SUP_BLAME, &message);
+	cr_assert(rpc_get_sup_blame(message.body, &blame));
+	cr_expect_eq(blame.worker, 1);
+	/* One that just went is not. */
+	rpc_link_close(WORKER);
+	cr_expect(lab_silent(&lab, &lab.supervisor, 200));
+}
+
 static void speak_early(void)
 {
 	LAB_SEND(WORKER, SES_BEGIN, ses_begin, 77, .flow = 50, .client_addr = CLIENT, .client_port = 40000,
