@@ -195,6 +195,8 @@ static int play_session(struct control_socket *socket, json_t *rows, const uint8
 		}
 		if (play_source(recording_remote(socket, program, 0), program, key, pace) != EXIT_OK)
 			return EXIT_FAILED;
+		if (json_is_true(json_object_get(order[i], "live")))
+			fprintf(stderr, "\nreeve: so far: %.8s goes on\n", program);
 	}
 	return EXIT_OK;
 }

@@ -13,15 +13,19 @@ static const struct column session_columns[] = {{"SESSION", "session_id", COLUMN
     {"SERVER", "server", COLUMN_TEXT}, {"RULE", "rule", COLUMN_TEXT}, {"STARTED", "started_at", COLUMN_TIME},
     {"BYTES", "bytes", COLUMN_BYTES}, {"ENDED", "ended", COLUMN_TEXT}};
 
-/* What went through in both directions; one number tells what to look at. */
+/* What went through in both directions; one number tells what to look at. Counted when a session ends. */
 static void add_bytes(json_t *rows)
 {
 	size_t i;
 	json_t *row;
 
-	json_array_foreach(rows, i, row) json_object_set_new(row, "bytes",
-	    json_integer(json_integer_value(json_object_get(row, "bytes_from_client")) +
-	                 json_integer_value(json_object_get(row, "bytes_from_origin"))));
+	json_array_foreach(rows, i, row)
+	{
+		json_int_t bytes = json_integer_value(json_object_get(row, "bytes_from_client")) +
+		                   json_integer_value(json_object_get(row, "bytes_from_origin"));
+		if (!json_is_true(json_object_get(row, "live")))
+			json_object_set_new(row, "bytes", json_integer(bytes));
+	}
 }
 
 static int run_sessions(const struct call *call)
@@ -93,6 +97,10 @@ static int run_show(const struct call *call)
 		print_json(result);
 		json_decref(result);
 		return EXIT_OK;
+	}
+	if (json_is_true(json_object_get(result, "live"))) {
+		json_object_del(result, "bytes_from_client");
+		json_object_del(result, "bytes_from_origin");
 	}
 	table_print_one(result, one, sizeof(one) / sizeof(one[0]));
 	putchar('\n');
