@@ -355,6 +355,7 @@ int session_on_who(void *context, struct rpc_link *link, struct rpc_message *mes
 		    .accepted = 0);
 		return 0;
 	}
+	(void)wire_span_copy(who.login, session->asked_login, sizeof(session->asked_login));
 	if (!certificate_is(who.public_key))
 		judge_plain(control, session, message->id, &who);
 	else if (control->client_ca_len == 0)

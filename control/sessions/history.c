@@ -131,12 +131,13 @@ void history_end(struct control *control, const struct session *session, const c
     uint64_t bytes_from_client, uint64_t bytes_from_origin)
 {
 	int64_t now = time(NULL);
+	/* Who was not let in leaves the name that they wanted to be. */
+	const char *login = session->login[0] != '\0' ? session->login : session->asked_login;
 
 	(void)database_run(&control->db,
-	    "UPDATE sessions SET finished_at = ?, close_reason = ?, bytes_from_client = ?, bytes_from_origin "
-	    "= ?"
-	    " WHERE session_id = ?",
-	    "itiit", now, reason, (int64_t)bytes_from_client, (int64_t)bytes_from_origin,
+	    "UPDATE sessions SET finished_at = ?, close_reason = ?, login = ?, bytes_from_client = ?,"
+	    " bytes_from_origin = ? WHERE session_id = ?",
+	    "ittiit", now, reason, login, (int64_t)bytes_from_client, (int64_t)bytes_from_origin,
 	    session->session_id);
 	/* Programs whose end nobody told any more. */
 	(void)database_run(&control->db,

@@ -70,8 +70,9 @@ struct session {
 	bool granted;
 	uint32_t permits;
 	bool killed;
-	bool failure_told; /* the worker has said why nobody was let in */
-	char refusal[512]; /* why the last WHO or MAY was answered no */
+	bool failure_told;           /* the worker has said why nobody was let in */
+	char asked_login[WORD_SIZE]; /* by the last WHO, of somebody who may be anybody */
+	char refusal[512];           /* why the last WHO or MAY was answered no */
 	uint32_t programs, events, audited, certificates;
 };
 

@@ -382,6 +382,15 @@ Test(control, default_deny)
 	cr_expect_not(who.accepted);
 	cr_expect_str_eq(who.message, "");
 	cr_expect_not(may(30, "root").allowed);
+	/* The list shows whom a stranger wanted to be, and no user. */
+	begin(31);
+	target_of(31, &origin);
+	cr_expect_not(who_is(31, mint_blob(&unknown), "toor", 1).accepted);
+	end_session(31, "auth_failed");
+	json_t *response, *newest = json_array_get(session_list(false, &response), 0);
+	cr_expect_str_eq(json_string_value(json_object_get(newest, "login")), "toor");
+	cr_expect_str_eq(json_string_value(json_object_get(newest, "user")), "");
+	json_decref(response);
 	/* The login of MAY must be the one that WHO was asked about. */
 	cr_expect(who_is(30, mint_blob(&carol), "root", 1).accepted);
 	cr_expect_not(may(30, "carol").allowed);
