@@ -13,8 +13,10 @@ static const char *ca_type(const struct call *call)
 
 	if (type == NULL)
 		return "user";
-	if (strcmp(type, "user") != 0 && strcmp(type, "client") != 0 && strcmp(type, "host") != 0)
-		return complain("--type is one of user, client, host; not '%s'", type), NULL;
+	if (strcmp(type, "host") == 0)
+		return complain("--type host: a host CA is not in this version"), NULL;
+	if (strcmp(type, "user") != 0 && strcmp(type, "client") != 0)
+		return complain("--type is user or client, not '%s'", type), NULL;
 	return type;
 }
 
@@ -23,9 +25,7 @@ static const char *where_it_goes(const char *type)
 	if (strcmp(type, "user") == 0)
 		return "put this line into a file on each origin and name it under TrustedUserCAKeys in its "
 		       "sshd_config";
-	if (strcmp(type, "client") == 0)
-		return "only the box trusts this CA: it signs what `reeve user cert` issues";
-	return "clients that trust this CA for hosts put it behind `@cert-authority *` in known_hosts";
+	return "only the box trusts this CA: it signs what `reeve user cert` issues";
 }
 
 static int run_ca(const struct call *call, const char *method)
@@ -63,27 +63,26 @@ static int run_ca_show(const struct call *call)
 }
 
 #define CA_TEXT                                                                                              \
-	"There are three, never one:\n"                                                                      \
+	"There are two, never one:\n"                                                                        \
 	"  user    origins trust it (TrustedUserCAKeys); it signs certificates of minutes, one a session\n"  \
 	"  client  only the box trusts it; it signs the users' certificates (`reeve user cert`)\n"           \
-	"  host    clients may trust it for hosts\n"                                                         \
 	"The public key is printed as one line on standard output, its fingerprint on standard error."
 
 const struct command ca_commands[2] = {
     {.group = "ca",
         .verb = "create",
-        .arguments = "[--type user|client|host]",
+        .arguments = "[--type user|client]",
         .summary = "make a certificate authority",
         .text = "Makes a certificate authority in the box's keeper, which never gives its private half "
                 "away.\n" CA_TEXT,
-        .options = {{"type", 0, "TYPE", "user (default), client or host", false}},
+        .options = {{"type", 0, "TYPE", "user (default) or client", false}},
         .run = run_ca_create},
     {.group = "ca",
         .verb = "show",
-        .arguments = "[--type user|client|host]",
+        .arguments = "[--type user|client]",
         .summary = "print a CA's public key",
         .text = "Prints the public key of a certificate authority.\n" CA_TEXT,
-        .options = {{"type", 0, "TYPE", "user (default), client or host", false}},
+        .options = {{"type", 0, "TYPE", "user (default) or client", false}},
         .run = run_ca_show},
 };
 

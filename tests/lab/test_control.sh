@@ -17,6 +17,7 @@ told "a certificate for nobody" "nobody" reeve user cert nobody --key "$STATE/cl
 told "a key file that is none" "key" reeve user add frank --login frank --key /etc/hostname
 told "a ttl that is none" "ttl" reeve user cert alice --key "$STATE/client/.ssh/alice.pub" --ttl soon
 told "a CA twice" "already" reeve ca create --type user
+told "a host CA" "not in this version" reeve ca create --type host
 told "a session that is none" "ffffffff" reeve session show ffffffff-ffff
 told "half a call" "missing: SESSION" reeve session show
 told "no login" "--login is empty" reeve user add frank --login ""
