@@ -388,7 +388,8 @@ void handoff_asleep(struct handoff *handoff, bool asleep)
 	for (uint32_t i = 0; i < handoff->workers; i++) {
 		if (!worker_up(&handoff->worker[i]))
 			continue;
-		slab_producer_asleep(handoff->worker[i].to, asleep);
+		/* Returned slabs are worth a wake-up only where something waits for one. */
+		slab_producer_asleep(handoff->worker[i].to, asleep && handoff->worker[i].starved);
 		slab_consumer_asleep(handoff->worker[i].from, asleep);
 	}
 }

@@ -6,14 +6,16 @@
  * everything that became sendable goes out, in one burst a port. At its end the lcore holds no pointer into
  * the policy: that is the quiescent point.
  *
- * Idle. Polling drivers have no descriptor to sleep on, so a dry lcore naps: after DRY_SPINS turns without
- * work it sleeps NAP_MIN_US, later up to NAP_MAX_US, on its bell, which workers, other lcores and the control
- * thread ring where its flag is up. A frame waits for at most one nap.
+ * Idle. A lcore that has been dry for DRY_SPINS turns sleeps on its bell, which workers, other lcores and the
+ * control thread ring where its flag is up, and on the kernel's sockets behind its queues, where the driver
+ * has such (arrival.h): idle it costs nothing, and a frame wakes it at once. In the middle of a stream that
+ * would be a wake-up, and a burst, for every few frames; there it first lets GATHER_US go by, once. Drivers
+ * that show nothing to sleep on are napped for: NAP_MIN_US, later up to NAP_MAX_US, and a frame waits for at
+ * most one.
  */
 #include "dataplane/lcore.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <rte_cycles.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
@@ -22,6 +24,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,7 +33,10 @@
 #define HANDOVER_RING 2048
 #define SCRATCH_SIZE 65536
 #define EXPIRE_EVERY_US 100000
-#define DRY_SPINS 64
+#define DRY_SPINS 16
+#define GATHER_US 50
+#define GATHER_LOAD (4 * 16) /* from four frames a turn on it is a stream */
+#define REST_MAX_US 1000000
 #define NAP_MIN_US 10
 #define NAP_MAX_US 100
 #define NAP_GROWS 32 /* turns for each further microsecond of nap */
@@ -230,7 +236,7 @@ void lcore_wake(struct lcore *lc)
 {
 	const uint64_t one = 1;
 
-	/* Pairs with the fence in nap(): either the sleeper sees what was put, or we see its flag. */
+	/* Pairs with the fence in sleep_on(): either the sleeper sees what was put, or we see its flag. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&lc->asleep, memory_order_relaxed)) {
 		ssize_t written = write(lc->bell, &one, sizeof(one)); /* fails only where it rings already */
@@ -249,32 +255,96 @@ static bool anything_waits(struct lcore *lc)
 	return false;
 }
 
-static void nap(struct lcore *lc)
+/* Until the next timer, at most. 0: it is due. */
+static uint64_t until_tick(const struct lcore *lc, uint64_t us)
 {
-	uint64_t us = NAP_MIN_US + (lc->dry - DRY_SPINS) / NAP_GROWS;
-	struct pollfd bell = {.fd = lc->bell, .events = POLLIN};
+	if (lc->tick_at_us > lc->now_us + us)
+		return us;
+	return lc->tick_at_us > lc->now_us ? lc->tick_at_us - lc->now_us : 0;
+}
 
-	if (us > NAP_MAX_US)
-		us = NAP_MAX_US;
-	if (lc->tick_at_us <= lc->now_us + us)
-		us = lc->tick_at_us > lc->now_us ? lc->tick_at_us - lc->now_us : 0;
+/* A stream's next frames and slabs gather meanwhile; nobody needs to ring. */
+static void gather(struct lcore *lc)
+{
+	const struct timespec wait = {.tv_nsec = (long)until_tick(lc, GATHER_US) * 1000};
+
+	lc->counters.gathers++;
+	(void)nanosleep(&wait, NULL);
+}
+
+/* Bells are silenced. An interface that went down shows as an error until it is read; a socket that is no
+ * more is not slept on again. */
+static void answer_waits(struct lcore *lc, unsigned count)
+{
+	uint64_t rings;
+	int error;
+	socklen_t len = sizeof(error);
+
+	if (lc->wait[0].revents & POLLIN) {
+		ssize_t got = read(lc->bell, &rings, sizeof(rings));
+		(void)got;
+	}
+	for (unsigned i = 1; i < count; i++) {
+		if (lc->wait[i].revents & POLLERR)
+			(void)getsockopt(lc->wait[i].fd, SOL_SOCKET, SO_ERROR, &error, &len);
+		if (lc->wait[i].revents & (POLLHUP | POLLNVAL))
+			lc->waits = 0;
+	}
+}
+
+/* Sleeps on the first `count` of lc->wait. */
+static void sleep_on(struct lcore *lc, unsigned count, uint64_t us)
+{
+	const struct timespec wait = {
+	    .tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
+
 	if (us == 0)
 		return;
 	atomic_store_explicit(&lc->asleep, true, memory_order_relaxed);
 	handoff_asleep(lc->handoff, true);
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!anything_waits(lc)) {
-		const struct timespec wait = {.tv_nsec = (long)us * 1000};
 		lc->counters.sleeps++;
-		if (ppoll(&bell, 1, &wait, NULL) > 0) {
-			uint64_t rings;
-			ssize_t got = read(lc->bell, &rings, sizeof(rings));
-			(void)got;
+		rte_rcu_qsbr_thread_offline(lc->dataplane->rcu, lc->index);
+		if (ppoll(lc->wait, count, &wait, NULL) > 0) {
+			answer_waits(lc, count);
 			lc->dry = 0;
 		}
+		rte_rcu_qsbr_thread_online(lc->dataplane->rcu, lc->index);
 	}
 	handoff_asleep(lc->handoff, false);
 	atomic_store_explicit(&lc->asleep, false, memory_order_relaxed);
+}
+
+static void rest(struct lcore *lc)
+{
+	uint64_t nap = NAP_MIN_US + (lc->dry - DRY_SPINS) / NAP_GROWS;
+
+	if (lc->load >= GATHER_LOAD && lc->dry == DRY_SPINS + 1) {
+		gather(lc);
+		return;
+	}
+	/* Without a policy the ports are not read, and what waits there would wake us for ever. */
+	if (lc->waits > 0 && lc->policy != NULL)
+		sleep_on(lc, lc->waits, until_tick(lc, REST_MAX_US));
+	else
+		sleep_on(lc, 1, until_tick(lc, nap < NAP_MAX_US ? nap : NAP_MAX_US));
+}
+
+static void find_waits(struct lcore *lc)
+{
+	const struct ports *ports = &lc->dataplane->ports;
+	unsigned n = 0;
+
+	lc->wait[n++] = (struct pollfd){.fd = lc->bell, .events = POLLIN};
+	for (unsigned i = 0; i < ports->count; i++) {
+		if (lc->index >= ports->port[i].rx_queues)
+			continue;
+		if (ports->port[i].arrival[lc->index] < 0)
+			return;
+		lc->wait[n++] = (struct pollfd){.fd = ports->port[i].arrival[lc->index], .events = POLLIN};
+	}
+	lc->waits = n;
 }
 
 /* -- the loop ------------------------------------------------------------------------------------- */
@@ -339,18 +409,20 @@ int lcore_run(void *argument)
 {
 	struct lcore *lc = argument;
 
-	(void)prctl(PR_SET_TIMERSLACK, 1UL); /* naps are shorter than the default slack of 50 us */
+	(void)prctl(PR_SET_TIMERSLACK, 1UL); /* rests are shorter than the default slack of 50 us */
+	find_waits(lc);
 	(void)rte_rcu_qsbr_thread_register(lc->dataplane->rcu, lc->index);
 	rte_rcu_qsbr_thread_online(lc->dataplane->rcu, lc->index);
 	while (!atomic_load_explicit(&lc->dataplane->stop, memory_order_relaxed)) {
 		unsigned work = turn(lc);
 		if (work > 0) {
 			lc->dry = 0;
+			lc->load += work - lc->load / 16;
 			continue;
 		}
 		lc->dry++;
 		if (!lc->dataplane->poll && lc->dry > DRY_SPINS && !tx_waits(lc))
-			nap(lc);
+			rest(lc);
 	}
 	rte_rcu_qsbr_thread_offline(lc->dataplane->rcu, lc->index);
 	(void)rte_rcu_qsbr_thread_unregister(lc->dataplane->rcu, lc->index);

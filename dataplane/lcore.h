@@ -10,6 +10,7 @@
 #ifndef DATAPLANE_LCORE_H
 #define DATAPLANE_LCORE_H
 
+#include <poll.h>
 #include <pthread.h>
 #include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
@@ -53,7 +54,8 @@
 	F(handover_full, "frames dropped as its ring was full")                                              \
 	F(no_mbuf, "frames not made for want of an mbuf")                                                    \
 	F(tx_dropped, "frames dropped as the port did not take them")                                        \
-	F(sleeps, "times that the lcore went to sleep")
+	F(sleeps, "times that the lcore went to sleep")                                                      \
+	F(gathers, "times that it let a stream's frames gather")
 
 struct lcore_counters {
 #define LCORE_COUNTER_FIELD(name, text) uint64_t name;
@@ -112,7 +114,10 @@ struct lcore {
 	struct burst *burst;
 	uint8_t *scratch; /* a scattered frame made linear */
 	struct lcore_counters counters;
-	unsigned dry; /* turns of the loop without work */
+	unsigned dry;  /* turns of the loop without work */
+	unsigned load; /* frames and descriptors a working turn, in sixteenths: a moving average */
+	struct pollfd wait[1 + PORTS_MAX]; /* the bell, then what shows that frames wait (ports.h) */
+	unsigned waits;                    /* 0: a port has no such descriptor, the lcore naps */
 	int bell;
 	atomic_bool asleep;
 	pthread_mutex_t letters_lock;

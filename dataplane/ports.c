@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "control/rpc/rpc.h"
+#include "dataplane/arrival.h"
 
 #define MBUF_CACHE 256
 #define TAGS_MAX 3 /* a third tag passes, though nobody looks behind it */
@@ -115,9 +116,14 @@ static bool set_queues(struct ports *ports, unsigned number, const struct ports_
 	if (error != 0)
 		return failed(ports, number, "ring sizes", error);
 	for (uint16_t q = 0; q < port->rx_queues; q++) {
+		struct arrival_table before;
+		arrival_look(&before);
 		error = rte_eth_rx_queue_setup(port->id, q, rx, (unsigned)socket, &rxconf, ports->mbufs);
 		if (error != 0)
 			return failed(ports, number, "rx queue", error);
+		port->arrival[q] = arrival_xdp(&before);
+		if (port->arrival[q] < 0 && info->if_index > 0)
+			port->arrival[q] = arrival_packet(info->if_index, q);
 	}
 	for (uint16_t q = 0; q < port->tx_queues; q++) {
 		error = rte_eth_tx_queue_setup(port->id, q, tx, (unsigned)socket, &txconf);
@@ -174,7 +180,7 @@ static bool start_port(struct ports *ports, unsigned number, const struct ports_
 
 	if (error != 0)
 		return failed(ports, number, "cannot be asked what it is", error);
-	port->rx_queues = RTE_MIN(config->lcores, info.max_rx_queues);
+	port->rx_queues = RTE_MIN(RTE_MIN(config->lcores, PORTS_QUEUES_MAX), info.max_rx_queues);
 	port->tx_queues = RTE_MIN(config->lcores, info.max_tx_queues);
 	if (port->rx_queues > 1)
 		set_rss(&conf, &info, key);
@@ -196,9 +202,9 @@ static bool start_port(struct ports *ports, unsigned number, const struct ports_
 	if (error != 0 && error != -ENOTSUP)
 		return failed(ports, number, "does not become promiscuous", error);
 	(void)rte_eth_allmulticast_enable(port->id);
-	rpc_log(RPC_LOG_INFO, "link %s: %s port \"%s\" (%s) is up: MTU %u, %u rx and %u tx queues",
+	rpc_log(RPC_LOG_INFO, "link %s: %s port \"%s\" (%s) is up: MTU %u, %u rx and %u tx queues%s",
 	    port->link, side_name(number), port->device, info.driver_name, port->mtu, port->rx_queues,
-	    port->tx_queues);
+	    port->tx_queues, port->arrival[0] < 0 ? ", polled" : "");
 	return true;
 }
 

@@ -15,6 +15,7 @@
 #define PORTS_MAX (2 * PORTS_LINKS_MAX)
 #define PORTS_NAME_MAX 64
 #define PORTS_DEVICE_MAX 256
+#define PORTS_QUEUES_MAX 32
 
 struct port {
 	char link[PORTS_NAME_MAX];
@@ -23,6 +24,7 @@ struct port {
 	uint16_t rx_queues, tx_queues; /* <= lcores; lcore i polls queue i */
 	uint16_t mtu;
 	bool started;
+	int arrival[PORTS_QUEUES_MAX]; /* readable while frames wait in that rx queue; -1: there is no such */
 };
 
 struct ports_config {
