@@ -19,7 +19,7 @@ extensions() {
 # What of all kinds works, in words.
 kinds() {
 	local works='' said
-	printf 'expect alice@origin\nsend exit\nend\n' | PTY_STEP_S=4 client python3 "$here/pty_session.py" ssh -q alice@origin >/dev/null 2>&1 && works+="pty "
+	[[ $(client ssh -q -tt alice@origin tty </dev/null) = /dev/pts/* ]] && works+="pty "
 	[[ $(client bash -c 'ssh -q -W localhost:22 alice@origin </dev/null | head -c 4') = SSH- ]] && works+="local "
 	client ssh -q -R 0:localhost:8000 -o ExitOnForwardFailure=yes alice@origin true 2>/dev/null && works+="remote "
 	said=$(client bash -c 'eval "$(ssh-agent)" >/dev/null; ssh -q -A alice@origin "echo \${SSH_AUTH_SOCK:+yes}"; ssh-agent -k >/dev/null')
@@ -32,6 +32,13 @@ kinds() {
 rule 'pty, port-forwarding, agent-forwarding, x11-forwarding, user-rc'
 equal "everything permitted" "pty local remote agent x11 exec" "$(kinds)"
 equal "and the certificate says so" "permit-X11-forwarding permit-agent-forwarding permit-port-forwarding permit-pty permit-user-rc " "$(extensions)"
+shown=$(ssh-keygen -L -f "$STATE/shown-cert.pub")
+equal "its principal is the login" alice "$(sed -n '/Principals:/{n;s/ *//p}' <<<"$shown")"
+contains "it is good from the client's address alone" "source-address 198.51.100.1" "$shown"
+at_most "and for minutes (s)" 300 "$(python3 -c '
+import datetime, re, sys
+begin, end = (datetime.datetime.fromisoformat(t) for t in re.search("from (\S+) to (\S+)", sys.argv[1]).groups())
+print(int((end - begin).total_seconds()))' "$shown")"
 rule ''
 equal "nothing permitted: commands alone" "exec" "$(kinds)"
 equal "in the certificate, too" "" "$(extensions)"

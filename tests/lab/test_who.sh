@@ -51,9 +51,11 @@ lab sshd stop
 rm "$STATE"/origin/ssh_host_*
 for type in ed25519 ecdsa rsa; do ssh-keygen -q -t $type -N '' -f "$STATE/origin/ssh_host_${type}_key"; done
 lab sshd start
+logged=$(wc -l <"$STATE/origin/sshd.log")
 changed=$(try erin alice)
 lacks "an origin whose host key changed is not logged in to" "in as" "$changed"
 contains "and the user is told why" "host key" "$changed"
+lacks "the origin never heard who it was" alice "$(tail -n "+$((logged + 1))" "$STATE/origin/sshd.log")"
 holds "the admin accepts the new key" reeve target forget 198.51.100.2
 rm -f "$keys/known"
 contains "and it goes on" "in as alice" "$(try erin alice)"
