@@ -24,7 +24,7 @@ kinds() {
 	client ssh -q -R 0:localhost:8000 -o ExitOnForwardFailure=yes alice@origin true 2>/dev/null && works+="remote "
 	said=$(client bash -c 'eval "$(ssh-agent)" >/dev/null; ssh -q -A alice@origin "echo \${SSH_AUTH_SOCK:+yes}"; ssh-agent -k >/dev/null')
 	[ "$said" = yes ] && works+="agent "
-	said=$(client env DISPLAY=localhost:7 ssh -q -X -o XAuthLocation=/bin/true alice@origin 'echo ${DISPLAY:+yes}')
+	said=$(client env DISPLAY=localhost:7 ssh -q -Y -o XAuthLocation=/bin/true alice@origin 'echo ${DISPLAY:+yes}')
 	[ "$said" = yes ] && works+="x11 "
 	[ "$(ssh_client -q alice@origin 'echo ok')" = ok ] && works+="exec"
 	printf '%s\n' "$works"
