@@ -14,6 +14,8 @@
  *  - A key exchange is under way while dh_handshake_state is not DH_STATE_FINISHED; messages go out again
  * from DH_STATE_NEWKEYS_SENT on.
  *  - ssh_socket_nonblocking_flush writes at once when write_wontblock was set, and takes 0 for "no room".
+ *  - current_crypto is another object after each key exchange, with the host key that it was made under in
+ *    server_pubkey (on the side that is the client).
  *  - Patch 0011: ssh_socket_get_in_buffer.
  */
 #include "sshterm/bridge_packets.h"
@@ -39,7 +41,9 @@ struct packets {
 	ssh_session ssh;
 	const struct packets_handlers *handlers;
 	void *context;
-	uint32_t queued; /* bytes in out_queue */
+	uint32_t queued;                         /* bytes in out_queue */
+	ssh_key host_key;                        /* that the origin showed; NULL: a client's leg */
+	const struct ssh_crypto_struct *checked; /* the keys in use were exchanged under host_key */
 	struct ssh_packet_callbacks_struct registration;
 };
 
@@ -112,7 +116,12 @@ struct packets *packets_attach(
 	packets->context = context;
 	packets->registration = (struct ssh_packet_callbacks_struct){
 	    .start = 0, .n_callbacks = CALLBACKS, .callbacks = table, .user = packets};
-	if (ssh_list_prepend(ssh->packet_callbacks, &packets->registration) != SSH_OK) {
+	packets->checked = ssh->current_crypto;
+	if (ssh->client && ssh->current_crypto != NULL)
+		packets->host_key = ssh_key_dup(ssh->current_crypto->server_pubkey);
+	if ((ssh->client && packets->host_key == NULL) ||
+	    ssh_list_prepend(ssh->packet_callbacks, &packets->registration) != SSH_OK) {
+		ssh_key_free(packets->host_key);
 		free(packets);
 		return NULL;
 	}
@@ -124,6 +133,7 @@ void packets_detach(struct packets *packets)
 	if (packets == NULL)
 		return;
 	ssh_packet_remove_callbacks(packets->ssh, &packets->registration);
+	ssh_key_free(packets->host_key);
 	free(packets);
 }
 
@@ -139,9 +149,29 @@ size_t packets_take_received(struct packets *packets, uint8_t *out, size_t size)
 	return len;
 }
 
+/* libssh checks at each key exchange that the origin holds the key that it shows, not that it is still the
+ * same one: control has judged the first. */
+static void check_host_key(struct packets *packets)
+{
+	ssh_session ssh = packets->ssh;
+
+	if (ssh->current_crypto == packets->checked)
+		return;
+	packets->checked = ssh->current_crypto;
+	if (packets->host_key == NULL || ssh->current_crypto == NULL ||
+	    (ssh->current_crypto->server_pubkey != NULL &&
+	        ssh_key_cmp(ssh->current_crypto->server_pubkey, packets->host_key, SSH_KEY_CMP_PUBLIC) == 0))
+		return;
+	ssh_set_error(ssh, SSH_FATAL, "the origin showed another host key at a key re-exchange");
+	ssh->session_state = SSH_SESSION_STATE_ERROR;
+}
+
 size_t packets_feed(struct packets *packets, const uint8_t *at, size_t len)
 {
-	return ssh_packet_socket_callback(at, len, packets->ssh);
+	size_t taken = ssh_packet_socket_callback(at, len, packets->ssh);
+
+	check_host_key(packets);
+	return taken;
 }
 
 size_t packets_wanted(const struct packets *packets)

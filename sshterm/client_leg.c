@@ -30,6 +30,7 @@
  * for the server's first. */
 #define LOOK_US 200000
 #define SOFTWARE_MAX 200
+#define REQUESTS_MAX 100 /* before login: service, none, keys offered and proven */
 
 static ssh_bind binding; /* algorithms and limits of all client legs */
 
@@ -193,6 +194,7 @@ struct auth {
 	struct session *session;
 	struct inside_auth_watch watch;
 	unsigned failures, limit;
+	unsigned requests;           /* of any kind: those that are no failure cost work, too */
 	char told[SESSION_TEXT_MAX]; /* the last banner: each text is shown once */
 };
 
@@ -309,7 +311,7 @@ static int next_step(struct auth *auth, struct leg_failure *failure)
 		refuse_attempt(auth);
 		step = inside_auth_failure(ssh);
 	}
-	if (step == 0 && auth->failures >= auth->limit) {
+	if (step == 0 && (auth->failures >= auth->limit || ++auth->requests >= REQUESTS_MAX)) {
 		leg_fail(failure, "auth_failed", "too many authentication failures");
 		return -1;
 	}

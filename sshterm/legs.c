@@ -52,6 +52,14 @@ void leg_fail(struct leg_failure *failure, const char *close_reason, const char 
 	va_start(args, format);
 	vsnprintf(failure->text, sizeof(failure->text), format, args);
 	va_end(args);
+	/* It may quote what the other side said. To its reader it is ours: one line, that moves no cursor. */
+	for (unsigned char *c = (unsigned char *)failure->text; *c != '\0'; c++) {
+		bool c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0;
+		if (c1)
+			*c++ = '?';
+		if (c1 || *c < 0x20 || *c == 0x7f)
+			*c = '?';
+	}
 }
 
 void leg_fail_control(struct leg_failure *failure, int error)

@@ -141,6 +141,13 @@ static void client_open(struct server *server, int fd)
 	client->fd = fd;
 	client->uid = peer.uid;
 	client->role = role_of(&server->control->config, peer.uid);
+	/* Where auditors are configured anybody may connect: it must not keep out those who may more. */
+	if (client->role == ROLE_NONE && server->stranger_count >= SERVER_STRANGERS_MAX) {
+		server->refused++;
+		free(client);
+		close(fd);
+		return;
+	}
 	client->progress_ms = peers_now_ms();
 	event.data.ptr = &client->watch;
 	if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
@@ -151,6 +158,7 @@ static void client_open(struct server *server, int fd)
 	client->next = server->clients;
 	server->clients = client;
 	server->client_count++;
+	server->stranger_count += client->role == ROLE_NONE;
 }
 
 struct client *server_client(struct server *server, uint64_t number)
@@ -188,8 +196,9 @@ void server_sweep(struct server *server)
 			continue;
 		}
 		*at = client->next;
-		client_free(client);
 		server->client_count--;
+		server->stranger_count -= client->role == ROLE_NONE;
+		client_free(client);
 	}
 }
 

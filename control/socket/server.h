@@ -20,6 +20,7 @@
 #include "control/peers/peers.h"
 
 #define SERVER_CLIENTS_MAX 256
+#define SERVER_STRANGERS_MAX 16 /* of them, who have no role here */
 #define SERVER_LINE_MAX                                                                                      \
 	(12u << 20) /* bytes of a request line: a policy of YAML_TEXT_MAX with its line ends escaped */
 #define SERVER_OUT_PAUSE (4u << 20) /* unread answers from which on a client is not read from */
@@ -70,7 +71,7 @@ struct server {
 	int epoll, fd;
 	char path[108];
 	struct client *clients;
-	unsigned client_count;
+	unsigned client_count, stranger_count;
 	uint64_t next_number, requests, refused;
 };
 

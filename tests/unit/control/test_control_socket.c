@@ -205,6 +205,34 @@ Test(control_socket, roles)
 	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
 }
 
+/* Anybody may connect where auditors are configured; nobody can keep the others out by doing so. */
+Test(control_socket, strangers_do_not_take_all_places)
+{
+	int pipes[2];
+	char byte;
+	json_t *response;
+
+	if (getuid() != 0)
+		cr_skip_test("needs root to become somebody else");
+	cr_assert_eq(chmod(lab.socket, 0666), 0);
+	cr_assert_eq(chmod(lab.dir, 0755), 0);
+	cr_assert_eq(pipe(pipes), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		if (setgid(65534) != 0 || setuid(65534) != 0)
+			_exit(2);
+		for (int i = 0; i < 300; i++)
+			(void)lab_connect(&lab);
+		(void)!write(pipes[1], "x", 1);
+		pause();
+	}
+	cr_assert_eq(read(pipes[0], &byte, 1), 1);
+	lab_result(&lab, "stats", json_object(), &response);
+	json_decref(response);
+	kill(child, SIGKILL);
+	cr_assert_eq(waitpid(child, NULL, 0), child);
+}
+
 Test(control_socket, users_and_cas)
 {
 	json_t *response;
