@@ -389,8 +389,8 @@ const char *rpc_role_name(enum rpc_role role);
  */
 int rpc_child_start(enum rpc_role role, uint32_t index, struct rpc_link *supervisor);
 
-/* Sends RPC_SUP_BLAME to the supervisor of this process; from any thread. Nothing where rpc_child_start() did not
- * run. */
+/* Sends RPC_SUP_BLAME to the supervisor of this process; from any thread. Nothing where rpc_child_start() did
+ * not run. */
 void rpc_blame(uint32_t worker, uint32_t epoch);
 
 enum rpc_log_level { RPC_LOG_ERROR = 1, RPC_LOG_WARNING, RPC_LOG_NOTICE, RPC_LOG_INFO, RPC_LOG_DEBUG };
