@@ -235,6 +235,7 @@ static int login(struct session *session, struct leg_failure *failure)
 	ssh_set_blocking(session->ssh[LEG_CLIENT], 0);
 	ssh_set_blocking(session->ssh[LEG_ORIGIN], 0);
 	session->login_deadline_us = UINT64_MAX;
+	session_admitted(session);
 	return 0;
 }
 

@@ -62,6 +62,7 @@ struct session {
 	/* -- the worker's own (sessions.c, control_rpc.c): nobody else's business -- */
 	const char *lost;           /* the channel or the peers are gone: the close reason, else NULL */
 	enum leg reset_by;          /* whose end (SLAB_FLOW_RESET) took both legs with it */
+	uint32_t stranger;          /* its place in sessions.strangers + 1; 0: it is logged in */
 	bool gone;                  /* the dataplane has forgotten the flow */
 	bool ready, running, woken; /* in the ready list; on the CPU; woken while running */
 	uint64_t wait_until_us;     /* while it waits */

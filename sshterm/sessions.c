@@ -2,6 +2,7 @@
 #include "sshterm/sessions.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 int sessions_init(struct sessions *sessions, uint32_t limit)
 {
 	*sessions = (struct sessions){.limit = limit, .deadline_room = limit + 1, .next_id = 1};
+	randombytes_buf(sessions->source_key, sizeof(sessions->source_key));
 	sessions->deadlines = calloc(sessions->deadline_room, sizeof(*sessions->deadlines));
 	return sessions->deadlines == NULL ? -ENOMEM : 0;
 }
@@ -212,6 +214,28 @@ static uint64_t realtime_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+#define STRANGERS_FEW 64 /* logins under way from one address that are no offence, however full it is */
+
+/* Whoever makes connections and does not log in shares the places that are free with all others: an address
+ * may hold as many as it leaves. One alone gets half of them, n together leave an (n + 1)th part. IPv6 hosts
+ * have a /64 each. */
+static uint32_t stranger_place(const struct sessions *s, const struct slab_flow *about)
+{
+	uint8_t hash[crypto_shorthash_BYTES];
+	uint32_t value;
+
+	crypto_shorthash(hash, about->client_addr, about->family == 4 ? 4 : 8, s->source_key);
+	memcpy(&value, hash, sizeof(value));
+	return value % SOURCE_BUCKETS;
+}
+
+void session_admitted(struct session *session)
+{
+	if (session->stranger != 0)
+		session->worker->sessions.strangers[session->stranger - 1]--;
+	session->stranger = 0;
+}
+
 struct session *session_open(struct flow_channel *channel, uint64_t flow, const struct slab_flow *about)
 {
 	struct worker *worker = channel->worker;
@@ -219,6 +243,13 @@ struct session *session_open(struct flow_channel *channel, uint64_t flow, const 
 
 	if (worker->stopping || s->live >= s->limit || (about->family != 4 && about->family != 6))
 		return NULL;
+	uint32_t place = stranger_place(s, about);
+	uint32_t free_places = s->limit - s->live;
+	uint32_t few = s->limit / 8 < STRANGERS_FEW ? s->limit / 8 : STRANGERS_FEW;
+	if (s->strangers[place] >= free_places && s->strangers[place] >= few) {
+		worker->counters.refused_source++;
+		return NULL;
+	}
 	struct session *session = calloc(1, sizeof(*session));
 	if (session == NULL)
 		return NULL;
@@ -241,6 +272,8 @@ struct session *session_open(struct flow_channel *channel, uint64_t flow, const 
 	session->bucket_next = *bucket;
 	*bucket = session;
 	list_insert(s, session);
+	session->stranger = place + 1;
+	s->strangers[place]++;
 	worker->counters.sessions_total++;
 	session_wake(session);
 	return session;
@@ -251,6 +284,7 @@ static void session_close(struct session *session)
 	struct sessions *s = &session->worker->sessions;
 
 	deadline_remove(s, session);
+	session_admitted(session);
 	if (!session->gone)
 		bucket_remove(session);
 	list_remove(s, session);

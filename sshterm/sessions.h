@@ -10,6 +10,7 @@
 #include "sshterm/session.h"
 
 #define SESSION_BUCKETS 4096u
+#define SOURCE_BUCKETS 4096u
 
 struct sessions {
 	struct session *buckets[SESSION_BUCKETS]; /* by (lcore, channel_flow) */
@@ -18,6 +19,8 @@ struct sessions {
 	struct session **deadlines; /* a binary heap by wait_until_us, slot 1 on top */
 	uint32_t deadline_count, deadline_room;
 	uint32_t live, limit;
+	uint32_t strangers[SOURCE_BUCKETS]; /* sessions before login, by the client's address (hashed) */
+	uint8_t source_key[16];
 	uint64_t next_id;
 };
 
@@ -25,8 +28,11 @@ struct sessions {
 int sessions_init(struct sessions *sessions, uint32_t limit);
 void sessions_free(struct sessions *sessions);
 
-/* A new session with its fiber, ready to run. NULL: the limit is reached, the worker stops, or no memory. */
+/* A new session with its fiber, ready to run. NULL: the limit is reached, the client's address holds as many
+ * places before login as are left for all, the worker stops, or no memory. */
 struct session *session_open(struct flow_channel *channel, uint64_t flow, const struct slab_flow *about);
+/* It is logged in: it counts no more against its client's address. */
+void session_admitted(struct session *session);
 struct session *session_find(struct worker *worker, uint32_t lcore, uint64_t flow);
 struct session *session_find_id(struct worker *worker, uint64_t flow_id);
 /* The dataplane forgot the flow: its name may be used for another from now on. */

@@ -19,6 +19,7 @@ struct worker_counters {
 	uint64_t refused;         /* flows reset because the worker was full or stopping */
 	uint64_t logged_in;       /* both legs authenticated */
 	uint64_t not_ssh;         /* the client, or the origin, did not speak SSH */
+	uint64_t refused_source;  /* of them, because their client holds too many before login */
 	uint64_t auth_failures;   /* refused keys and certificates */
 	uint64_t login_timeouts;  /* login grace time ran out */
 	uint64_t denied;          /* known users whom the rule did not let in */
