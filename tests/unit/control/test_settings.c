@@ -238,12 +238,13 @@ Test(settings, the_example_is_right)
 	cr_assert(file != NULL);
 	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
 	fclose(file);
-	/* Un-comment the defaults: "# key: value" becomes "key: value"; the two alternative lines stay
+	/* Un-comment the defaults: "# key: value" becomes "key: value"; prose and the alternative link stay
 	 * comments. */
 	size_t len = 0;
 	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
 		char *mark = strstr(line, "  # ");
-		if (mark != NULL && mark[4] != '-' && strspn(line, " ") == (size_t)(mark - line) + 2)
+		size_t word = mark == NULL ? 0 : strspn(mark + 4, "abcdefghijklmnopqrstuvwxyz_");
+		if (word > 0 && mark[4 + word] == ':' && strspn(line, " ") == (size_t)(mark - line) + 2)
 			memmove(mark + 2, mark + 4, strlen(mark + 4) + 1);
 		char *key = strstr(line, "/etc/portreeve/sshkey.pub");
 		char *cpu = strstr(line, "cores: [1]");
