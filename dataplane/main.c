@@ -30,12 +30,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <rte_alarm.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +51,7 @@
 #include "dataplane/settings.h"
 #include "dataplane/xdp.h"
 
+#define INTERRUPTS_WITHIN_MS 2000
 #define DECISIONS4 (1u << 19) /* 16 MB an lcore */
 #define DECISIONS6 (1u << 16) /* 4 MB */
 
@@ -159,6 +162,28 @@ static int lcore_main(void *lcore)
 	return lcore_run(lcore);
 }
 
+/* The EAL's own thread for interrupts and alarms is as old as the EAL: it still has what a start needs, in
+ * memory that a taken-over lcore can write. Alarms run in it. */
+static void interrupts_main(void *done)
+{
+	int error = confine_thread();
+
+	atomic_store((_Atomic int *)done, error == 0 ? 1 : error);
+}
+
+static int confine_interrupts(void)
+{
+	static _Atomic int done; /* 1, or -errno */
+	int error = rte_eal_alarm_set(1, interrupts_main, &done);
+
+	for (unsigned ms = 0; error == 0 && atomic_load(&done) == 0; ms++) {
+		if (ms == INTERRUPTS_WITHIN_MS)
+			return -ETIMEDOUT;
+		usleep(1000);
+	}
+	return error != 0 ? error : atomic_load(&done) == 1 ? 0 : atomic_load(&done);
+}
+
 /* The lcores are in the order of the configuration; the EAL knows them by CPU. */
 static bool launch_lcores(void)
 {
@@ -186,8 +211,10 @@ static bool start_control_thread(pthread_t *thread, const cpu_set_t *anywhere)
 static bool run(const cpu_set_t *anywhere)
 {
 	pthread_t thread;
-	int error = confine_thread();
+	int error = confine_interrupts();
 
+	if (error == 0)
+		error = confine_thread();
 	if (error != 0)
 		return failed("giving up capabilities", error);
 	if (!start_control_thread(&thread, anywhere) || !launch_lcores())

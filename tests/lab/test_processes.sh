@@ -17,6 +17,7 @@ for name in control keeper dataplane sshterm recorder; do
 	inet=$(cat /proc/"$pid"/net/{tcp,tcp6,udp,udp6,raw,raw6} 2>/dev/null | awk '{ print $10 }' | grep -Fxc -e "${sockets//$'\n'/$'\n'}" || true)
 	equal "$name: no socket of the network" 0 "${inet:-0}"
 done
+equal "and each of its threads has the same" 1 "$(cat /proc/"$(child dataplane)"/task/*/status | grep CapEff | sort -u | wc -l)"
 equal "the dataplane's capabilities, if any, are few" 1 "$(python3 -c 'import sys; print(int(bin(int(sys.argv[1], 16)).count("1") <= 3))' "$(status "$(child dataplane)" CapEff)")"
 equal "a worker has no file open" "" "$(find "/proc/$(child sshterm)/fd" -lname '/*' ! -lname '/dev/*' ! -lname '/memfd*' ! -lname '/proc*' ! -lname "$REEVED_LOG" -printf '%l\n')"
 equal "the keeper has its directory and nothing else" "" "$(find "/proc/$(child keeper)/fd" -lname '/*' ! -lname '/dev/*' ! -lname '/memfd*' ! -lname "$STATE/state/keeper*" ! -lname "$REEVED_LOG" -printf '%l\n')"
