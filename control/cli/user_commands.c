@@ -13,6 +13,10 @@
 #include "control/cli/socket.h"
 #include "control/cli/table.h"
 
+/* What the box issues. */
+#define TTL_MIN_S 60
+#define TTL_MAX_S (30 * 86400)
+
 bool read_public_key(const char *path, char line[KEY_LINE_MAX])
 {
 	FILE *in = fopen(path, "re");
@@ -181,8 +185,8 @@ static int run_cert(const struct call *call)
 	if (key_path == NULL)
 		return complain("--key FILE.pub is missing: the public key to certify"), EXIT_USAGE;
 	long long seconds = parse_duration(ttl != NULL ? ttl : "8h");
-	if (seconds < 0)
-		return complain("--ttl takes a duration such as 8h, 30m or 1d (366d at most), not '%s'", ttl),
+	if (seconds < TTL_MIN_S || seconds > TTL_MAX_S)
+		return complain("--ttl takes a duration from 1m to 30d, such as 8h or 1h30m, not '%s'", ttl),
 		       EXIT_USAGE;
 	if (!read_public_key(key_path, line))
 		return EXIT_FAILED;

@@ -16,6 +16,8 @@ told "a user twice" "alice" reeve user add alice --login alice
 told "a certificate for nobody" "nobody" reeve user cert nobody --key "$STATE/client/.ssh/alice.pub"
 told "a key file that is none" "key" reeve user add frank --login frank --key /etc/hostname
 told "a ttl that is none" "ttl" reeve user cert alice --key "$STATE/client/.ssh/alice.pub" --ttl soon
+told "a ttl that is too long" "from 1m to 30d" reeve user cert alice --key "$STATE/client/.ssh/alice.pub" --ttl 31d
+told "and one that is too short" "from 1m to 30d" reeve user cert alice --key "$STATE/client/.ssh/alice.pub" --ttl 59s
 told "a CA twice" "already" reeve ca create --type user
 told "a host CA" "not in this version" reeve ca create --type host
 told "a session that is none" "ffffffff" reeve session show ffffffff-ffff
