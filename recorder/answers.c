@@ -70,7 +70,8 @@ static const char *open_file(struct recorder *recorder, const char *program_id, 
 
 	int found = index_find(recorder->index, program_id, &row, NULL);
 	if (found <= 0)
-		return found == 0 ? "there is no such program (for one of a session: --program N)" : "the index cannot be read";
+		return found == 0 ? "there is no such program (for one of a session: --program N)"
+		                  : "the index cannot be read";
 	if (!row.recorded)
 		return "this program was not recorded, only logged";
 	directory_place(place, row.day, row.program_id, ".sshlog");
