@@ -74,7 +74,7 @@ int client_leg_look(struct session *session, struct leg_failure *failure)
 		leg_fail(failure, "client_closed", "%s", "");
 		return -1;
 	}
-	if (memcmp(at, sign, there < sizeof(sign) ? there : sizeof(sign)) == 0)
+	if (there == 0 || memcmp(at, sign, there < sizeof(sign) ? there : sizeof(sign)) == 0)
 		return 0;
 	static const char answer[] = "Invalid SSH identification string.\r\n";
 	(void)vsock_write(sock, (const uint8_t *)answer, sizeof(answer) - 1);
