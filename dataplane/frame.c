@@ -406,9 +406,7 @@ bool frame_quoted(const struct frame *icmp, struct frame *quoted)
 	return true;
 }
 
-/* One's complement sum of the words as they lie in memory, four bytes at a time: folded, it is that of 16-bit
- * words in the same order (RFC 1071 section 2). `sum` carries on from an even number of bytes. */
-static uint64_t sum_words(uint64_t sum, const uint8_t *at, size_t len)
+static inline __attribute__((always_inline)) uint64_t sum_words(uint64_t sum, const uint8_t *at, size_t len)
 {
 	uint32_t word;
 
@@ -419,6 +417,25 @@ static uint64_t sum_words(uint64_t sum, const uint8_t *at, size_t len)
 	word = 0;
 	memcpy(&word, at, len);
 	return sum + word;
+}
+
+#ifdef __x86_64__
+#define WIDE_FROM 128 /* bytes from which a wider unit pays */
+
+/* The same loop, compiled for eight words at once. */
+__attribute__((target("avx2"))) static uint64_t sum_wide(uint64_t sum, const uint8_t *at, size_t len)
+{
+	return sum_words(sum, at, len);
+}
+#endif
+
+uint64_t frame_sum(uint64_t sum, const uint8_t *at, size_t len)
+{
+#ifdef __x86_64__
+	if (len >= WIDE_FROM && __builtin_cpu_supports("avx2"))
+		return sum_wide(sum, at, len);
+#endif
+	return sum_words(sum, at, len);
 }
 
 static uint16_t fold(uint64_t sum)
@@ -434,15 +451,15 @@ bool frame_checksum_ok(const struct frame *f)
 
 	if (f->family == 0 || f->kind == FRAME_MALFORMED)
 		return false;
-	if (f->family == 4 && fold(sum_words(0, f->bytes + f->l2_len, f->l3_len)) != 0xffff)
+	if (f->family == 4 && fold(frame_sum(0, f->bytes + f->l2_len, f->l3_len)) != 0xffff)
 		return false;
 	if (f->kind != FRAME_TCP)
 		return true;
 	uint32_t segment = f->tcp_header_len + f->payload_len;
 	uint64_t sum = htonl(segment + PROTO_TCP);
-	sum = sum_words(sum, f->src, address);
-	sum = sum_words(sum, f->dst, address);
-	return fold(sum_words(sum, f->bytes + f->l4_offset, segment)) == 0xffff;
+	sum = frame_sum(sum, f->src, address);
+	sum = frame_sum(sum, f->dst, address);
+	return fold(frame_sum(sum, f->bytes + f->l4_offset, segment)) == 0xffff;
 }
 
 const char *frame_kind_name(enum frame_kind kind)

@@ -92,6 +92,10 @@ void frame_parse(struct frame *frame, const uint8_t *bytes, uint32_t len);
 /* Of an ICMP error: the packet that it quotes, as far as it is there (family, addresses, protocol, ports;
  * kind FRAME_IP). False where it is no error or quotes too little to name a flow. */
 bool frame_quoted(const struct frame *icmp, struct frame *quoted);
+/* One's complement sum of the words as they lie in memory, four bytes at a time: folded, it is that of 16-bit
+ * words in the same order (RFC 1071 section 2), so byte order does not matter until it is stored. `sum`
+ * carries on from an even number of bytes. */
+uint64_t frame_sum(uint64_t sum, const uint8_t *at, size_t len);
 /* True where the IPv4 header checksum is right and, of a FRAME_TCP, the TCP checksum. False for what is not
  * IP. */
 bool frame_checksum_ok(const struct frame *frame);

@@ -9,7 +9,7 @@
  * Idle. A lcore that has been dry for DRY_SPINS turns sleeps on its bell, which workers, other lcores and the
  * control thread ring where its flag is up, and on the kernel's sockets behind its queues, where the driver
  * has such (arrival.h): idle it costs nothing, and a frame wakes it at once. In the middle of a stream that
- * would be a wake-up, and a burst, for every few frames; there it first lets GATHER_US go by, once. Drivers
+ * would be a wake-up, and a burst, for every few frames; there it first lets GATHER_US 50go by, once. Drivers
  * that show nothing to sleep on are napped for: NAP_MIN_US, later up to NAP_MAX_US, and a frame waits for at
  * most one.
  */

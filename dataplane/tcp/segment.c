@@ -23,25 +23,6 @@ static inline void put_u32(uint8_t *at, uint32_t v)
 	put_u16(at + 2, v);
 }
 
-/* One's complement sum of 32-bit loads in memory order; folded it is a sum of 16-bit words in memory order
- * (RFC 1071 section 2B), so byte order does not matter until it is stored. */
-static uint64_t sum_bytes(const uint8_t *at, uint32_t len)
-{
-	uint64_t sum = 0;
-	uint32_t word, i = 0;
-
-	for (; i + 4 <= len; i += 4) {
-		memcpy(&word, at + i, 4);
-		sum += word;
-	}
-	if (i < len) {
-		word = 0;
-		memcpy(&word, at + i, len - i);
-		sum += word;
-	}
-	return sum;
-}
-
 static uint16_t sum_fold(uint64_t sum)
 {
 	while (sum >> 16 != 0)
@@ -92,11 +73,11 @@ static uint64_t write_ipv4(const struct headers *h, uint8_t *ip, uint32_t tcp_le
 	put_u16(ip + 10, 0);
 	memcpy(ip + 12, h->src, 4);
 	memcpy(ip + 16, h->dst, 4);
-	put_checksum(ip + 10, sum_bytes(ip, IPV4_HEADER));
+	put_checksum(ip + 10, frame_sum(0, ip, IPV4_HEADER));
 	memcpy(pseudo, ip + 12, 8);
 	put_u16(pseudo + 8, IPPROTO_TCP_NUMBER);
 	put_u16(pseudo + 10, tcp_len);
-	return sum_bytes(pseudo, sizeof(pseudo));
+	return frame_sum(0, pseudo, sizeof(pseudo));
 }
 
 static uint64_t write_ipv6(const struct headers *h, uint8_t *ip, uint32_t tcp_len)
@@ -111,7 +92,7 @@ static uint64_t write_ipv6(const struct headers *h, uint8_t *ip, uint32_t tcp_le
 	memcpy(ip + 24, h->dst, 16);
 	put_u16(pseudo, IPPROTO_TCP_NUMBER);
 	put_u16(pseudo + 2, tcp_len);
-	return sum_bytes(ip + 8, 32) + sum_bytes(pseudo, 4);
+	return frame_sum(frame_sum(0, ip + 8, 32), pseudo, sizeof(pseudo));
 }
 
 /* All headers but the options; payload and options are in place. Then the checksum. */
@@ -131,7 +112,7 @@ static void write_headers(const struct headers *h, uint8_t *bytes)
 	tcp[13] = h->flags;
 	put_u16(tcp + 14, h->window);
 	put_u32(tcp + 16, 0); /* checksum, urgent pointer */
-	put_checksum(tcp + 16, sum + sum_bytes(tcp, tcp_len));
+	put_checksum(tcp + 16, frame_sum(sum, tcp, tcp_len));
 }
 
 /* Copies [seq, seq + len) out of the slabs. The slab of new data is found at once by the cursor. */

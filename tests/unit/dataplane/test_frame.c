@@ -578,3 +578,37 @@ Test(frame, names)
 	cr_assert_str_eq(frame_malformation_text(FRAME_BAD_NOTHING), "nothing");
 	cr_assert_str_eq(frame_malformation_text(FRAME_MALFORMATION_COUNT), "unknown");
 }
+
+/* By the book (RFC 1071): 16-bit words, the last byte padded. */
+static uint64_t sum_by_words(const uint8_t *at, size_t len)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < len; i++)
+		sum += i % 2 == 0 ? at[i] : (uint64_t)at[i] << 8;
+	return sum;
+}
+
+static uint64_t folded(uint64_t sum)
+{
+	while (sum >> 16 != 0)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* Short and long ranges are summed by different code, from any address. */
+Test(frame, sum_of_any_length_and_place)
+{
+	static uint8_t bytes[4096];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i < 2048 ? 0xff : i * 7 + i / 13);
+	for (size_t len = 0; len <= 1600; len++) {
+		for (size_t from = 1200; from < 1208; from++) {
+			uint64_t got = folded(frame_sum(0x1fffe, bytes + from, len));
+			uint64_t expected = folded(0x1fffe + sum_by_words(bytes + from, len));
+			cr_assert_eq(got, expected, "%zu bytes from %zu: expected %llx, got %llx", len, from,
+			    (unsigned long long)expected, (unsigned long long)got);
+		}
+	}
+}
