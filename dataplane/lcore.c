@@ -9,7 +9,7 @@
  * Idle. A lcore that has been dry for DRY_SPINS turns sleeps on its bell, which workers, other lcores and the
  * control thread ring where its flag is up, and on the kernel's sockets behind its queues, where the driver
  * has such (arrival.h): idle it costs nothing, and a frame wakes it at once. In the middle of a stream that
- * would be a wake-up, and a burst, for every few frames; there it first lets GATHER_US 50go by, once. Drivers
+ * would be a wake-up, and a burst, for every few frames; there it first lets GATHER_US go by, once. Drivers
  * that show nothing to sleep on are napped for: NAP_MIN_US, later up to NAP_MAX_US, and a frame waits for at
  * most one.
  */
@@ -33,7 +33,8 @@
 #define HANDOVER_RING 2048
 #define SCRATCH_SIZE 65536
 #define EXPIRE_EVERY_US 100000
-#define DRY_SPINS 16
+#define DRY_SPINS 16 /* turns; a wake-up costs about as much */
+#define NAP_SPINS 64 /* where a frame cannot wake us */
 #define GATHER_US 50
 #define GATHER_LOAD (4 * 16) /* from four frames a turn on it is a stream */
 #define REST_MAX_US 1000000
@@ -318,9 +319,9 @@ static void sleep_on(struct lcore *lc, unsigned count, uint64_t us)
 
 static void rest(struct lcore *lc)
 {
-	uint64_t nap = NAP_MIN_US + (lc->dry - DRY_SPINS) / NAP_GROWS;
+	uint64_t nap = NAP_MIN_US + lc->dry / NAP_GROWS;
 
-	if (lc->load >= GATHER_LOAD && lc->dry == DRY_SPINS + 1) {
+	if (lc->waits > 0 && lc->load >= GATHER_LOAD && lc->dry == DRY_SPINS + 1) {
 		gather(lc);
 		return;
 	}
@@ -421,7 +422,8 @@ int lcore_run(void *argument)
 			continue;
 		}
 		lc->dry++;
-		if (!lc->dataplane->poll && lc->dry > DRY_SPINS && !tx_waits(lc))
+		if (!lc->dataplane->poll && lc->dry > (lc->waits > 0 ? DRY_SPINS : NAP_SPINS) &&
+		    !tx_waits(lc))
 			rest(lc);
 	}
 	rte_rcu_qsbr_thread_offline(lc->dataplane->rcu, lc->index);
