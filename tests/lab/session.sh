@@ -186,7 +186,7 @@ grows() { wait_until 3 has_grown "$1" "$(stat -c %s "$1" 2>/dev/null || echo 0)"
 # A ping every 20 ms in the background; wire_report ends it and sets $ping_sent, $ping_lost, $longest_gap (ms).
 wire_watch() { background "$STATE/ping" ping -D -i 0.02 -W 1 origin; ping_job=$!; wait_until 5 test -s "$STATE/ping"; sleep 0.3; }
 wire_report() {
-	client pkill -INT -x ping
+	client bash -c 'pkill -INT -x ping --ns $$ --nslist net' # of this lab alone
 	wait "$ping_job"
 	read -r ping_sent ping_lost < <(awk '/packets transmitted/ { print $1, $1 - $4 }' "$STATE/ping")
 	longest_gap=$(awk '/bytes from/ { t = substr($1, 2) + 0; if (last && t - last > gap) gap = t - last; last = t } END { printf "%d", gap * 1000 }' "$STATE/ping")

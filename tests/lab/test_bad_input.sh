@@ -18,8 +18,13 @@ equal "the dataplane is the same process" "$dataplane" "$(child dataplane)"
 equal "after thousands of malformed frames a session" in "$(ssh_client -q alice@origin echo in)"
 holds "and forwarding" client ping -c 2 -i 0.2 -W 1 origin
 
+logged() { grep -c 'not logged in' "$REEVED_LOG"; }
+logged_more_than() { [ "$(logged)" -gt "$1" ]; }
 for kind in http silent banner garbage kexinit slow half binary; do
+	before=$(logged)
 	borne=$(LIMIT=90 client python3 "$here/hostile.py" $kind)
+	eventually 2 "$kind: logged" logged_more_than "$before"
+	equal "$kind: in one line" 1 $(($(logged) - before))
 	at_most "$kind: borne for (ms)" 9000 "${borne:-99999}"
 	equal "$kind: the next client is served" in "$(ssh_client -q alice@origin echo in)"
 done
@@ -28,6 +33,7 @@ sleep 1
 equal "150 silent clients: another is served meanwhile" in "$(ssh_client -q alice@origin echo in)"
 LIMIT=90 client python3 "$here/hostile.py" banner 30 >/dev/null
 wait
+at_least "those that spoke no SSH are counted" 33 "$(counter not_ssh)"
 equal "the worker is the same process" "$worker" "$(child sshterm)"
 sleep 1
 at_most "its memory has grown by (KB)" 40000 $(($(memory "$worker") - memory_before))

@@ -10,12 +10,12 @@ use_identity alice
 client python3 -c '
 import socket, sys, time
 socks = []
-for n in range(200):
+for n in range(110):
     s = socket.socket(); s.settimeout(0.15)
     try: s.connect(("198.51.100.2", 22)); socks.append(s)
     except OSError: s.close()
 print(len(socks), flush=True)
-time.sleep(12)' >"$STATE/hoard" &
+time.sleep(8)' >"$STATE/hoard" &
 hoard=$!
 wait_until 60 test -s "$STATE/hoard"
 at_most "connections that were taken over" 64 "$(cat "$STATE/hoard")"
