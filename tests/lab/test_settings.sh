@@ -33,7 +33,7 @@ at_most "and so does the dataplane" 15 "$(busy_for_a_second dataplane)"
 
 restart sshterm 'idle: poll' sshterm 'sessions: 2' control 'stop_grace: 0s' control 'auditors: [nobody]' dataplane 'rx_descriptors: 512' dataplane 'mbufs: 8192'
 sleep 1
-at_least "sshterm.idle: poll: the worker never sleeps" 40 "$(busy_for_a_second sshterm)"
+at_least "sshterm.idle: poll: the worker never sleeps" 25 "$(busy_for_a_second sshterm)"
 equal "an auditor may look" 0 "$(setpriv --reuid nobody --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" sessions >/dev/null 2>&1; echo $?)"
 fails_to "but not change anything" setpriv --reuid nobody --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" user rm alice
 background "$STATE/one" ssh alice@origin 'echo up; sleep 60'
@@ -45,7 +45,7 @@ at_most "stop_grace: 0s: nobody is waited for (ms)" 3000 "$reeved_took"
 
 restart dataplane 'idle: poll'
 sleep 1
-at_least "dataplane.idle: poll: the lcore never sleeps" 40 "$(busy_for_a_second dataplane)"
+at_least "dataplane.idle: poll: the lcore never sleeps" 25 "$(busy_for_a_second dataplane)"
 
 policy <<'YAML'
 default: allow

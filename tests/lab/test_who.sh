@@ -66,3 +66,16 @@ contains "which name the user" "erin" "$(grep 'Accepted publickey' "$STATE/origi
 known=$(cut -d' ' -f3 "$keys/known" | sort -u)
 lacks "the host key that clients see is the box's own for this target" "$(cut -d' ' -f2 "$STATE/origin/ssh_host_ed25519_key.pub")" "$known"
 contains "the same under its IPv6 name" "$known" "$(client ssh-keyscan -t ed25519 origin6 2>/dev/null)"
+
+# host_keys: strict. Nothing is pinned by itself; what an admin pins is enough, under that address alone.
+policy <<'YAML'
+default: allow
+rules:
+  - {name: s, action: audit_ssh, match: {dst_port: 22}, ssh: {users: {groups: [sre]}, logins: [alice], host_keys: strict}}
+YAML
+reeve target forget 198.51.100.2 >/dev/null
+unknown=$(try erin alice)
+lacks "an origin that nobody pinned is not logged in to under host_keys: strict" "in as" "$unknown"
+contains "and the user is told what helps" "reeve target add 198.51.100.2" "$unknown"
+holds "which does it" reeve target add 198.51.100.2 --key "$STATE/origin/ssh_host_ed25519_key.pub"
+contains "and it goes on" "in as alice" "$(try erin alice)"
