@@ -4,7 +4,8 @@
 
     strange_ssh.py origin PORT DIRECTORY          a server; DIRECTORY/ssh_host_ed25519_key is its host key; the
                                                   certificates that it was shown go into DIRECTORY/shown-cert.pub
-    strange_ssh.py client ADDRESS PORT LOGIN KEY  says all of it; prints "ok WHAT" or "FAIL WHAT: …" a line
+    strange_ssh.py client ADDRESS PORT LOGIN KEY [PART…]
+                                                  says all of it; prints "ok WHAT" or "FAIL WHAT: …" a line
 
 (The system's Python: python3-paramiko is a Debian package.)
 """
@@ -172,6 +173,16 @@ class Origin(paramiko.ServerInterface):
                 channel.sendall(f"{name}={(seen.wait(name) or b'').hex()}\n".encode())
             channel.send_exit_status(0)
             channel.close()
+        elif command == "reach back":
+            for kind in ("auth-agent@openssh.com", "x11", "forwarded-tcpip"):
+                try:
+                    address = ("127.0.0.1", 1) if kind != "auth-agent@openssh.com" else None
+                    t.open_channel(kind, dest_addr=address, src_addr=address, timeout=5)
+                    channel.sendall(f"{kind}: opened\n".encode())
+                except paramiko.ChannelException as e:
+                    channel.sendall(f"{kind}: {e.code} {e.text}\n".encode())
+            channel.send_exit_status(0)
+            channel.close()
         elif command == "ask back":
             answer = t.global_request("ask@example.org", (b"who",), wait=True)
             channel.sendall(b"refused" if answer is None else b"granted")
@@ -281,14 +292,25 @@ def windows(t):
     equal("and the rest as it is taken", 10000, len(everything(channel)))
 
 
-def client(address, port, login, key_file):
+def narrow(t):
+    """Under a rule that permits nothing: an origin that opens channels on its own is refused by the box."""
+    asked = []
+    before = paramiko.Transport._parse_channel_open
+    t._handler_table = dict(t._handler_table)
+    t._handler_table[common.MSG_CHANNEL_OPEN] = lambda self, m: (asked.append(m.asbytes()), before(self, m))
+    answers = everything(run(t, "reach back")).decode().splitlines()
+    equal("an origin that reaches back is refused: administratively prohibited", [1, 1, 1], [int(a.split()[1]) for a in answers])
+    equal("and the client never hears of it", [], asked)
+
+
+def client(address, port, login, key_file, *parts):
     sock = socket.create_connection((address, int(port)), 10)
     t = paramiko.Transport(sock)
     t.start_client(timeout=20)
     key = paramiko.Ed25519Key.from_private_key_file(key_file)
     key.load_certificate(key_file + "-cert.pub")
     t.auth_publickey(login, key)
-    for part in (requests, messages, channels, ends, windows):
+    for part in [globals()[name] for name in parts] or (requests, messages, channels, ends, windows):
         try:
             part(t)
         except (paramiko.SSHException, OSError, ValueError) as e:
@@ -299,4 +321,4 @@ def client(address, port, login, key_file):
 if sys.argv[1] == "origin":
     origin(int(sys.argv[2]), sys.argv[3])
 else:
-    client(*sys.argv[2:6])
+    client(*sys.argv[2:])

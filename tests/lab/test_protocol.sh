@@ -18,7 +18,7 @@ strange() {
 		ok\ *) pass "$1: ${line#ok }" ;;
 		*) fail "$1: $line" ;;
 		esac
-	done < <(LIMIT=60 client /usr/bin/python3 "$here/strange_ssh.py" client "$2" 2222 alice "$STATE/client/.ssh/alice" 2>&1 || echo "FAIL broke off")
+	done < <(LIMIT=60 client /usr/bin/python3 "$here/strange_ssh.py" client "$2" 2222 alice "$STATE/client/.ssh/alice" "${@:3}" 2>&1 || echo "FAIL broke off")
 }
 strange best_effort 198.51.100.2
 header() { # of the newest program that ended by SEGV: EXPRESSION over its header, h
@@ -50,4 +50,10 @@ rules:
   - {name: s, action: audit_ssh, match: {dst_port: [22, 2222]}, ssh: {users: {groups: [sre]}, logins: ["{user}"], recording: strict}}
 YAML
 strange strict 2001:db8::2
+policy <<'YAML'
+default: allow
+rules:
+  - {name: s, action: audit_ssh, match: {dst_port: 2222}, ssh: {users: {groups: [sre]}, logins: ["{user}"], permit: []}}
+YAML
+strange "nothing permitted" 198.51.100.2 narrow
 kill %1 2>/dev/null
