@@ -36,9 +36,11 @@ sleep 1
 at_least "sshterm.idle: poll: the worker never sleeps" 25 "$(busy_for_a_second sshterm)"
 equal "an auditor may look" 0 "$(setpriv --reuid nobody --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" sessions >/dev/null 2>&1; echo $?)"
 fails_to "but not change anything" setpriv --reuid nobody --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" user rm alice
-background "$STATE/one" ssh alice@origin 'echo up; sleep 60'
-background "$STATE/two" ssh alice@origin 'echo up; sleep 60'
-wait_until 10 grep -q up "$STATE/one" && wait_until 10 grep -q up "$STATE/two" || fail "two sessions"
+# One after the other: of the places of those that have not logged in, a single source gets a share only.
+for n in one two; do
+	background "$STATE/$n" ssh alice@origin 'echo up; sleep 60'
+	wait_until 10 grep -q up "$STATE/$n" || fail "session $n: $(cat "$STATE/$n.err")"
+done
 fails_to "sshterm.sessions: 2: a third is refused" ssh_client -q -o ConnectTimeout=3 alice@origin true
 reeved_stop
 at_most "stop_grace: 0s: nobody is waited for (ms)" 3000 "$reeved_took"
@@ -105,4 +107,27 @@ for how in reset pass; do
 	YAML
 	if [ $how = reset ]; then expected=reset; else expected=passed; fi
 	equal "on_unsupported: $how" $expected "$(signed_syn)"
+done
+
+# A connection that was merely forwarded when a rule began to audit it.
+for how in keep reset; do
+	policy <<<'default: allow'
+	rm -f "$STATE/held"
+	client python3 -c '
+import socket, sys, time
+s = socket.create_connection(("198.51.100.2", 22), 5); s.settimeout(5)
+print(s.recv(100)[:7].decode(), flush=True)
+time.sleep(1.5)
+try: s.sendall(b"not SSH\r\n"); print("the origin says", s.recv(100)[:7].decode())
+except OSError as e: print(type(e).__name__)' >"$STATE/held" &
+	wait_until 5 test -s "$STATE/held"
+	policy <<-YAML
+		default: allow
+		rules:
+		  - {name: s, action: audit_ssh, match: {dst_port: 22}, on_policy_change: $how, ssh: {users: {groups: [sre]}, logins: ["{user}"]}}
+	YAML
+	wait $!
+	if [ $how = keep ]; then expected="the origin says Invalid"; else expected=ConnectionResetError; fi
+	equal "on_policy_change: $how" "$expected" "$(tail -n 1 "$STATE/held")"
+	equal "and a new connection is audited" in "$(ssh_client -q alice@origin echo in)"
 done
