@@ -48,6 +48,7 @@
 #include "dataplane/confine.h"
 #include "dataplane/control_rpc.h"
 #include "dataplane/lcore.h"
+#include "dataplane/library_log.h"
 #include "dataplane/settings.h"
 #include "dataplane/xdp.h"
 
@@ -88,6 +89,7 @@ static bool start_eal(void)
 {
 	static struct eal_arguments arguments;
 
+	library_log_take();
 	settings_eal_arguments(&settings, (long)getpid(), &arguments);
 	if (rte_eal_init(arguments.argc, arguments.argv) >= 0)
 		return true;

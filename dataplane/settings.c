@@ -127,6 +127,8 @@ void settings_eal_arguments(const struct settings *s, long pid, struct eal_argum
 	add(out, "reeve-dataplane");
 	add(out, "--file-prefix=reeve-%ld-%u", pid, s->generation);
 	add(out, "--no-telemetry");
+	/* Before the administrator's own, which may ask for more. */
+	add(out, "--log-level=lib.eal:notice");
 	add_lcores(s, out);
 	for (unsigned i = 0; i < s->eal_count; i++)
 		add(out, "%s", s->eal[i]);

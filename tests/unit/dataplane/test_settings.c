@@ -42,8 +42,8 @@ static bool read_them(struct said *s, struct settings *settings, char *error, si
 Test(settings, eal_arguments)
 {
 	static const char *const expected[] = {"reeve-dataplane", "--file-prefix=reeve-77-3",
-	    "--no-telemetry", "-l", "2,0", "--main-lcore=2", "--no-huge", "-m", "--vdev",
-	    "net_af_xdp0,iface=a", "--vdev", "net_af_xdp1,iface=b", "-a", "0000:01:00.0", "-a",
+	    "--no-telemetry", "--log-level=lib.eal:notice", "-l", "2,0", "--main-lcore=2", "--no-huge", "-m",
+	    "--vdev", "net_af_xdp0,iface=a", "--vdev", "net_af_xdp1,iface=b", "-a", "0000:01:00.0", "-a",
 	    "0000:01:00.1"};
 	struct said *s = begin();
 	static struct settings settings;
