@@ -122,11 +122,12 @@ static bool is_vdev(const char *text)
 
 bool settings_port_iface(const char *port, char *iface, size_t size)
 {
-	const char *at = strstr(port, ",iface=");
+	const char *key = strncmp(port, "net_tap", 7) == 0 ? ",remote=" : ",iface=";
+	const char *at = strstr(port, key);
 
 	if (at == NULL)
 		return false;
-	at += strlen(",iface=");
+	at += strlen(key);
 	size_t len = strcspn(at, ",");
 	if (len == 0 || len >= size)
 		return false;

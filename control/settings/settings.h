@@ -78,7 +78,8 @@ bool settings_parse(struct settings *settings, const char *name, const char *tex
 
 /* Is `argument` one of the EAL arguments, as it stands? */
 bool settings_eal_has(const struct settings *settings, const char *argument);
-/* The interface's name in a vdev string ("net_af_xdp0,iface=boxc" -> "boxc"). False where there is none. */
+/* The interface's name in a vdev string ("net_af_xdp0,iface=boxc" -> "boxc"; of net_tap it is what `remote=`
+ * names, as the driver itself makes the one of `iface=`). False where there is none. */
 bool settings_port_iface(const char *port, char *iface, size_t size);
 
 #endif

@@ -217,7 +217,8 @@ Test(settings, interfaces_of_ports)
 	static const struct {
 		const char *port, *iface;
 	} cases[] = {{"net_af_xdp0,iface=boxc", "boxc"}, {"net_af_xdp0,iface=boxc,start_queue=0", "boxc"},
-	    {"net_af_packet0,blocksz=65536,iface=eth1", "eth1"}, {"0000:03:00.0", NULL}, {"net_null0", NULL},
+	    {"net_af_packet0,blocksz=65536,iface=eth1", "eth1"}, {"net_tap0,iface=dtap0,remote=eth1", "eth1"},
+	    {"net_tap0,iface=dtap0", NULL}, {"0000:03:00.0", NULL}, {"net_null0", NULL},
 	    {"net_af_xdp0,iface=", NULL}, {"net_af_xdp0,iface=0123456789abcdef", NULL}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char iface[16] = "";
