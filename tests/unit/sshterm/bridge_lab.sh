@@ -50,6 +50,7 @@ lab_box() { # [permits] [mode]
 
 lab_stop() {
 	[ -z "${box_pid:-}" ] || kill "$box_pid" 2>/dev/null || true
+	box_pid=
 	[ ! -s "$dir/sshd.pid" ] || kill "$(cat "$dir/sshd.pid")" 2>/dev/null || true
 	rm -rf "$dir"
 }

@@ -209,7 +209,7 @@ endings() {
 	settled
 	# The client dies: the program at the origin gets its hangup, the recording is closed.
 	mapfile -t options < <(ssh_options)
-	ssh "${options[@]}" -p "$box_port" localhost "trap 'touch $dir/hup' HUP PIPE TERM; echo x; while :; do sleep 0.2; echo y; done" >/dev/null &
+	ssh "${options[@]}" -p "$box_port" localhost "trap 'touch $dir/hup; exit 0' HUP PIPE TERM; echo x; while :; do sleep 0.2; echo y; done" >/dev/null &
 	local client=$!
 	sleep 1
 	kill -9 $client

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sources: sshterm/channels.c sshterm/replies.c sshterm/refusals.c; deps: wire */
+/*
+ * The channel table over what two hostile peers send. Input: records of u8 leg (low bit) and permits (bit 7:
+ * all), u8 length, payload. Checked besides memory: every program that began ends once, and answers are well
+ * formed.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "sshterm/channels.h"
+
+struct program {
+	int alive;
+};
+
+static long alive;
+
+static struct program *start(void *context, const struct channel_program *facts)
+{
+	struct program *program = malloc(sizeof(*program));
+	volatile uint8_t sum = 0;
+
+	(void)context;
+	for (size_t i = 0; i < facts->command.len; i++)
+		sum = (uint8_t)(sum + facts->command.at[i]);
+	if (facts->pty != NULL && facts->pty->mode_count > FORMAT_MODES_MAX)
+		abort();
+	program->alive = 1;
+	alive++;
+	return program;
+}
+
+static void data(
+    void *context, struct program *program, channel_leg from, uint32_t code, struct wire_span bytes)
+{
+	(void)context;
+	(void)code;
+	if (!program->alive || from > 1 || bytes.len == 0)
+		abort();
+}
+
+static void resize(void *context, struct program *program, uint32_t width, uint32_t height)
+{
+	(void)context;
+	(void)width;
+	(void)height;
+	if (!program->alive)
+		abort();
+}
+
+static void exited(void *context, struct program *program, const struct channel_exit *how)
+{
+	(void)context;
+	if (!program->alive || (how->has_status && how->signal[0] != '\0'))
+		abort();
+}
+
+static void no_pty(void *context, struct program *program)
+{
+	(void)context;
+	if (!program->alive)
+		abort();
+}
+
+static void end(void *context, struct program *program, const char *reason)
+{
+	(void)context;
+	if (!program->alive || reason == NULL)
+		abort();
+	free(program);
+	alive--;
+}
+
+static void forward(void *context, const char *request, const char *place)
+{
+	(void)context;
+	(void)request;
+	(void)place;
+}
+
+static void refused(void *context, channel_leg from, struct wire_span name, const char *text)
+{
+	(void)context;
+	(void)from;
+	(void)name;
+	(void)text;
+}
+
+static void answer(void *context, channel_leg to, const uint8_t *payload, size_t len)
+{
+	(void)context;
+	if (to > 1 || len == 0 || len > REFUSAL_MAX)
+		abort();
+	if (payload[0] != CONN_REQUEST_FAILURE && payload[0] != CONN_OPEN_FAILURE &&
+	    payload[0] != CONN_FAILURE)
+		abort();
+}
+
+static const struct channel_ops ops = {.program_start = start,
+    .program_data = data,
+    .program_resize = resize,
+    .program_exit = exited,
+    .program_no_pty = no_pty,
+    .program_end = end,
+    .forward_requested = forward,
+    .refused = refused,
+    .answer = answer};
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
+{
+	struct wire in = wire_over(input, size);
+	struct channels table;
+
+	channels_init(&table, size > 0 && input[0] & 0x80 ? ~0u : 0, &ops, NULL);
+	while (wire_left(&in) > 0) {
+		channel_leg from = wire_u8(&in) & 1;
+		struct wire_span payload = wire_bytes(&in, wire_u8(&in));
+
+		if (in.failed || payload.len == 0 ||
+		    channels_packet(&table, from, payload.at, payload.len) == CHANNELS_VIOLATION)
+			break;
+	}
+	channels_end(&table, "over");
+	if (alive != 0)
+		abort();
+	return 0;
+}
