@@ -148,7 +148,7 @@ static void tell_end(struct programs *programs, const struct program *program)
 	        .chain = {.at = content ? recording->chain : NULL, .len = content ? RECORD_CHAIN_SIZE : 0},
 	        .blocks = content ? recording->next_block : 0,
 	        .lost_records = recording == NULL ? 0 : recording->header.lost_records,
-	        .error = wire_span_of(recording != NULL && recording->failed ? "recording_failed" : ""),
+	        .error = wire_span_of(recording == NULL || recording->failed ? "recording_failed" : ""),
 	    });
 }
 
@@ -195,6 +195,15 @@ static char *copy_command(struct wire_span command)
 	return strdup(text);
 }
 
+/* What cannot be recorded must not run on: the bridge ends the session at its next turn. */
+static void stop_session(struct session *session, const char *close_reason, const char *text)
+{
+	if (session->kill_reason[0] != '\0')
+		return;
+	session->close_reason = close_reason;
+	snprintf(session->kill_reason, sizeof(session->kill_reason), "%s", text);
+}
+
 static struct program *program_start(void *context, const struct channel_program *facts)
 {
 	struct programs *programs = context;
@@ -202,8 +211,7 @@ static struct program *program_start(void *context, const struct channel_program
 	struct program *program = calloc(1, sizeof(*program));
 
 	if (program == NULL) {
-		/* What cannot be recorded must not run on; kill_reason ends the session at the next turn. */
-		snprintf(session->kill_reason, sizeof(session->kill_reason), "out of memory");
+		stop_session(session, "out_of_memory", "the gateway is out of memory");
 		return NULL;
 	}
 	make_id(program->id);
@@ -222,8 +230,7 @@ static struct program *program_start(void *context, const struct channel_program
 	program->started_us = wall_clock_us();
 	program->recording = start_recording(programs, program, facts->content);
 	if (program->recording == NULL)
-		snprintf(
-		    session->kill_reason, sizeof(session->kill_reason), "the session could not be recorded");
+		stop_session(session, "recording_failed", "the session could not be recorded");
 	else
 		record_channel_push(program->recording);
 	program->next = programs->live;
@@ -369,8 +376,8 @@ static void close_first(struct programs *programs, uint64_t session_finished_us)
 		snprintf(header->close_reason, sizeof(header->close_reason), "%s",
 		    recording->failed ? "recording_failed" : program->close_reason);
 		recording_close(recording, log_of(programs, program, session_finished_us));
-		tell_end(programs, program);
 	}
+	tell_end(programs, program);
 	free(program->command);
 	free(program->destination);
 	free(program->originator);

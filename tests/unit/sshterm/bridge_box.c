@@ -291,6 +291,7 @@ static ssh_session accept_client(int fd, const char *host_key)
 	ssh_bind_options_set(bind, SSH_BIND_OPTIONS_HOSTKEY, host_key);
 	if (ssh_bind_accept_fd(bind, ssh, fd) != SSH_OK)
 		die("accept", ssh);
+	ssh_bind_free(bind); /* the session has its own copies */
 	ssh_set_auth_methods(ssh, SSH_AUTH_METHOD_NONE | SSH_AUTH_METHOD_PUBLICKEY);
 	if (ssh_handle_key_exchange(ssh) != SSH_OK)
 		die("client", ssh);

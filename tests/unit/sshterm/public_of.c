@@ -35,6 +35,7 @@ int main(int argc, char **argv)
 
 	if (key == NULL || format_key_decode((char *)key, len, secret) != 0)
 		return 2;
+	free(key);
 	if (argc == 2) {
 		crypto_scalarmult_base(public, secret);
 		format_key_encode(public, text);
@@ -76,5 +77,6 @@ int main(int argc, char **argv)
 	}
 	fclose(data[0]);
 	fclose(data[1]);
+	free(file);
 	return 0;
 }
