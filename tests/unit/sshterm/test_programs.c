@@ -230,7 +230,7 @@ Test(programs, no_usable_recipient_ends_the_session)
 	programs_ops.program_exit(&bench.programs, program, &(struct channel_exit){.has_status = true});
 	programs_ops.program_end(&bench.programs, program, "closed");
 	programs_finish(&bench.programs);
-	expect_told("program shell '' key 0;end chain 0 blocks 0 'recording_failed';");
+	expect_told("program shell '' key 0;event resize -;end chain 0 blocks 0 'recording_failed';");
 	finish();
 }
 
