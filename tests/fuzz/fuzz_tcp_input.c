@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-// sources: tests/packet/box.c dataplane/tcp/*.c dataplane/frame.c; deps: slab wire
+/* sources: tests/packet/box.c dataplane/frame.c dataplane/tcp/adopt.c dataplane/tcp/close.c
+ * dataplane/tcp/congestion.c dataplane/tcp/flow_table.c dataplane/tcp/handshake.c dataplane/tcp/icmp.c
+ * dataplane/tcp/input.c dataplane/tcp/options.c dataplane/tcp/output.c dataplane/tcp/reassembly.c
+ * dataplane/tcp/sack.c dataplane/tcp/segment.c dataplane/tcp/shard.c dataplane/tcp/timers.c
+ * dataplane/tcp/worker.c; deps: slab wire */
 /*
  * A live adopted connection, then whatever the input says: arbitrary frames, frames that are right but for a
  * few bytes, words of the worker, time. Nothing may crash, no worker byte may be wrong, and what leaves must
