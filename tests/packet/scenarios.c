@@ -3,24 +3,28 @@
  * Scenarios: what goes into the endpoint and what must come out, under virtual time. Each is a text:
  *
  *   setup [v6] [vlan N [N]] [isn-client N] [isn-origin N] [no-sack] [no-timestamps] [no-scale] [credit N]
- * [slabs N] [reorder N] [retries N] [keepalive MS] [flows N] [mss N] [window N]     (first line; all
- * optional) adopt                          handshake and first ACK, answered as it must be client FLAGS
- * SEQ+LEN ACK …     a segment of the client; `origin` likewise. FLAGS of S A F R P U E C. … win N (unscaled
- * field), ts VAL, sack A-B, bad (checksum), wrong-side, opts HEX to-client FLAGS SEQ+LEN ACK …  the next
- * frame that leaves towards the client (`to-origin`) is this … win N, sack A-B [A-B …] (nosack: none), ts N
- * (TSval at least) quiet                          nothing else has left wait MS                        time
- * passes, in milliseconds write LEG N / finish LEG / reset LEG|both / consume LEG N      what the worker does
- * (total for consume) got LEG N / told LEG fin|reset|nothing / gone | live           what the worker knows
- *   full / ready                   its channel has no room / has again
- *   lost                           it dies.   foul: it breaks the rules
+ *     [slabs N] [reorder N] [retries N] [keepalive MS] [fin-wait MS] [handshake MS] [flows N] [mss N] [window N]
+ *                       the first line; all optional
+ *   adopt               handshake and first ACK, answered as it must be
+ *   client FLAGS SEQ+LEN ACK …   a segment of the client; `origin` likewise. FLAGS of S A F R P U E C.
+ *                       … win N (unscaled field), ts VAL, sack A-B, bad (checksum), wrong-side, port N, opts HEX
+ *   to-client FLAGS SEQ+LEN ACK …   the next frame that leaves towards the client (`to-origin`) is this
+ *                       … win N, sack A-B [A-B …], nosack, opts-len N
+ *   quiet               nothing else has left
+ *   wait MS             time passes;   turn: none, but timers and output have their turn
+ *   write LEG N | finish LEG | reset LEG|both | consume LEG N     what the worker does (total for consume)
+ *   got LEG N | told LEG fin|reset|nothing | gone | live          what the worker knows
+ *   full | ready        its channel has no room | has again
+ *   lost                it dies;   foul consumed|leg|data|word: it breaks the rules
  *   no-worker | no-buffers | buffers
- *   icmp SIDE SEQ MTU              "too big", quoting our segment at SEQ; must be consumed
- *   count NAME N                   a counter is N;  count NAME N+ : at least
+ *   icmp SIDE SEQ MTU   "too big", quoting our segment at SEQ; must be consumed
+ *   count NAME N        a counter is N;   count NAME N+: at least
  *
  * SEQ and ACK are counted from the sender's (receiver's) initial sequence number; the first byte is 1. The
  * client is inside. `scenarios NAME` runs one.
  */
 #include "tests/packet/box.h"
+#include "tests/packet/scenario.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -28,11 +32,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct scenario {
-	const char *name, *text;
-};
-extern const struct scenario SCENARIOS[];
 
 struct run {
 	struct box box;
@@ -616,12 +615,13 @@ int main(int argc, char **argv)
 {
 	unsigned run = 0, failed = 0;
 
-	for (const struct scenario *s = SCENARIOS; s->name != NULL; s++) {
-		if (argc > 1 && strcmp(argv[1], s->name) != 0)
-			continue;
-		run++;
-		failed += !scenario_run(s);
-	}
+	for (const struct scenario *const *table = SCENARIOS; *table != NULL; table++)
+		for (const struct scenario *s = *table; s->name != NULL; s++) {
+			if (argc > 1 && strcmp(argv[1], s->name) != 0)
+				continue;
+			run++;
+			failed += !scenario_run(s);
+		}
 	printf("scenarios: %u run, %u failed\n", run, failed);
 	return failed != 0 || run == 0;
 }
