@@ -58,6 +58,13 @@ movable_programs() {
 without_program() { mv "$libexec/reeve-$1" "$libexec/gone-$1"; }
 with_program() { mv "$libexec/gone-$1" "$libexec/reeve-$1"; }
 
+# null_worker relay|echo: workers that speak no SSH but turn bytes round (null_worker/); before reeved_start. What
+# connects to an audited port then talks to the other end (relay), or to itself (echo), through the box's TCP.
+null_worker() {
+	movable_programs
+	ln -sf "$BUILD/tests/lab/null_sshterm_$1" "$libexec/reeve-sshterm"
+}
+
 # What starts reeved, from its first word to its path.
 reeved_command=("$BUILD/control/reeved")
 
