@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a segment costs in the TCP shard alone: no port, no worker process. Data in (1,448 bytes of a random
- * flow, parsed, checked, handed over), data out (a slab of 1,448 bytes sent, and its ACK taken), and an idle
- * tick.
+ * flow, two in a row, parsed, checked, handed over, ACKed), data out (a slab of 1,448 bytes sent, and its ACK
+ * taken), an idle tick, and a retransmission timer that comes due among as many others as there are flows.
  *
- *   tcp_shard [FLOWS…]                     nanoseconds at 1,000 and 100,000 flows, bytes a flow
- *   tcp_shard --count in|out|tick FLOWS    for callgrind: prints how many times measured_*() ran;
- *       valgrind --tool=callgrind --collect-atstart=no --toggle-collect='measured*' tcp_shard --count in 1000
+ *   tcp_shard [FLOWS…]                         nanoseconds at 1,000 and 100,000 flows, bytes a flow
+ *   tcp_shard --count in|out|tick|timer FLOWS  for callgrind (instructions_flat): does it about 10,000 times
+ *                                              and prints "NUMBER WHAT", what was done inside measured_*()
+ *
+ * Two segments in a row, because the ACK is for both: with more flows than segments each would be some
+ * flow's first and only one, and its ACK a timer's; that would compare loads, not table sizes.
  */
 #include "tests/packet/box.h"
 
@@ -20,6 +23,9 @@
 #define BATCH 32
 #define PAYLOAD 1448
 #define FRAME_ROOM 1600
+#define COUNT_BATCHES 300
+#define TIMERS_MOST 60000 /* a slab each */
+#define TIMERS_TO_COUNT 2000
 
 struct flow {
 	uint64_t id;
@@ -31,6 +37,7 @@ struct bench {
 	struct tcp_shard *shard;
 	struct flow *flow;
 	uint32_t flows, opened;
+	bool warming; /* what is done is not measured */
 	uint64_t now_us, frames_out, bytes_in;
 	uint8_t out[FRAME_ROOM], in[BATCH][FRAME_ROOM], slab[PAYLOAD];
 	uint32_t len[BATCH];
@@ -107,25 +114,16 @@ static void slab_done(void *context, int worker, uint32_t slab)
 
 /* -- frames of flow `n`: the client's address says which -- */
 
-static void fix_checksum(uint8_t *bytes, uint32_t len)
+/* RFC 1624: the checksum at `at` when the two words at `words` become those at `now`. */
+static void change_checksum(uint8_t *at, const uint8_t *words, const uint8_t *now)
 {
-	uint8_t *ip = bytes + 14, *tcp = ip + 20;
-	uint32_t tcp_len = len - 34, sum = 6 + tcp_len;
+	uint32_t sum = (uint16_t) ~(at[0] << 8 | at[1]);
 
-	ip[10] = ip[11] = tcp[16] = tcp[17] = 0;
-	for (uint32_t i = 0; i < tcp_len; i++)
-		sum += i % 2 ? tcp[i] : (uint32_t)tcp[i] << 8;
-	for (uint32_t i = 12; i < 20; i++)
-		sum += i % 2 ? ip[i] : (uint32_t)ip[i] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	tcp[16] = (uint8_t)(~sum >> 8), tcp[17] = (uint8_t)~sum;
-	sum = 0;
-	for (uint32_t i = 0; i < 20; i++)
-		sum += i % 2 ? ip[i] : (uint32_t)ip[i] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	ip[10] = (uint8_t)(~sum >> 8), ip[11] = (uint8_t)~sum;
+	for (int i = 0; i < 4; i += 2)
+		sum += (uint16_t) ~(words[i] << 8 | words[i + 1]) + (uint32_t)(now[i] << 8 | now[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	at[0] = (uint8_t)(~sum >> 8), at[1] = (uint8_t)~sum;
 }
 
 static uint32_t build(struct bench *b, uint8_t *bytes, uint32_t n, bool from_client, uint8_t flags,
@@ -151,9 +149,10 @@ static uint32_t build(struct bench *b, uint8_t *bytes, uint32_t n, bool from_cli
 	s.options_len += 12;
 	uint32_t len = box_build(bytes, &s);
 	uint8_t *address = bytes + 14 + (from_client ? 12 : 16);
-	address[0] = 10, address[1] = (uint8_t)(n >> 16), address[2] = (uint8_t)(n >> 8),
-	address[3] = (uint8_t)n;
-	fix_checksum(bytes, len);
+	const uint8_t now[4] = {10, (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
+	change_checksum(bytes + 14 + 10, address, now);
+	change_checksum(bytes + 34 + 16, address, now);
+	memcpy(address, now, 4);
 	return len;
 }
 
@@ -187,7 +186,7 @@ static void open_flows(struct bench *b)
 
 /* -- what is measured -- */
 
-__attribute__((noinline)) void measured_in(struct bench *b)
+static void take_in(struct bench *b)
 {
 	for (unsigned i = 0; i < BATCH; i++)
 		give(b, b->in[i], b->len[i], true);
@@ -195,13 +194,29 @@ __attribute__((noinline)) void measured_in(struct bench *b)
 	tcp_flush(b->shard, b->now_us);
 }
 
-__attribute__((noinline)) void measured_out(struct bench *b, const struct slab_desc *desc)
+static void send_out(struct bench *b, const struct slab_desc *desc)
 {
 	for (unsigned i = 0; i < BATCH; i++)
 		tcp_from_worker(b->shard, 0, &desc[i], b->slab, b->now_us);
 	tcp_flush(b->shard, b->now_us);
 	for (unsigned i = 0; i < BATCH; i++)
 		give(b, b->in[i], b->len[i], true);
+	tcp_tick(b->shard, b->now_us);
+	tcp_flush(b->shard, b->now_us);
+}
+
+__attribute__((noinline)) void measured_in(struct bench *b)
+{
+	take_in(b);
+}
+
+__attribute__((noinline)) void measured_out(struct bench *b, const struct slab_desc *desc)
+{
+	send_out(b, desc);
+}
+
+__attribute__((noinline)) void measured_timers(struct bench *b)
+{
 	tcp_tick(b->shard, b->now_us);
 	tcp_flush(b->shard, b->now_us);
 }
@@ -228,18 +243,20 @@ static uint32_t pick(struct bench *b)
 	return (uint32_t)(state >> 20) % b->flows;
 }
 
-static uint64_t batch_in(struct bench *b)
+/* A segment of each of `chosen`, which the worker consumes. */
+static uint64_t segments_in(struct bench *b, const uint32_t chosen[BATCH])
 {
-	uint32_t chosen[BATCH];
-
 	for (unsigned i = 0; i < BATCH; i++) {
-		struct flow *f = &b->flow[chosen[i] = pick(b)];
+		struct flow *f = &b->flow[chosen[i]];
 		b->len[i] =
 		    build(b, b->in[i], chosen[i], true, TCP_ACK, 1001 + f->sent, 5001 + f->received, PAYLOAD);
 		f->sent += PAYLOAD;
 	}
 	uint64_t start = now_ns();
-	measured_in(b);
+	if (b->warming)
+		take_in(b);
+	else
+		measured_in(b);
 	uint64_t took = now_ns() - start;
 	for (unsigned i = 0; i < BATCH; i++) {
 		struct flow *f = &b->flow[chosen[i]];
@@ -251,20 +268,41 @@ static uint64_t batch_in(struct bench *b)
 	return took;
 }
 
-static uint64_t batch_out(struct bench *b)
+static uint64_t batch_in(struct bench *b)
+{
+	uint32_t chosen[BATCH];
+
+	for (unsigned i = 0; i < BATCH; i += 2)
+		chosen[i] = chosen[i + 1] = pick(b);
+	return segments_in(b, chosen);
+}
+
+static uint64_t slabs_out(struct bench *b, const uint32_t chosen[BATCH])
 {
 	struct slab_desc desc[BATCH];
 
 	for (unsigned i = 0; i < BATCH; i++) {
-		uint32_t n = pick(b);
+		uint32_t n = chosen[i];
 		struct flow *f = &b->flow[n];
 		desc[i] = (struct slab_desc){.slab = i, .len = PAYLOAD, .type = SLAB_LEG_DATA, .flow = f->id};
 		f->received += PAYLOAD;
 		b->len[i] = build(b, b->in[i], n, true, TCP_ACK, 1001 + f->sent, 5001 + f->received, 0);
 	}
 	uint64_t start = now_ns();
-	measured_out(b, desc);
+	if (b->warming)
+		send_out(b, desc);
+	else
+		measured_out(b, desc);
 	return now_ns() - start;
+}
+
+static uint64_t batch_out(struct bench *b)
+{
+	uint32_t chosen[BATCH];
+
+	for (unsigned i = 0; i < BATCH; i++)
+		chosen[i] = pick(b);
+	return slabs_out(b, chosen);
 }
 
 static uint64_t batch_tick(struct bench *b)
@@ -320,20 +358,69 @@ static void bench_close(struct bench *b)
 	free(b);
 }
 
+/* Each flow has done before what is to be measured: two segments in, or one out. */
+static void warm(struct bench *b, uint64_t (*move)(struct bench *, const uint32_t *), uint32_t each)
+{
+	uint32_t chosen[BATCH];
+
+	b->warming = true;
+	for (uint32_t n = 0; n < b->flows; n += BATCH / each) {
+		for (uint32_t i = 0; i < BATCH; i++)
+			chosen[i] = (n + i / each) % b->flows;
+		move(b, chosen);
+		b->now_us += 50;
+	}
+	b->warming = false;
+}
+
+/* All flows have a segment under way that is never acknowledged, sent over a tenth of a second: the timers
+ * come due in that order. */
+static uint64_t count_timers(struct bench *b)
+{
+	uint32_t flows = b->flows < TIMERS_MOST ? b->flows : TIMERS_MOST;
+	uint64_t before = tcp_counters(b->shard)->retransmits, fired = 0;
+
+	for (uint32_t n = 0; n < flows; n++) {
+		tcp_from_worker(b->shard, 0,
+		    &(struct slab_desc){
+		        .slab = n, .len = PAYLOAD, .type = SLAB_LEG_DATA, .flow = b->flow[n].id},
+		    b->slab, b->now_us + (uint64_t)n * 100000 / flows);
+		tcp_flush(b->shard, b->now_us + (uint64_t)n * 100000 / flows);
+	}
+	b->now_us += 100000;
+	for (uint32_t turn = 0; fired < TIMERS_TO_COUNT && turn < 1000000; turn++) {
+		b->now_us += 1000;
+		measured_timers(b);
+		fired = tcp_counters(b->shard)->retransmits - before;
+	}
+	return fired;
+}
+
 static int count_one(const char *what, uint32_t flows)
 {
 	struct bench *b = bench_open(flows);
-	unsigned batches = 300;
+	uint64_t count = (uint64_t)COUNT_BATCHES * BATCH;
+	const char *of = "segments";
 
-	run(b,
-	    strcmp(what, "in") == 0    ? batch_in
-	    : strcmp(what, "out") == 0 ? batch_out
-	                               : batch_tick,
-	    batches);
-	printf("%s at %u flows: %u times measured, %u packets each\n", what, flows, batches,
-	    strcmp(what, "tick") == 0 ? 1 : BATCH);
+	if (strcmp(what, "in") == 0) {
+		warm(b, segments_in, 2);
+		run(b, batch_in, COUNT_BATCHES);
+	} else if (strcmp(what, "out") == 0) {
+		warm(b, slabs_out, 1);
+		run(b, batch_out, COUNT_BATCHES);
+	} else if (strcmp(what, "tick") == 0) {
+		run(b, batch_tick, COUNT_BATCHES);
+		count = COUNT_BATCHES, of = "ticks";
+	} else if (strcmp(what, "timer") == 0) {
+		warm(b, slabs_out, 1);
+		count = count_timers(b), of = "timers";
+	} else {
+		fprintf(stderr, "tcp_shard: '%s': expected in, out, tick or timer\n", what);
+		return 2;
+	}
+	printf("%" PRIu64 " %s\n", count, of);
 	bench_close(b);
-	return 0;
+	return count == 0;
 }
 
 int main(int argc, char **argv)
