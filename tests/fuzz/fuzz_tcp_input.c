@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: tests/packet/box.c dataplane/frame.c dataplane/tcp/adopt.c dataplane/tcp/close.c
- * dataplane/tcp/congestion.c dataplane/tcp/flow_table.c dataplane/tcp/handshake.c dataplane/tcp/icmp.c
- * dataplane/tcp/input.c dataplane/tcp/options.c dataplane/tcp/output.c dataplane/tcp/reassembly.c
- * dataplane/tcp/sack.c dataplane/tcp/segment.c dataplane/tcp/shard.c dataplane/tcp/timers.c
- * dataplane/tcp/worker.c; deps: slab wire */
+/* sources: tests/packet/box.c tests/packet/invariants.c dataplane/frame.c dataplane/tcp/*.c; deps: slab wire */
 /*
  * A live adopted connection, then whatever the input says: arbitrary frames, frames that are right but for a
  * few bytes, words of the worker, time. Nothing may crash, no worker byte may be wrong, and what leaves must
@@ -103,7 +99,7 @@ static void worker(struct box *box, const uint8_t *at, uint32_t len)
 	else if (v[0] % 8 == 2)
 		box_ready(box);
 	else if (v[0] % 8 == 3)
-		tcp_worker_lost(box->shard, 0, box->now_us);
+		box_lose(box, 0);
 	else if (v[0] % 8 == 4 && (v[1] & 1) <= 1)
 		box_say(box, SLAB_LEG_CONSUMED, v[1] & 1, box->leg[v[1] & 1].got);
 	else

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/packet/box.h"
 
+#include "control/rpc/rpc.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,12 +92,58 @@ uint32_t box_build(uint8_t *bytes, const struct box_segment *s)
 	return at + tcp_len;
 }
 
+uint32_t box_build_too_big(uint8_t *bytes, const uint8_t *about, uint32_t len, uint32_t mtu)
+{
+	struct frame f;
+
+	frame_parse(&f, about, len);
+	uint32_t l2 = f.l2_len, header = f.family == 4 ? 20 : 40;
+	uint32_t quoted = f.l3_len + 20u, total = header + 8 + quoted;
+	memcpy(bytes, about, l2);
+	uint8_t *ip = bytes + l2, *icmp = ip + header;
+	memset(ip, 0, header + 8);
+	if (f.family == 4) {
+		ip[0] = 0x45;
+		put_u16(ip + 2, total);
+		ip[8] = 64;
+		ip[9] = 1;
+		memcpy(ip + 12, (const uint8_t[]){192, 0, 2, 9}, 4);
+		memcpy(ip + 16, f.src, 4);
+		put_u16(ip + 10, ~add_words(0, ip, 20));
+		icmp[0] = 3;
+		icmp[1] = 4;
+	} else {
+		ip[0] = 0x60;
+		put_u16(ip + 4, 8 + quoted);
+		ip[6] = 58;
+		ip[7] = 64;
+		memcpy(ip + 8, (const uint8_t[16]){0x20, 1, 0xd, 0xb8, [15] = 9}, 16);
+		memcpy(ip + 24, f.src, 16);
+		icmp[0] = 2;
+	}
+	put_u32(icmp + 4, mtu);
+	memcpy(icmp + 8, about + l2, quoted);
+	uint32_t sum = f.family == 4 ? 0 : add_words(0, ip + 8, 32) + 58 + 8 + quoted;
+	put_u16(icmp + 2, ~add_words(sum, icmp, 8 + quoted));
+	return l2 + total;
+}
+
 /* -- hooks -- */
+
+struct box_frame *box_frame_new(const uint8_t *bytes, uint32_t len)
+{
+	struct box_frame *frame = malloc(sizeof(*frame) + len);
+
+	frame->len = len;
+	if (bytes != NULL)
+		memcpy(frame->bytes, bytes, len);
+	return frame;
+}
 
 static uint8_t *frame_alloc(void *context, uint32_t len, void **handle)
 {
 	struct box *box = context;
-	struct box_frame *frame = box->no_buffers || len > BOX_FRAME_MAX ? NULL : malloc(sizeof(*frame));
+	struct box_frame *frame = box->no_buffers || len > BOX_FRAME_MAX ? NULL : box_frame_new(NULL, len);
 
 	*handle = frame;
 	return frame == NULL ? NULL : frame->bytes;
@@ -117,7 +165,7 @@ static void frame_send(void *context, uint8_t link, enum tcp_port_side side, voi
 	struct box *box = context;
 	struct box_frame *frame = handle;
 
-	if (link != 0)
+	if (link != 0 || len > frame->len)
 		box->wrong_bytes = true;
 	frame->len = len;
 	enqueue(&box->out[side], frame);
@@ -126,65 +174,91 @@ static void frame_send(void *context, uint8_t link, enum tcp_port_side side, voi
 static int worker_open(void *context, uint64_t flow, const struct slab_flow *about)
 {
 	struct box *box = context;
+	unsigned number = about->client_port - 40000u;
 
 	if (box->no_worker)
 		return -1;
-	if (about->client_port != 40000 || about->server_port != 22)
+	if (number >= BOX_CONNS || about->server_port != 22) {
 		box->wrong_bytes = true;
-	box->flow = flow;
-	box->opened++;
-	return 0;
+		return -1;
+	}
+	struct box_conn *conn = &box->conn[number];
+	*conn = (struct box_conn){
+	    .flow = flow, .opened = conn->opened + 1, .gone = conn->gone, .worker = box->next_worker};
+	return box->next_worker;
+}
+
+static struct box_conn *conn_of(struct box *box, int worker, uint64_t flow)
+{
+	for (unsigned i = 0; i < BOX_CONNS; i++)
+		if (box->conn[i].opened > 0 && box->conn[i].flow == flow) {
+			/* Nothing may be told after the end, or to another. */
+			if (box->conn[i].worker != worker || box->conn[i].lost ||
+			    box->conn[i].gone == box->conn[i].opened)
+				box->wrong_bytes = true;
+			return &box->conn[i];
+		}
+	box->wrong_bytes = true;
+	return &box->conn[0];
 }
 
 static uint32_t worker_data(
     void *context, int worker, uint64_t flow, uint8_t leg, const uint8_t *at, uint32_t len)
 {
 	struct box *box = context;
+	struct box_leg *to = &conn_of(box, worker, flow)->leg[leg];
 
-	(void)worker;
-	if (box->full || flow != box->flow)
+	if (box->full || len == 0)
 		return 0;
+	if (to->fin || to->reset)
+		box->wrong_bytes = true;
+	if (box->room != UINT32_MAX) {
+		len = len < box->room ? len : box->room;
+		box->room -= len;
+		box->full = box->room == 0;
+	}
 	for (uint32_t i = 0; i < len; i++)
-		if (at[i] != box_byte(leg, false, box->leg[leg].got + i))
+		if (at[i] != box_byte(leg, false, to->got + i))
 			box->wrong_bytes = true;
-	box->leg[leg].got += len;
+	to->got += len;
+	if (to->got - to->consumed > box->config.receive_credit)
+		box->wrong_bytes = true;
 	return len;
 }
 
 static bool worker_fin(void *context, int worker, uint64_t flow, uint8_t leg)
 {
 	struct box *box = context;
+	struct box_leg *to = &conn_of(box, worker, flow)->leg[leg];
 
-	(void)worker;
-	(void)flow;
 	if (box->full)
 		return false;
-	if (box->leg[leg].fin)
+	if (to->fin || to->reset)
 		box->wrong_bytes = true; /* once only */
-	return box->leg[leg].fin = true;
+	return to->fin = true;
 }
 
 static bool worker_reset(void *context, int worker, uint64_t flow, uint8_t leg, int error)
 {
 	struct box *box = context;
+	struct box_leg *to = &conn_of(box, worker, flow)->leg[leg];
 
-	(void)worker;
-	(void)flow;
 	if (box->full)
 		return false;
-	box->leg[leg].error = error;
-	return box->leg[leg].reset = true;
+	if (to->reset)
+		box->wrong_bytes = true;
+	to->error = error;
+	return to->reset = true;
 }
 
 static bool worker_gone(void *context, int worker, uint64_t flow)
 {
 	struct box *box = context;
+	struct box_conn *conn = conn_of(box, worker, flow);
 
-	(void)worker;
-	(void)flow;
 	if (box->full)
 		return false;
-	box->gone++;
+	conn->gone++;
 	return true;
 }
 
@@ -192,12 +266,12 @@ static void slab_done(void *context, int worker, uint32_t slab)
 {
 	struct box *box = context;
 
-	(void)worker;
+	if (slab >= BOX_SLABS || box->slab_worker[slab] != worker)
+		abort();
 	/* What is given back must not be sent from again. */
 	memset(box->slab[slab], 0xdd, BOX_SLAB_BYTES);
+	box->slab_worker[slab] = -1;
 	box->free_slabs[box->free_count++] = slab;
-	if (box->free_count > BOX_SLABS)
-		abort();
 }
 
 void box_open(struct box *box, const struct tcp_config *config)
@@ -214,15 +288,19 @@ void box_open(struct box *box, const struct tcp_config *config)
 	    .worker_gone = worker_gone,
 	    .slab_done = slab_done,
 	};
-	memset(box, 0, sizeof(*box));
+	memset(box, 0, offsetof(struct box, slab));
 	box->config = *config;
 	box->now_us = 1000000;
-	for (uint32_t i = 0; i < BOX_SLABS; i++)
+	box->room = UINT32_MAX;
+	for (uint32_t i = 0; i < BOX_SLABS; i++) {
 		box->free_slabs[i] = BOX_SLABS - 1 - i;
+		box->slab_worker[i] = -1;
+	}
 	box->free_count = BOX_SLABS;
 	box->shard = tcp_shard_create(config, &hooks);
 	if (box->shard == NULL)
 		abort();
+	box_pools(box, &box->pool_sent, &box->pool_chunks);
 }
 
 void box_close(struct box *box)
@@ -233,14 +311,27 @@ void box_close(struct box *box)
 	tcp_shard_destroy(box->shard);
 }
 
+/* As the dataplane does with what has no flow (the rule's `midstream`). */
+static enum tcp_verdict midstream(struct box *box, enum tcp_port_side from, const struct frame *frame)
+{
+	switch (box->midstream) {
+	case RPC_MIDSTREAM_PASS:
+		return tcp_pass(box->shard, 0, from, frame, box->now_us) ? TCP_FORWARD : TCP_DROP;
+	case RPC_MIDSTREAM_DROP:
+		return TCP_DROP;
+	default:
+		tcp_refuse(box->shard, 0, from, frame);
+		tcp_ask_other(box->shard, 0, from, frame);
+		return TCP_DROP;
+	}
+}
+
 enum tcp_verdict box_give(struct box *box, enum tcp_port_side from, const uint8_t *bytes, uint32_t len)
 {
-	struct box_frame *copy = malloc(sizeof(*copy));
+	struct box_frame *copy = box_frame_new(bytes, len);
 	struct frame frame;
 
-	memcpy(copy->bytes, bytes, len);
 	frame_parse(&frame, copy->bytes, len);
-	copy->len = len;
 	enum tcp_verdict verdict = TCP_FORWARD;
 	if (frame.kind == FRAME_ICMP) {
 		verdict = tcp_icmp(box->shard, 0, from, &frame, box->now_us) ? TCP_CONSUMED : TCP_FORWARD;
@@ -250,7 +341,7 @@ enum tcp_verdict box_give(struct box *box, enum tcp_port_side from, const uint8_
 			verdict = tcp_syn(box->shard, 0, from, &frame, copy->bytes, &copy->len,
 			    &(struct tcp_rule){.rule = 1, .generation = 1}, box->now_us);
 		else if (verdict == TCP_UNKNOWN)
-			tcp_refuse(box->shard, 0, from, &frame);
+			verdict = midstream(box, from, &frame);
 	}
 	if (verdict == TCP_FORWARD)
 		enqueue(&box->out[!from], copy);
@@ -271,48 +362,57 @@ struct box_frame *box_take(struct box *box, enum tcp_port_side side)
 	return frame;
 }
 
-static void relay(struct box *box)
+static void relay(struct box *box, struct box_conn *conn)
 {
-	for (unsigned leg = 0; leg < 2; leg++) {
-		struct box_leg *from = &box->leg[leg], *to = &box->leg[!leg];
-		uint64_t took = box_write(box, !leg, from->got - to->written);
+	for (unsigned leg = 0; leg < 2 && conn->gone < conn->opened; leg++) {
+		struct box_leg *from = &conn->leg[leg], *to = &conn->leg[!leg];
+		uint64_t took = box_conn_write(box, conn, !leg, from->got - to->written);
 		if (took > 0) {
 			from->consumed += took;
-			box_say(box, SLAB_LEG_CONSUMED, leg, from->consumed);
+			box_conn_say(box, conn, SLAB_LEG_CONSUMED, leg, from->consumed);
 		}
 		if (from->fin && to->written == from->got && !to->finished)
-			to->finished = box_say(box, SLAB_LEG_FIN, !leg, 0);
+			to->finished = box_conn_say(box, conn, SLAB_LEG_FIN, !leg, 0);
 	}
 }
 
 uint64_t box_turn(struct box *box)
 {
 	tcp_tick(box->shard, box->now_us);
-	if (box->relay && box->opened > 0 && box->gone == 0)
-		relay(box);
+	for (unsigned i = 0; box->relay && !box->paused && i < BOX_CONNS; i++)
+		if (box->conn[i].gone < box->conn[i].opened && !box->conn[i].lost)
+			relay(box, &box->conn[i]);
 	return tcp_flush(box->shard, box->now_us);
+}
+
+bool box_conn_say(struct box *box, struct box_conn *conn, uint16_t type, unsigned leg, uint64_t arg)
+{
+	struct slab_desc desc = {.slab = SLAB_NONE, .type = type, .aux = leg, .flow = conn->flow, .arg = arg};
+
+	if (type == SLAB_LEG_CONSUMED && leg < 2)
+		conn->leg[leg].consumed = arg;
+	return tcp_from_worker(box->shard, conn->worker, &desc, NULL, box->now_us);
 }
 
 bool box_say(struct box *box, uint16_t type, unsigned leg, uint64_t arg)
 {
-	return tcp_from_worker(box->shard, 0,
-	    &(struct slab_desc){.slab = SLAB_NONE, .type = type, .aux = leg, .flow = box->flow, .arg = arg},
-	    NULL, box->now_us);
+	return box_conn_say(box, &box->conn[0], type, leg, arg);
 }
 
-uint64_t box_write(struct box *box, unsigned leg, uint64_t len)
+uint64_t box_conn_write(struct box *box, struct box_conn *conn, unsigned leg, uint64_t len)
 {
-	struct box_leg *to = &box->leg[leg];
+	struct box_leg *to = &conn->leg[leg];
 	uint64_t done = 0;
 
 	while (done < len && box->free_count > BOX_SLABS / 2) {
 		uint32_t slab = box->free_slabs[--box->free_count];
 		uint32_t part = len - done < BOX_SLAB_BYTES ? (uint32_t)(len - done) : BOX_SLAB_BYTES;
+		box->slab_worker[slab] = conn->worker;
 		for (uint32_t i = 0; i < part; i++) /* a relay writes what the other leg's peer sent */
 			box->slab[slab][i] = box_byte(box->relay ? !leg : leg, !box->relay, to->written + i);
 		struct slab_desc desc = {
-		    .slab = slab, .len = part, .type = SLAB_LEG_DATA, .aux = leg, .flow = box->flow};
-		if (!tcp_from_worker(box->shard, 0, &desc, box->slab[slab], box->now_us))
+		    .slab = slab, .len = part, .type = SLAB_LEG_DATA, .aux = leg, .flow = conn->flow};
+		if (!tcp_from_worker(box->shard, conn->worker, &desc, box->slab[slab], box->now_us))
 			return done;
 		to->written += part;
 		done += part;
@@ -320,8 +420,29 @@ uint64_t box_write(struct box *box, unsigned leg, uint64_t len)
 	return done;
 }
 
+uint64_t box_write(struct box *box, unsigned leg, uint64_t len)
+{
+	return box_conn_write(box, &box->conn[0], leg, len);
+}
+
+void box_lose(struct box *box, int worker)
+{
+	tcp_worker_lost(box->shard, worker, box->now_us);
+	for (unsigned i = 0; i < BOX_CONNS; i++)
+		if (box->conn[i].opened > 0 && box->conn[i].worker == worker &&
+		    box->conn[i].gone < box->conn[i].opened)
+			box->conn[i].lost = true;
+	for (uint32_t slab = 0; slab < BOX_SLABS; slab++)
+		if (box->slab_worker[slab] == worker) {
+			memset(box->slab[slab], 0xee, BOX_SLAB_BYTES);
+			box->slab_worker[slab] = -1;
+			box->free_slabs[box->free_count++] = slab;
+		}
+}
+
 void box_ready(struct box *box)
 {
 	box->full = false;
-	tcp_worker_ready(box->shard, 0, box->now_us);
+	for (uint32_t i = 0; i < box->config.workers; i++)
+		tcp_worker_ready(box->shard, (int)i, box->now_us);
 }

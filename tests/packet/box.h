@@ -10,12 +10,14 @@
 
 #define BOX_FRAME_MAX 9300
 #define BOX_SLABS 512
+#define BOX_CONNS 4
 #define BOX_SLAB_BYTES 4096
 
+/* Allocated to its exact length, so that the sanitizers see what is read behind a frame. */
 struct box_frame {
 	struct box_frame *next;
 	uint32_t len;
-	uint8_t bytes[BOX_FRAME_MAX];
+	uint8_t bytes[];
 };
 struct box_queue {
 	struct box_frame *head, *tail;
@@ -31,20 +33,42 @@ struct box_leg {
 	int error;
 };
 
+/* One connection: the client's port is 40000 + its number. */
+struct box_conn {
+	uint64_t flow;
+	unsigned opened, gone;
+	int worker;
+	bool lost; /* its worker died */
+	struct box_leg leg[2];
+};
+
 struct box {
 	struct tcp_shard *shard;
 	struct tcp_config config;
 	uint64_t now_us;
 	struct box_queue out[2]; /* by enum tcp_port_side */
-	uint64_t flow;           /* the last one opened */
-	unsigned opened, gone;
-	bool no_worker, full; /* nobody up; the channel has no room */
+	union {
+		struct box_conn conn[BOX_CONNS];
+		struct { /* the first one's, for tests that have no other */
+			uint64_t flow;
+			unsigned opened, gone;
+			int worker;
+			bool lost;
+			struct box_leg leg[2];
+		};
+	};
+	int next_worker;      /* takes the next flow */
+	bool no_worker, full; /* nobody up; the channels have no room */
+	uint32_t room;        /* bytes that worker_data takes before the channel is full; starts unlimited */
 	bool no_buffers;
-	bool wrong_bytes; /* a stream was not as it should be */
-	bool relay;       /* the worker writes each leg's bytes to the other */
-	struct box_leg leg[2];
-	uint8_t slab[BOX_SLABS][BOX_SLAB_BYTES];
+	bool wrong_bytes;                /* a stream was not as it should be, or a word came twice */
+	bool relay;                      /* the worker writes each leg's bytes to the other */
+	bool paused;                     /* but not now */
+	uint8_t midstream;               /* enum rpc_midstream of what has no flow: reset, pass, drop */
+	uint32_t pool_sent, pool_chunks; /* records and chunks that the shard has in all */
 	uint32_t free_slabs[BOX_SLABS], free_count;
+	int slab_worker[BOX_SLABS]; /* who has it; -1: nobody */
+	uint8_t slab[BOX_SLABS][BOX_SLAB_BYTES];
 };
 
 /* The byte at `offset` of the stream that comes from (in) or goes to (out) the peer of a leg. */
@@ -77,11 +101,22 @@ void box_close(struct box *box);
 /* Gives the box a frame as the lcore does; forwarded ones come out of the other side's queue. */
 enum tcp_verdict box_give(struct box *box, enum tcp_port_side from, const uint8_t *bytes, uint32_t len);
 struct box_frame *box_take(struct box *box, enum tcp_port_side side);
+struct box_frame *box_frame_new(const uint8_t *bytes, uint32_t len);
+/* An ICMP "too big" of a router about the frame `about` (Ethernet, IPv4 or IPv6): its length in `bytes`. */
+uint32_t box_build_too_big(uint8_t *bytes, const uint8_t *about, uint32_t len, uint32_t mtu);
 /* tcp_tick and tcp_flush at now_us; the time of what is next. */
 uint64_t box_turn(struct box *box);
 /* The worker writes `len` bytes of its stream to a leg; returns how many found a slab. */
 uint64_t box_write(struct box *box, unsigned leg, uint64_t len);
+uint64_t box_conn_write(struct box *box, struct box_conn *conn, unsigned leg, uint64_t len);
 bool box_say(struct box *box, uint16_t type, unsigned leg, uint64_t arg);
+bool box_conn_say(struct box *box, struct box_conn *conn, uint16_t type, unsigned leg, uint64_t arg);
+/* The worker dies; its slabs are whole again. */
+void box_lose(struct box *box, int worker);
 void box_ready(struct box *box);
+/* invariants.c: what must hold of the shard's memory after each box_turn. NULL, or what does not. */
+const char *box_invariant(const struct box *box);
+/* How many records and chunks no flow has. */
+void box_pools(const struct box *box, uint32_t *sent, uint32_t *chunks);
 
 #endif

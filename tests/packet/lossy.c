@@ -329,9 +329,7 @@ static void link_send(struct world *w, unsigned to, struct box_frame *frame)
 		return;
 	}
 	if (rnd(1000) < w->duplicate) {
-		struct box_frame *copy = malloc(sizeof(*copy));
-		memcpy(copy, frame, sizeof(*copy));
-		link_put(w, to, copy);
+		link_put(w, to, box_frame_new(frame->bytes, frame->len));
 	}
 	if (rnd(1000) < w->corrupt) {
 		frame->bytes[14 + 4 * w->vlan_tags + rnd(frame->len - 14 - 4 * w->vlan_tags)] ^=
@@ -482,6 +480,9 @@ static bool world_run(struct world *w, uint64_t seed)
 			next = due < next ? due : next;
 			if (w->box[i]->wrong_bytes)
 				w->wrong = "the worker got wrong bytes";
+			const char *broken = box_invariant(w->box[i]);
+			if (broken != NULL)
+				w->wrong = broken;
 		}
 		bool moved = carry(w);
 		if (w->wrong != NULL || (ok = finished(w)))

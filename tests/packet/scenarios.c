@@ -2,27 +2,25 @@
 /*
  * Scenarios: what goes into the endpoint and what must come out, under virtual time. Each is a text:
  *
- *   setup [v6] [vlan N [N]] [isn-client N] [isn-origin N] [no-sack] [no-timestamps] [no-scale] [credit N]
- *     [slabs N] [reorder N] [retries N] [keepalive MS] [fin-wait MS] [handshake MS] [flows N] [mss N] [window N]
- *                       the first line; all optional
- *   adopt               handshake and first ACK, answered as it must be
- *   client FLAGS SEQ+LEN ACK …   a segment of the client; `origin` likewise. FLAGS of S A F R P U E C.
- *                       … win N (unscaled field), ts VAL, sack A-B, bad (checksum), wrong-side, port N, opts HEX
- *   to-client FLAGS SEQ+LEN ACK …   the next frame that leaves towards the client (`to-origin`) is this
- *                       … win N, sack A-B [A-B …], nosack, opts-len N
- *   quiet               nothing else has left
- *   wait MS             time passes;   turn: none, but timers and output have their turn
- *   write LEG N | finish LEG | reset LEG|both | consume LEG N     what the worker does (total for consume)
- *   got LEG N | told LEG fin|reset|nothing | gone | live          what the worker knows
- *   full | ready        its channel has no room | has again
- *   lost                it dies;   foul consumed|leg|data|word: it breaks the rules
- *   no-worker | no-buffers | buffers
- *   icmp SIDE SEQ MTU   "too big", quoting our segment at SEQ; must be consumed
- *   count NAME N        a counter is N;   count NAME N+: at least
+ *   setup [v6] [vlan N [N]] [isn-client N] [isn-origin N] [clock N] [no-sack] [no-timestamps] [no-scale]
+ *     [credit N] [slabs N] [reorder N] [retries N] [keepalive MS] [fin-wait MS] [handshake MS] [flows N] [mss
+ * N] [window N] [midstream reset|pass|drop]   the first line; all optional. clock: the peers' TSval at the
+ * start adopt               handshake and first ACK, answered as it must be client FLAGS SEQ+LEN ACK …   a
+ * segment of the client; `origin` likewise. FLAGS of S A F R P U E C. … win N (unscaled field), ts VAL, sack
+ * A-B, bad (checksum), wrong-side, port N, opts HEX to-client FLAGS SEQ+LEN ACK …   the next frame that
+ * leaves towards the client (`to-origin`) is this … win N, sack A-B [A-B …], nosack, opts-len N, ts N, ecr N.
+ * Its TSval never goes back. quiet               nothing else has left wait MS             time passes; turn:
+ * none, but timers and output have their turn write LEG N | finish LEG | reset LEG|both | consume LEG N what
+ * the worker does (total for consume) got LEG N | told LEG fin|reset|nothing | gone | live          what the
+ * worker knows full | ready | room N   its channel has no room | has again | has for N bytes lost it dies;
+ * foul consumed|leg|data|word: it breaks the rules no-worker | no-buffers | buffers icmp SIDE SEQ MTU   "too
+ * big", quoting our segment at SEQ; must be consumed count NAME N        a counter is N;   count NAME N+: at
+ * least
  *
  * SEQ and ACK are counted from the sender's (receiver's) initial sequence number; the first byte is 1. The
  * client is inside. `scenarios NAME` runs one.
  */
+#include "control/rpc/rpc.h"
 #include "tests/packet/box.h"
 #include "tests/packet/scenario.h"
 
@@ -43,6 +41,8 @@ struct run {
 	uint32_t base; /* TSval of the peers at the start */
 	bool sack, timestamps, scale;
 	uint16_t mss, window;
+	bool clock_seen[2];
+	uint32_t clock[2]; /* the last TSval towards each */
 	char words[24][64];
 	unsigned count, at;
 };
@@ -110,11 +110,17 @@ static void flags_text(uint8_t flags, char text[9])
 	*text = 0;
 }
 
-static void turn(struct run *r)
+/* Returns when the next timer is due. */
+static uint64_t turn(struct run *r)
 {
-	box_turn(&r->box);
+	uint64_t due = box_turn(&r->box);
+	const char *wrong = box_invariant(&r->box);
+
 	if (r->box.wrong_bytes)
 		fail(r, "the worker got wrong bytes, or a word twice");
+	if (wrong != NULL)
+		fail(r, "%s", wrong);
+	return due;
 }
 
 /* -- segments in -- */
@@ -200,25 +206,28 @@ static void give(struct run *r, unsigned from)
 
 /* -- segments out -- */
 
-static unsigned read_sack(const struct frame *f, uint32_t blocks[4][2], uint32_t *tsval)
+static uint32_t get_u32(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static unsigned read_options(const struct frame *f, uint32_t blocks[4][2], uint32_t ts[2])
 {
 	const uint8_t *at = f->bytes + f->l4_offset + 20, *end = f->bytes + f->l4_offset + f->tcp_header_len;
 	unsigned n = 0;
 
-	*tsval = 0;
+	ts[0] = ts[1] = 0;
 	while (at < end && *at != 0) {
 		if (*at == 1) {
 			at++;
 			continue;
 		}
 		if (*at == 8)
-			*tsval = (uint32_t)at[2] << 24 | (uint32_t)at[3] << 16 | (uint32_t)at[4] << 8 | at[5];
+			for (unsigned k = 0; k < 2; k++)
+				ts[k] = get_u32(at + 2 + 4 * k);
 		for (unsigned i = 0; *at == 5 && i < (at[1] - 2u) / 8; i++, n++)
-			for (unsigned k = 0; k < 2; k++) {
-				const uint8_t *p = at + 2 + 8 * i + 4 * k;
-				blocks[n][k] =
-				    (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-			}
+			for (unsigned k = 0; k < 2; k++)
+				blocks[n][k] = get_u32(at + 2 + 8 * i + 4 * k);
 		at += at[1];
 	}
 	return n;
@@ -245,12 +254,20 @@ static void check_payload(struct run *r, const struct frame *f, unsigned to)
 		}
 }
 
+static void check_clock(struct run *r, unsigned to, uint32_t tsval)
+{
+	if (r->clock_seen[to] && (int32_t)(tsval - r->clock[to]) < 0)
+		fail(r, "TSval goes back from %u to %u", r->clock[to], tsval);
+	r->clock_seen[to] = true;
+	r->clock[to] = tsval;
+}
+
 static void expect(struct run *r, unsigned to)
 {
 	struct box_frame *frame = box_take(&r->box, to == 0 ? TCP_INSIDE : TCP_OUTSIDE);
 	struct frame f;
 	char want[9], have[9];
-	uint32_t blocks[4][2], tsval;
+	uint32_t blocks[4][2], ts[2];
 
 	if (frame == NULL) {
 		turn(r);
@@ -272,7 +289,9 @@ static void expect(struct run *r, unsigned to)
 	if (strcmp(want, have) != 0 || f.seq - r->isn[!to] != seq || f.payload_len != len || f_ack != ack)
 		fail(r, "expected %s %u+%u %u, got %s %u+%u %u", want, seq, len, ack, have,
 		    f.seq - r->isn[!to], f.payload_len, f_ack);
-	unsigned n = read_sack(&f, blocks, &tsval);
+	unsigned n = read_options(&f, blocks, ts);
+	if (r->timestamps && !(f.tcp_flags & TCP_RST))
+		check_clock(r, to, ts[0]);
 	if (!(flags & TCP_SYN))
 		check_payload(r, &f, to);
 	while (!r->failed && r->at < r->count) {
@@ -280,6 +299,12 @@ static void expect(struct run *r, unsigned to)
 			long win = number(r);
 			if (f.tcp_window != win)
 				fail(r, "expected window %ld, got %u", win, f.tcp_window);
+		} else if (next_is(r, "ts") || next_is(r, "ecr")) {
+			bool echo = strcmp(r->words[r->at - 1], "ecr") == 0;
+			uint32_t want_ts = (uint32_t)number(r);
+			if (ts[echo] != want_ts)
+				fail(
+				    r, "expected %s %u, got %u", echo ? "TSecr" : "TSval", want_ts, ts[echo]);
 		} else if (next_is(r, "nosack")) {
 			if (n != 0)
 				fail(r, "unexpected SACK");
@@ -328,6 +353,7 @@ static void quiet(struct run *r)
 static void setup(struct run *r)
 {
 	struct tcp_config config;
+	const char *midstream = "reset";
 
 	tcp_config_defaults(&config);
 	config.flows = 8;
@@ -351,6 +377,10 @@ static void setup(struct run *r)
 			r->isn[0] = (uint32_t)number(r);
 		else if (strcmp(key, "isn-origin") == 0)
 			r->isn[1] = (uint32_t)number(r);
+		else if (strcmp(key, "clock") == 0)
+			r->base = (uint32_t)number(r);
+		else if (strcmp(key, "midstream") == 0)
+			midstream = word(r);
 		else if (strcmp(key, "no-sack") == 0)
 			r->sack = false;
 		else if (strcmp(key, "no-timestamps") == 0)
@@ -381,6 +411,9 @@ static void setup(struct run *r)
 			fail(r, "what is '%s'?", key);
 	}
 	box_open(&r->box, &config);
+	r->box.midstream = strcmp(midstream, "pass") == 0   ? RPC_MIDSTREAM_PASS
+	                   : strcmp(midstream, "drop") == 0 ? RPC_MIDSTREAM_DROP
+	                                                    : RPC_MIDSTREAM_RESET;
 }
 
 static void line_run(struct run *r, const char *line);
@@ -398,10 +431,15 @@ static void adopt(struct run *r)
 
 static void pass_time(struct run *r, long ms)
 {
-	for (long i = 0; i < ms * 4; i++) {
-		r->box.now_us += 250;
-		turn(r);
+	struct box *box = &r->box;
+	uint64_t end = box->now_us + (uint64_t)ms * 1000;
+
+	while (box->now_us < end && !r->failed) {
+		uint64_t due = turn(r);
+		uint64_t next = due > box->now_us ? due : box->now_us + 250;
+		box->now_us = next < end ? next : end;
 	}
+	turn(r);
 }
 
 static unsigned leg_word(struct run *r)
@@ -546,10 +584,12 @@ static void command_run(struct run *r)
 		turn(r);
 	else if (strcmp(command, "full") == 0)
 		r->box.full = true;
+	else if (strcmp(command, "room") == 0)
+		r->box.room = (uint32_t)number(r);
 	else if (strcmp(command, "ready") == 0)
 		box_ready(&r->box);
 	else if (strcmp(command, "lost") == 0)
-		tcp_worker_lost(r->box.shard, 0, r->box.now_us);
+		box_lose(&r->box, 0);
 	else if (strcmp(command, "no-worker") == 0)
 		r->box.no_worker = true;
 	else if (strcmp(command, "no-buffers") == 0)

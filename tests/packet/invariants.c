@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What must hold of a shard's memory whatever came in: nothing of the pools is lost or owned twice, each list
+ * is in order, and each sum that a leg keeps is the sum of its parts. Looks into the endpoint's own
+ * structures.
+ */
+#include "dataplane/tcp/flow.h"
+#include "tests/packet/box.h"
+
+void box_pools(const struct box *box, uint32_t *sent, uint32_t *chunks)
+{
+	const struct tcp_shard *shard = box->shard;
+
+	*sent = *chunks = 0;
+	for (uint32_t i = shard->free_sent; i != NONE; i = shard->sent[i].next)
+		++*sent;
+	for (uint32_t i = shard->free_chunk; i != NONE; i = shard->chunks[i].next)
+		++*chunks;
+}
+
+static const char *sent_whole(const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t *count)
+{
+	uint32_t seq = leg->snd_una, sacked = 0, lost = 0, last = NONE;
+
+	for (uint32_t i = leg->sent_head; i != NONE; last = i, i = shard->sent[i].next, ++*count) {
+		const struct sent_segment *record = &shard->sent[i];
+		if (record->seq != seq || record->len == 0)
+			return "records of what was sent do not follow each other";
+		if ((record->flags & (SENT_SACKED | SENT_LOST)) == (SENT_SACKED | SENT_LOST))
+			return "a record is both SACKed and lost";
+		if ((record->flags & SENT_FIN) && record->next != NONE)
+			return "the FIN is not the last record";
+		sacked += record->flags & SENT_SACKED ? record->len : 0;
+		lost += record->flags & SENT_LOST ? record->len : 0;
+		seq += record->len;
+	}
+	if (leg->sent_tail != last)
+		return "sent_tail is not the last record";
+	if (seq != leg->snd_nxt)
+		return "the records do not end at snd_nxt";
+	return sacked != leg->sacked_bytes ? "sacked_bytes is not the sum of the records"
+	       : lost != leg->lost_bytes   ? "lost_bytes is not the sum of the records"
+	                                   : NULL;
+}
+
+static const char *chunks_whole(const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t *count)
+{
+	uint32_t n = 0, last = NONE;
+
+	for (uint32_t i = leg->chunk_head; i != NONE; last = i, i = shard->chunks[i].next, n++) {
+		const struct chunk *chunk = &shard->chunks[i];
+		if (chunk->len == 0 || chunk->len > CHUNK_BYTES)
+			return "a chunk of no or too many bytes";
+		if (last != NONE && SEQ_LT(chunk->seq, shard->chunks[last].seq + shard->chunks[last].len))
+			return "chunks overlap";
+		if (SEQ_LEQ(chunk->seq + chunk->len, leg->dlv_nxt))
+			return "a chunk of what was delivered";
+	}
+	*count += n;
+	if (leg->chunk_tail != last)
+		return "chunk_tail is not the last chunk";
+	if (n != leg->chunks)
+		return "chunks is not the number of chunks";
+	return n > shard->chunk_limit ? "more chunks than a leg may have" : NULL;
+}
+
+static const char *slabs_whole(const struct tcp_shard *shard, const struct tcp_leg *leg, int worker)
+{
+	uint32_t n = 0, seq = leg->head_seq;
+	bool cursor = leg->slab_cursor == NONE;
+
+	for (uint32_t i = leg->slab_head; i != NONE; i = shard->workers[worker].slabs[i].next, n++) {
+		if (i == leg->slab_cursor) {
+			cursor = true;
+			if (leg->cursor_seq != seq)
+				return "cursor_seq is not the cursor's";
+		}
+		seq += shard->workers[worker].slabs[i].len;
+		if (SEQ_LEQ(seq, leg->snd_una))
+			return "a slab that is acknowledged was not given back";
+	}
+	if (!cursor)
+		return "slab_cursor is none of the leg's slabs";
+	if (n > 0 ? seq != leg->snd_end : SEQ_LT(leg->snd_una, leg->snd_end))
+		return "the slabs do not end at snd_end";
+	return n != leg->slabs                 ? "slabs is not the number of slabs"
+	       : n > shard->config.send_credit ? "more slabs than a leg may have"
+	                                       : NULL;
+}
+
+static const char *sequence_whole(const struct tcp_leg *leg)
+{
+	if (SEQ_GT(leg->snd_una, leg->snd_nxt))
+		return "snd_una is beyond snd_nxt";
+	if (leg->flags & LEG_FIN_SENT ? leg->snd_nxt != leg->snd_end + 1 : SEQ_GT(leg->snd_nxt, leg->snd_end))
+		return "snd_nxt is not within what the worker gave";
+	if (SEQ_GT(leg->dlv_nxt, leg->rcv_nxt) || SEQ_GT(leg->rcv_nxt, leg->rcv_adv + 1))
+		return "dlv_nxt <= rcv_nxt <= rcv_adv does not hold";
+	if (leg->consumed > leg->delivered || leg->delivered - leg->consumed > leg->credit)
+		return "more with the worker than its credit";
+	if ((leg->flags & LEG_FIN_ACKED) && leg->snd_una != leg->snd_end + 1)
+		return "our FIN is not acknowledged";
+	return leg->cwnd == 0 || leg->mss < MSS_MIN ? "no cwnd or MSS" : NULL;
+}
+
+/* After output: what waits for the peer has a timer. */
+static const char *timer_whole(const struct tcp_leg *leg)
+{
+	bool waits =
+	    leg->sent_head != NONE ||
+	    (!(leg->flags & LEG_FIN_SENT) && (leg->snd_nxt != leg->snd_end || (leg->flags & LEG_FIN_QUEUED)));
+
+	if (leg->flags & (LEG_DIRTY | LEG_ACK_NOW))
+		return NULL; /* no buffer: it is tried again */
+	if (waits && (leg->timer.next == NULL || leg->timer_kind == LEG_TIMER_NONE))
+		return "something is to be sent and no timer runs";
+	if ((leg->flags & LEG_ACK_DELAYED) && leg->delayed_ack.next == NULL)
+		return "an ACK is owed and no timer runs";
+	return NULL;
+}
+
+static const char *leg_whole(const struct tcp_shard *shard, const struct tcp_leg *leg,
+    const struct tcp_flow *flow, uint32_t *sent, uint32_t *chunks)
+{
+	const char *wrong = NULL;
+
+	if ((leg->flags & LEG_RESET) || flow->state == FLOW_TIME_WAIT) {
+		bool holds = leg->sent_head != NONE || leg->chunk_head != NONE || leg->slab_head != NONE;
+		return holds || leg->timer.next != NULL ? "a leg that is over holds something" : NULL;
+	}
+	if ((wrong = sequence_whole(leg)) == NULL && (wrong = sent_whole(shard, leg, sent)) == NULL &&
+	    (wrong = chunks_whole(shard, leg, chunks)) == NULL && (wrong = timer_whole(leg)) == NULL)
+		/* A lost worker's slabs are not looked at. */
+		if (shard->workers[flow->worker].epoch == flow->worker_epoch)
+			wrong = slabs_whole(shard, leg, flow->worker);
+	return wrong;
+}
+
+const char *box_invariant(const struct box *box)
+{
+	const struct tcp_shard *shard = box->shard;
+	uint32_t used = 0, adopted = 0, passed = 0, spare = 0, sent, chunks;
+	const char *wrong = NULL;
+
+	box_pools(box, &sent, &chunks);
+	for (uint32_t i = 0; i < shard->config.flows && wrong == NULL; i++) {
+		const struct tcp_flow *flow = &shard->flows[i];
+		used += flow->state != FLOW_FREE;
+		passed += flow->state == FLOW_PASS;
+		adopted += flow->state == FLOW_ADOPTED;
+		if (flow->state == FLOW_FREE)
+			continue;
+		if (flow->timer.next == NULL && flow->state != FLOW_ADOPTED)
+			return "a flow that no timer ends";
+		for (unsigned k = 0; k < 2 && wrong == NULL; k++)
+			if (flow->state == FLOW_ADOPTED || flow->state == FLOW_TIME_WAIT)
+				wrong = leg_whole(shard, &flow->leg[k], flow, &sent, &chunks);
+	}
+	for (uint32_t i = shard->free_flow; i != NONE; i = shard->flows[i].hash_next)
+		spare++;
+	if (wrong != NULL)
+		return wrong;
+	if (spare + used != shard->config.flows || shard->counters.flows != used)
+		return "flows are lost or counted wrong";
+	if (shard->counters.legs_established != adopted || shard->counters.passed != passed)
+		return "legs_established or passed is counted wrong";
+	if (sent != box->pool_sent)
+		return "records of what was sent are lost";
+	if (chunks != box->pool_chunks)
+		return "chunks are lost";
+	return shard->dirty_head != NONE ? "a leg was left dirty" : NULL;
+}
