@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define PAWS_VALID_US (24ull * 24 * 3600 * 1000000) /* RFC 7323 5.5 */
+/* How long TS.Recent is worth comparing with (RFC 7323 5.5): half the clock of a peer that ticks each
+ * microsecond; the RFC's 24 days are for the slowest clock allowed, and no segment lives that long. */
+#define PAWS_VALID_US 2147000000ull
 
 static void parse_options(struct tcp_options *options, const struct frame *frame)
 {
@@ -52,7 +54,7 @@ static bool ack_acceptable(const struct tcp_leg *leg, uint32_t ack)
 static void note_timestamp(
     struct tcp_leg *leg, const struct frame *frame, const struct tcp_options *options, uint64_t now_us)
 {
-	if ((leg->flags & LEG_TIMESTAMPS) && options->timestamps && SEQ_GEQ(options->tsval, leg->ts_recent) &&
+	if ((leg->flags & LEG_TIMESTAMPS) && options->timestamps && paws_ok(leg, options, now_us) &&
 	    SEQ_LEQ(frame->seq, leg->last_ack_sent)) {
 		leg->ts_recent = options->tsval;
 		leg->ts_recent_us = now_us;
@@ -313,7 +315,11 @@ void leg_input(struct tcp_shard *shard, struct tcp_leg *leg, const struct frame 
 	}
 	if (!(frame->tcp_flags & TCP_RST) && !paws_ok(leg, &options, now_us)) {
 		shard->counters.paws_dropped++;
-		ack_now(shard, leg);
+		/* Two ends that each find the other old must not answer each other's ACKs for ever. */
+		if (frame->payload_len > 0 || (frame->tcp_flags & TCP_FIN))
+			ack_now(shard, leg);
+		else
+			leg_challenge(shard, leg, now_us);
 		return;
 	}
 	if (SEQ_LT(end, leg->rcv_nxt) || SEQ_GT(frame->seq, leg->rcv_adv)) {

@@ -85,6 +85,7 @@ uint32_t box_build(uint8_t *bytes, const struct box_segment *s)
 	tcp[12] = (uint8_t)((20 + s->options_len) / 4 << 4);
 	tcp[13] = s->flags;
 	put_u16(tcp + 14, s->window);
+	put_u16(tcp + 18, s->urgent);
 	memcpy(tcp + 20, s->options, s->options_len);
 	for (uint32_t i = 0; i < s->len; i++)
 		tcp[20 + s->options_len + i] = box_byte(s->from_client ? 0 : 1, false, s->offset + i);

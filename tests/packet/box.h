@@ -86,7 +86,7 @@ struct box_segment {
 	uint16_t port; /* the client's; 0: 40000 */
 	uint32_t seq, ack;
 	uint8_t flags;
-	uint16_t window;
+	uint16_t window, urgent;
 	uint8_t options[40];
 	uint32_t options_len;
 	uint32_t len;

@@ -7,15 +7,15 @@
  * N] [window N] [midstream reset|pass|drop]   the first line; all optional. clock: the peers' TSval at the
  * start adopt               handshake and first ACK, answered as it must be client FLAGS SEQ+LEN ACK …   a
  * segment of the client; `origin` likewise. FLAGS of S A F R P U E C. … win N (unscaled field), ts VAL, sack
- * A-B, bad (checksum), wrong-side, port N, opts HEX to-client FLAGS SEQ+LEN ACK …   the next frame that
- * leaves towards the client (`to-origin`) is this … win N, sack A-B [A-B …], nosack, opts-len N, ts N, ecr N.
- * Its TSval never goes back. quiet               nothing else has left wait MS             time passes; turn:
- * none, but timers and output have their turn write LEG N | finish LEG | reset LEG|both | consume LEG N what
- * the worker does (total for consume) got LEG N | told LEG fin|reset|nothing | gone | live          what the
- * worker knows full | ready | room N   its channel has no room | has again | has for N bytes lost it dies;
- * foul consumed|leg|data|word: it breaks the rules no-worker | no-buffers | buffers icmp SIDE SEQ MTU   "too
- * big", quoting our segment at SEQ; must be consumed count NAME N        a counter is N;   count NAME N+: at
- * least
+ * A-B, urg N, bad (checksum), wrong-side, port N, opts HEX to-client FLAGS SEQ+LEN ACK …   the next frame
+ * that leaves towards the client (`to-origin`) is this … win N, sack A-B [A-B …], nosack, opts-len N, ts N,
+ * ecr N. Its TSval never goes back. quiet               nothing else has left wait MS             time
+ * passes; turn: none, but timers and output have their turn write LEG N | finish LEG | reset LEG|both |
+ * consume LEG N what the worker does (total for consume) got LEG N | told LEG fin|reset|nothing | gone | live
+ * what the worker knows full | ready | room N   its channel has no room | has again | has for N bytes lost it
+ * dies; foul consumed|leg|data|word: it breaks the rules no-worker | no-buffers | buffers icmp SIDE SEQ MTU
+ * "too big", quoting our segment at SEQ; must be consumed count NAME N        a counter is N;   count NAME
+ * N+: at least
  *
  * SEQ and ACK are counted from the sender's (receiver's) initial sequence number; the first byte is 1. The
  * client is inside. `scenarios NAME` runs one.
@@ -178,6 +178,8 @@ static void give(struct run *r, unsigned from)
 			put_u32(s.options + s.options_len - 8, (uint32_t)number(r));
 		} else if (next_is(r, "port")) {
 			s.port = (uint16_t)number(r);
+		} else if (next_is(r, "urg")) {
+			s.urgent = (uint16_t)number(r);
 		} else if (next_is(r, "bad")) {
 			s.bad_checksum = true;
 		} else if (next_is(r, "wrong-side")) {
@@ -434,6 +436,8 @@ static void pass_time(struct run *r, long ms)
 	struct box *box = &r->box;
 	uint64_t end = box->now_us + (uint64_t)ms * 1000;
 
+	if (ms > INT32_MAX) /* what is later by half the clock cannot be told from what is earlier */
+		r->clock_seen[0] = r->clock_seen[1] = false;
 	while (box->now_us < end && !r->failed) {
 		uint64_t due = turn(r);
 		uint64_t next = due > box->now_us ? due : box->now_us + 250;
