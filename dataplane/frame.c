@@ -50,6 +50,8 @@ enum {
 	PROTO_SHIM6 = 140,
 };
 
+enum { ICMP_UNREACHABLE = 3, ICMP_FRAGMENTATION_NEEDED = 4, ICMP6_PACKET_TOO_BIG = 2 };
+
 static uint16_t be16(const uint8_t *at)
 {
 	return (uint16_t)(at[0] << 8 | at[1]);
@@ -388,6 +390,7 @@ bool frame_quoted(const struct frame *icmp, struct frame *quoted)
 		memcpy(quoted->src, ip.at + 12, 4);
 		memcpy(quoted->dst, ip.at + 16, 4);
 		quoted->protocol = ip.at[9];
+		quoted->ip_len = be16(ip.at + 2);
 		quoted->fragment_offset = (uint16_t)((be16(ip.at + 6) & 0x1fff) * 8);
 		if ((ip.at[0] & 0x0f) * 4 < IPV4_LEN)
 			return false;
@@ -396,14 +399,34 @@ bool frame_quoted(const struct frame *icmp, struct frame *quoted)
 		memcpy(quoted->src, ip.at + 8, 16);
 		memcpy(quoted->dst, ip.at + 24, 16);
 		quoted->protocol = ip.at[6];
+		quoted->ip_len = IPV6_LEN + (uint32_t)be16(ip.at + 4);
 		if (!skip_extensions(quoted, &w, &fragmentable))
 			return false;
 	}
 	if (w.failed)
 		return false;
-	if (quoted->fragment_offset == 0 && has_ports(quoted->protocol))
+	if (quoted->fragment_offset == 0 && has_ports(quoted->protocol)) {
+		quoted->payload_len = (uint32_t)wire_left(&w);
 		read_ports(quoted, &w);
+		struct wire_span seq = wire_bytes(&w, 4);
+		quoted->seq = seq.len > 0 ? be32(seq.at) : 0;
+	}
 	return true;
+}
+
+bool frame_too_big(const struct frame *icmp, uint32_t *mtu)
+{
+	struct wire w = wire_over(icmp->bytes + icmp->l4_offset, icmp->payload_len + ICMP_LEN);
+
+	if (icmp->kind != FRAME_ICMP)
+		return false;
+	uint8_t type = wire_u8(&w), code = wire_u8(&w);
+	wire_skip(&w, 2);
+	*mtu = wire_u32(&w);
+	if (icmp->family == 4)
+		*mtu &= 0xffff;
+	return !w.failed && (icmp->family == 4 ? type == ICMP_UNREACHABLE && code == ICMP_FRAGMENTATION_NEEDED
+	                                       : type == ICMP6_PACKET_TOO_BIG);
 }
 
 static inline __attribute__((always_inline)) uint64_t sum_words(uint64_t sum, const uint8_t *at, size_t len)
@@ -453,13 +476,17 @@ bool frame_checksum_ok(const struct frame *f)
 		return false;
 	if (f->family == 4 && fold(frame_sum(0, f->bytes + f->l2_len, f->l3_len)) != 0xffff)
 		return false;
-	if (f->kind != FRAME_TCP)
+	if ((f->kind != FRAME_TCP && f->kind != FRAME_ICMP) || f->l4_checked)
 		return true;
-	uint32_t segment = f->tcp_header_len + f->payload_len;
-	uint64_t sum = htonl(segment + PROTO_TCP);
-	sum = frame_sum(sum, f->src, address);
-	sum = frame_sum(sum, f->dst, address);
-	return fold(frame_sum(sum, f->bytes + f->l4_offset, segment)) == 0xffff;
+	uint32_t header = f->kind == FRAME_TCP ? f->tcp_header_len : ICMP_LEN;
+	uint32_t whole = header + f->payload_len;
+	uint64_t sum = 0;
+	if (f->kind == FRAME_TCP || f->family == 6) { /* ICMP's has no pseudo-header, ICMPv6's has */
+		sum = htonl(whole + f->protocol);
+		sum = frame_sum(sum, f->src, address);
+		sum = frame_sum(sum, f->dst, address);
+	}
+	return fold(frame_sum(sum, f->bytes + f->l4_offset, whole)) == 0xffff;
 }
 
 const char *frame_kind_name(enum frame_kind kind)

@@ -74,7 +74,11 @@ struct frame {
 	uint16_t tcp_urgent;
 	uint16_t payload_offset; /* of a fragment: what follows l3_len, its share of the fragmentable part */
 	uint32_t payload_len;
+	bool
+	    l4_checked; /* the NIC found the TCP checksum right: set by who has asked it, after frame_parse */
 };
+
+enum { FRAME_PROTOCOL_TCP = 6 };
 
 enum {
 	TCP_FIN = 0x01,
@@ -89,15 +93,20 @@ enum {
 
 /* Fills *frame from `len` bytes. Never fails: what it cannot read is FRAME_OTHER or FRAME_MALFORMED. */
 void frame_parse(struct frame *frame, const uint8_t *bytes, uint32_t len);
-/* Of an ICMP error: the packet that it quotes, as far as it is there (family, addresses, protocol, ports;
- * kind FRAME_IP). False where it is no error or quotes too little to name a flow. */
+/* Of an ICMP error: the packet that it quotes, as far as it is there (family, addresses, protocol, ports, the
+ * length that its IP header claims; kind FRAME_IP). payload_len is how much of TCP, UDP, … is quoted: from 8
+ * bytes on a TCP segment's `seq` is known, too. False where it is no error or quotes too little to name a
+ * flow. */
 bool frame_quoted(const struct frame *icmp, struct frame *quoted);
+/* True for "fragmentation needed" (RFC 792, 1191) and "packet too big" (RFC 4443 3.2); *mtu is what the
+ * router says, 0 where it is too old to say. */
+bool frame_too_big(const struct frame *icmp, uint32_t *mtu);
 /* One's complement sum of the words as they lie in memory, four bytes at a time: folded, it is that of 16-bit
  * words in the same order (RFC 1071 section 2), so byte order does not matter until it is stored. `sum`
  * carries on from an even number of bytes. */
 uint64_t frame_sum(uint64_t sum, const uint8_t *at, size_t len);
-/* True where the IPv4 header checksum is right and, of a FRAME_TCP, the TCP checksum. False for what is not
- * IP. */
+/* True where the IPv4 header checksum is right and, of a FRAME_TCP or FRAME_ICMP, that of the segment or
+ * message. False for what is not IP. */
 bool frame_checksum_ok(const struct frame *frame);
 /* One line of text for a log or a failing test; `kind` and `malformation` as words. */
 const char *frame_kind_name(enum frame_kind kind);

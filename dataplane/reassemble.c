@@ -6,6 +6,7 @@
 
 #define IPV6_LEN 40
 #define FRAGMENT_HEADER_LEN 8
+#define TCP_HEADER_LEN 20
 
 struct part {
 	void *handle;
@@ -223,15 +224,24 @@ static bool join(struct reassembler *r, struct datagram *d, struct reassemble_wh
 	return true;
 }
 
+/* A first fragment that splits the TCP header hides what the segment is from those who look at fragments (RFC
+ * 1858 3.1, RFC 7112 section 5): no MTU makes anybody send such. */
+static bool tiny(const struct frame *f)
+{
+	return f->fragment_offset == 0 && f->protocol == FRAME_PROTOCOL_TCP &&
+	       f->l2_len + f->ip_len < (uint32_t)f->l4_offset + TCP_HEADER_LEN;
+}
+
 enum reassemble_result reassemble_add(struct reassembler *r, uint8_t port, const struct frame *f,
     void *handle, uint64_t now_us, struct reassemble_whole *whole)
 {
 	struct datagram *d = find_or_begin(r, port, f, now_us);
-	bool crossed = overlaps(d, f) || beyond_end(d, f);
+	bool crossed = overlaps(d, f) || beyond_end(d, f), small = !crossed && tiny(f);
 
-	if (crossed || d->parts == REASSEMBLE_FRAGMENTS) {
+	if (crossed || small || d->parts == REASSEMBLE_FRAGMENTS) {
 		r->counters.overlapping += crossed;
-		r->counters.refused += !crossed;
+		r->counters.tiny += small;
+		r->counters.refused += !crossed && !small;
 		forget(r, d);
 		return REASSEMBLE_REFUSED;
 	}

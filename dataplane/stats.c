@@ -74,6 +74,7 @@ static void write_tcp(struct text *t, const struct dataplane *dp)
 		whole.held += now(&r->held);
 		whole.whole += now(&r->whole);
 		whole.overlapping += now(&r->overlapping);
+		whole.tiny += now(&r->tiny);
 		whole.refused += now(&r->refused);
 		whole.expired += now(&r->expired);
 	}
@@ -84,6 +85,7 @@ static void write_tcp(struct text *t, const struct dataplane *dp)
 	line(t, whole.held, "reassembly.held");
 	line(t, whole.whole, "reassembly.whole");
 	line(t, whole.overlapping, "reassembly.overlapping");
+	line(t, whole.tiny, "reassembly.tiny");
 	line(t, whole.refused, "reassembly.refused");
 	line(t, whole.expired, "reassembly.expired");
 }

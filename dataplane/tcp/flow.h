@@ -389,7 +389,12 @@ void leg_challenge(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us
 bool leg_slab_append(
     struct tcp_shard *shard, struct tcp_leg *leg, uint32_t slab, const uint8_t *bytes, uint32_t len);
 void leg_slabs_release(struct tcp_shard *shard, struct tcp_leg *leg, bool all);
-void leg_path_mtu(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t mtu, uint64_t now_us);
+/* -- path_mtu.c -- */
+/* A router could not pass on a segment of ours that made a datagram of `datagram` bytes; `mtu` is what fits, 0
+ * where it does not say. */
+void leg_too_big(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t datagram, uint32_t mtu);
+/* A retransmission time-out, which `backoff` does not count yet: is it one too many for full segments? */
+void leg_black_hole(struct tcp_shard *shard, struct tcp_leg *leg);
 /* -- sack.c: the scoreboard -- */
 struct sent_segment *sent_append(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, uint32_t len,
     uint32_t flags, uint64_t now_us);

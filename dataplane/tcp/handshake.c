@@ -130,6 +130,13 @@ static enum tcp_verdict from_client(struct tcp_shard *shard, struct tcp_flow *fl
 			leg_input(shard, &flow->leg[SLAB_LEG_CLIENT], frame, now_us);
 		return TCP_CONSUMED;
 	}
+	/* It acknowledges a SYN-ACK that went another way: we missed the beginning, and what the rule says of
+	 * flows met in mid-life is for the caller to find out. */
+	if (flow->state == FLOW_SYN && (frame->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_ACK &&
+	    frame->seq == client->isn + 1) {
+		flow_forget(shard, flow);
+		return TCP_UNKNOWN;
+	}
 	return frame->payload_len == 0 ? TCP_FORWARD : TCP_DROP;
 }
 

@@ -277,6 +277,7 @@ static void retransmission_timeout(struct tcp_shard *shard, struct tcp_leg *leg,
 		leg_time_out(shard, leg, ETIMEDOUT, now_us);
 		return;
 	}
+	leg_black_hole(shard, leg);
 	shard->congestion->timed_out(leg, now_us);
 	leg->backoff++;
 	leg->flags = (leg->flags & ~(uint32_t)LEG_RECOVERY) | LEG_LOSS;
@@ -363,25 +364,4 @@ void leg_timer_fired(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_
 	case LEG_TIMER_NONE:
 		break;
 	}
-}
-
-/* -- path MTU (RFC 1191, 8201) -- */
-
-void leg_path_mtu(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t mtu, uint64_t now_us)
-{
-	uint32_t headers = leg_header_len(leg_flow(leg), leg);
-
-	if (mtu < headers + MSS_MIN || mtu - headers >= leg->mss)
-		return;
-	leg->mss = (uint16_t)(mtu - headers);
-	/* What is too large never arrived; sending it again in pieces is not congestion. */
-	for (uint32_t i = leg->sent_head; i != NONE; i = shard->sent[i].next) {
-		struct sent_segment *record = &shard->sent[i];
-		if (record->len > leg->mss && !(record->flags & (SENT_LOST | SENT_SACKED))) {
-			record->flags |= SENT_LOST;
-			leg->lost_bytes += record->len;
-		}
-	}
-	leg_mark_dirty(shard, leg);
-	(void)now_us;
 }

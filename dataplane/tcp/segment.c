@@ -304,7 +304,8 @@ void tcp_refuse(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, 
 
 void tcp_ask_other(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame)
 {
-	if (!answerable(frame))
+	/* A SYN-ACK is of no connection yet that could have been lost. */
+	if (!answerable(frame) || (frame->tcp_flags & TCP_SYN))
 		return;
 	const struct headers h = {
 	    .l2 = frame->bytes,

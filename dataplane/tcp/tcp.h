@@ -148,6 +148,8 @@ uint32_t tcp_flow_bytes(void);
 	F(resets_out, "RSTs sent")                                                                           \
 	F(timeouts, "legs ended by retransmission or keepalive time-out")                                    \
 	F(icmp_consumed, "ICMP errors that quoted our segments")                                             \
+	F(path_mtu_lowered, "times that a leg's segments got smaller as ICMP said what fits")                \
+	F(black_holes, "times that they did as full ones timed out again and again")                         \
 	F(no_buffer, "frames not sent for want of a buffer")                                                 \
 	F(no_segment, "data held back for want of a segment record")                                         \
 	F(passed, "flows forwarded and never adopted, now")                                                  \

@@ -20,7 +20,7 @@ static void put_u32(uint8_t *at, uint32_t v)
 }
 
 /* Written apart from the endpoint's own, so that both would have to be wrong alike. */
-static uint32_t add_words(uint32_t sum, const uint8_t *at, uint32_t len)
+uint32_t box_sum(uint32_t sum, const uint8_t *at, uint32_t len)
 {
 	for (uint32_t i = 0; i < len; i++) {
 		sum += i % 2 == 0 ? (uint32_t)at[i] << 8 : at[i];
@@ -32,34 +32,43 @@ static uint32_t add_words(uint32_t sum, const uint8_t *at, uint32_t len)
 static const uint8_t CLIENT_MAC[6] = {2, 0, 0, 0, 0, 1}, ORIGIN_MAC[6] = {2, 0, 0, 0, 0, 2};
 static const uint8_t CLIENT_V4[4] = {198, 51, 100, 1}, ORIGIN_V4[4] = {198, 51, 100, 2};
 
+/* Router alert (RFC 2113) and padding. */
+static const uint8_t IPV4_OPTIONS[8] = {148, 4, 0, 0, 1, 1, 1, 0};
+/* Hop-by-hop, routing (nothing left to visit), destination: each padded to 8 bytes. */
+static const uint8_t IPV6_EXTENSIONS[24] = {
+    43, 0, 1, 4, 0, 0, 0, 0, 60, 0, 253, 0, 0, 0, 0, 0, 6, 0, 1, 4, 0, 0, 0, 0};
+
 static uint32_t build_ip(uint8_t *ip, const struct box_segment *s, uint32_t tcp_len, uint32_t *pseudo)
 {
 	uint32_t at = s->family == 4 ? 12 : 8, size = s->family == 4 ? 4 : 16;
+	uint32_t fixed = s->family == 4 ? 20 : 40;
+	uint32_t more = !s->extended ? 0 : s->family == 4 ? sizeof(IPV4_OPTIONS) : sizeof(IPV6_EXTENSIONS);
 	uint8_t addresses[2][16] = {{0x20, 1, 0xd, 0xb8, [15] = 1}, {0x20, 1, 0xd, 0xb8, [15] = 2}};
 
 	if (s->family == 4) {
 		memcpy(addresses[0], CLIENT_V4, 4);
 		memcpy(addresses[1], ORIGIN_V4, 4);
 		memset(ip, 0, 20);
-		ip[0] = 0x45;
-		ip[1] = 0x20;
-		put_u16(ip + 2, 20 + tcp_len);
+		ip[0] = (uint8_t)(0x45 + more / 4);
+		ip[1] = 0x20 | s->ecn;
+		put_u16(ip + 2, 20 + more + tcp_len);
 		ip[6] = 0x40;
 		ip[8] = s->from_client ? 63 : 57;
 		ip[9] = 6;
 	} else {
 		memset(ip, 0, 40);
-		put_u32(ip, 0x62012345);
-		put_u16(ip + 4, tcp_len);
-		ip[6] = 6;
+		put_u32(ip, 0x62012345 | (uint32_t)s->ecn << 20);
+		put_u16(ip + 4, more + tcp_len);
+		ip[6] = more > 0 ? 0 : 6;
 		ip[7] = s->from_client ? 63 : 57;
 	}
+	memcpy(ip + fixed, s->family == 4 ? IPV4_OPTIONS : IPV6_EXTENSIONS, more);
 	memcpy(ip + at, addresses[s->from_client ? 0 : 1], size);
 	memcpy(ip + at + size, addresses[s->from_client ? 1 : 0], size);
-	*pseudo = add_words(0, ip + at, 2 * size) + 6 + tcp_len;
+	*pseudo = box_sum(0, ip + at, 2 * size) + 6 + tcp_len;
 	if (s->family == 4)
-		put_u16(ip + 10, ~add_words(0, ip, 20));
-	return s->family == 4 ? 20 : 40;
+		put_u16(ip + 10, ~box_sum(0, ip, 20 + more));
+	return fixed + more;
 }
 
 uint32_t box_build(uint8_t *bytes, const struct box_segment *s)
@@ -89,17 +98,18 @@ uint32_t box_build(uint8_t *bytes, const struct box_segment *s)
 	memcpy(tcp + 20, s->options, s->options_len);
 	for (uint32_t i = 0; i < s->len; i++)
 		tcp[20 + s->options_len + i] = box_byte(s->from_client ? 0 : 1, false, s->offset + i);
-	put_u16(tcp + 16, ~add_words(pseudo, tcp, tcp_len) ^ (s->bad_checksum ? 0x0101 : 0));
+	put_u16(tcp + 16, ~box_sum(pseudo, tcp, tcp_len) ^ (s->bad_checksum ? 0x0101 : 0));
 	return at + tcp_len;
 }
 
-uint32_t box_build_too_big(uint8_t *bytes, const uint8_t *about, uint32_t len, uint32_t mtu)
+uint32_t box_build_quote(
+    uint8_t *bytes, const uint8_t *about, uint32_t len, uint32_t mtu, uint32_t quoted_tcp)
 {
 	struct frame f;
 
 	frame_parse(&f, about, len);
 	uint32_t l2 = f.l2_len, header = f.family == 4 ? 20 : 40;
-	uint32_t quoted = f.l3_len + 20u, total = header + 8 + quoted;
+	uint32_t quoted = f.l3_len + quoted_tcp, total = header + 8 + quoted;
 	memcpy(bytes, about, l2);
 	uint8_t *ip = bytes + l2, *icmp = ip + header;
 	memset(ip, 0, header + 8);
@@ -110,7 +120,7 @@ uint32_t box_build_too_big(uint8_t *bytes, const uint8_t *about, uint32_t len, u
 		ip[9] = 1;
 		memcpy(ip + 12, (const uint8_t[]){192, 0, 2, 9}, 4);
 		memcpy(ip + 16, f.src, 4);
-		put_u16(ip + 10, ~add_words(0, ip, 20));
+		put_u16(ip + 10, ~box_sum(0, ip, 20));
 		icmp[0] = 3;
 		icmp[1] = 4;
 	} else {
@@ -124,9 +134,14 @@ uint32_t box_build_too_big(uint8_t *bytes, const uint8_t *about, uint32_t len, u
 	}
 	put_u32(icmp + 4, mtu);
 	memcpy(icmp + 8, about + l2, quoted);
-	uint32_t sum = f.family == 4 ? 0 : add_words(0, ip + 8, 32) + 58 + 8 + quoted;
-	put_u16(icmp + 2, ~add_words(sum, icmp, 8 + quoted));
+	uint32_t sum = f.family == 4 ? 0 : box_sum(0, ip + 8, 32) + 58 + 8 + quoted;
+	put_u16(icmp + 2, ~box_sum(sum, icmp, 8 + quoted));
 	return l2 + total;
+}
+
+uint32_t box_build_too_big(uint8_t *bytes, const uint8_t *about, uint32_t len, uint32_t mtu)
+{
+	return box_build_quote(bytes, about, len, mtu, 20);
 }
 
 /* -- hooks -- */

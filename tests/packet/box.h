@@ -92,7 +92,11 @@ struct box_segment {
 	uint32_t len;
 	uint64_t offset; /* of the payload in its stream */
 	bool bad_checksum;
+	bool extended; /* IPv4 options; IPv6 hop-by-hop, routing and destination options */
+	uint8_t ecn;   /* of the IP header */
 };
+/* One's complement sum of 16-bit words, written apart from the endpoint's. */
+uint32_t box_sum(uint32_t sum, const uint8_t *at, uint32_t len);
 /* Builds a frame as the peers of the tests send it: 198.51.100.1:40000 or 2001:db8::1, origin port 22. */
 uint32_t box_build(uint8_t *bytes, const struct box_segment *segment);
 
@@ -104,6 +108,9 @@ struct box_frame *box_take(struct box *box, enum tcp_port_side side);
 struct box_frame *box_frame_new(const uint8_t *bytes, uint32_t len);
 /* An ICMP "too big" of a router about the frame `about` (Ethernet, IPv4 or IPv6): its length in `bytes`. */
 uint32_t box_build_too_big(uint8_t *bytes, const uint8_t *about, uint32_t len, uint32_t mtu);
+/* The same, of a router that quotes `quoted_tcp` bytes of the segment. */
+uint32_t box_build_quote(
+    uint8_t *bytes, const uint8_t *about, uint32_t len, uint32_t mtu, uint32_t quoted_tcp);
 /* tcp_tick and tcp_flush at now_us; the time of what is next. */
 uint64_t box_turn(struct box *box);
 /* The worker writes `len` bytes of its stream to a leg; returns how many found a slab. */

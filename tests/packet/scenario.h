@@ -24,7 +24,8 @@ struct scenario {
 	F(scenarios_worker)                                                                                  \
 	F(scenarios_keepalive)                                                                               \
 	F(scenarios_sequence)                                                                                \
-	F(scenarios_path)
+	F(scenarios_path)                                                                                    \
+	F(scenarios_ip)
 
 #define SCENARIO_DECLARE(table) extern const struct scenario table[];
 SCENARIO_TABLES(SCENARIO_DECLARE)

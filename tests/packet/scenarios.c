@@ -1,27 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /*
  * Scenarios: what goes into the endpoint and what must come out, under virtual time. Each is a text:
  *
  *   setup [v6] [vlan N [N]] [isn-client N] [isn-origin N] [clock N] [no-sack] [no-timestamps] [no-scale]
- *     [credit N] [slabs N] [reorder N] [retries N] [keepalive MS] [fin-wait MS] [handshake MS] [flows N] [mss
- * N] [window N] [midstream reset|pass|drop]   the first line; all optional. clock: the peers' TSval at the
- * start adopt               handshake and first ACK, answered as it must be client FLAGS SEQ+LEN ACK …   a
- * segment of the client; `origin` likewise. FLAGS of S A F R P U E C. … win N (unscaled field), ts VAL, sack
- * A-B, urg N, bad (checksum), wrong-side, port N, opts HEX to-client FLAGS SEQ+LEN ACK …   the next frame
- * that leaves towards the client (`to-origin`) is this … win N, sack A-B [A-B …], nosack, opts-len N, ts N,
- * ecr N. Its TSval never goes back. quiet               nothing else has left wait MS             time
- * passes; turn: none, but timers and output have their turn write LEG N | finish LEG | reset LEG|both |
- * consume LEG N what the worker does (total for consume) got LEG N | told LEG fin|reset|nothing | gone | live
- * what the worker knows full | ready | room N   its channel has no room | has again | has for N bytes lost it
- * dies; foul consumed|leg|data|word: it breaks the rules no-worker | no-buffers | buffers icmp SIDE SEQ MTU
- * "too big", quoting our segment at SEQ; must be consumed count NAME N        a counter is N;   count NAME
- * N+: at least
+ *     [extended] [mtu N] [credit N] [slabs N] [reorder N] [retries N] [keepalive MS] [fin-wait MS]
+ *     [handshake MS] [flows N] [mss N] [window N] [midstream reset|pass|drop]
+ *                       the first line; all optional. clock: the peers' TSval at the start. extended: IPv4
+ *                       options or IPv6 extension headers in all frames of the peers
+ *   adopt               handshake and first ACK, answered as it must be
+ *   client FLAGS SEQ+LEN ACK …   a segment of the client; `origin` likewise. FLAGS of S A F R P U E C.
+ *                       … win N (unscaled field), ts VAL, sack A-B, bad (checksum), wrong-side, port N, opts HEX,
+ *                       ecn N, urg N, fragments BYTES [backwards | overlapping | but-last]
+ *   to-client FLAGS SEQ+LEN ACK …   the next frame that leaves towards the client (`to-origin`) is this
+ *                       … win N, sack A-B [A-B …], nosack, opts-len N, ts N, ecr N. Its TSval never goes back.
+ *   quiet               nothing else has left
+ *   wait MS             time passes;   turn: none, but timers and output have their turn
+ *   write LEG N | finish LEG | reset LEG|both | consume LEG N     what the worker does (total for consume)
+ *   got LEG N | told LEG fin|reset|nothing | gone | live          what the worker knows
+ *   full | ready | room N   its channel has no room | has again | has for N bytes
+ *   lost                it dies;   foul consumed|leg|data|word: it breaks the rules
+ *   no-worker | no-buffers | buffers
+ *   icmp SIDE SEQ MTU   "too big", quoting our segment at SEQ, a full one; must be consumed
+ *                       … len N (payload of that segment), quoted N (bytes of its TCP), bad, wrong-side
+ *   count NAME N        a counter is N;   count NAME N+: at least
  *
  * SEQ and ACK are counted from the sender's (receiver's) initial sequence number; the first byte is 1. The
  * client is inside. `scenarios NAME` runs one.
  */
+/* clang-format on */
 #include "control/rpc/rpc.h"
 #include "tests/packet/box.h"
+#include "tests/packet/fragments.h"
 #include "tests/packet/scenario.h"
 
 #include <ctype.h>
@@ -39,6 +49,7 @@ struct run {
 	struct box_segment shape; /* family and tags */
 	uint32_t isn[2];
 	uint32_t base; /* TSval of the peers at the start */
+	struct fragments *fragments;
 	bool sack, timestamps, scale;
 	uint16_t mss, window;
 	bool clock_seen[2];
@@ -155,6 +166,8 @@ static void give(struct run *r, unsigned from)
 	struct box_segment s = r->shape;
 	uint8_t bytes[BOX_FRAME_MAX];
 	long seq, len = 0;
+	uint32_t fragments = 0;
+	enum fragments_order order = FRAGMENTS_IN_ORDER;
 	bool wrong_side = false;
 
 	s.from_client = from == 0;
@@ -182,6 +195,16 @@ static void give(struct run *r, unsigned from)
 			s.urgent = (uint16_t)number(r);
 		} else if (next_is(r, "bad")) {
 			s.bad_checksum = true;
+		} else if (next_is(r, "ecn")) {
+			s.ecn = (uint8_t)number(r);
+		} else if (next_is(r, "fragments")) {
+			fragments = (uint32_t)number(r);
+		} else if (next_is(r, "backwards")) {
+			order = FRAGMENTS_BACKWARDS;
+		} else if (next_is(r, "overlapping")) {
+			order = FRAGMENTS_OVERLAPPING;
+		} else if (next_is(r, "but-last")) {
+			order = FRAGMENTS_BUT_LAST;
 		} else if (next_is(r, "wrong-side")) {
 			wrong_side = true;
 		} else if (next_is(r, "opts")) {
@@ -203,7 +226,11 @@ static void give(struct run *r, unsigned from)
 		}
 	}
 	uint32_t n = box_build(bytes, &s);
-	box_give(&r->box, (from == 1) != wrong_side ? TCP_OUTSIDE : TCP_INSIDE, bytes, n);
+	enum tcp_port_side side = (from == 1) != wrong_side ? TCP_OUTSIDE : TCP_INSIDE;
+	if (fragments > 0)
+		fragments_give(r->fragments, &r->box, side, bytes, n, fragments, order);
+	else
+		box_give(&r->box, side, bytes, n);
 }
 
 /* -- segments out -- */
@@ -243,8 +270,16 @@ static void check_look(struct run *r, const struct frame *f, unsigned to)
 		fail(r, "MACs are not the peer's");
 	if (f->vlan_tags != r->shape.vlan_tags || memcmp(f->vlan, r->shape.vlan, 2 * f->vlan_tags) != 0)
 		fail(r, "VLAN tags are not the flow's");
+	if (f->tcp_flags & TCP_RST && f->ttl == 64) /* of no flow: there is nothing to look like */
+		return;
 	if (f->ttl != (to == 0 ? 57 : 63))
 		fail(r, "TTL %u is not the other peer's", f->ttl);
+	if (f->tcp_flags & TCP_SYN) /* the peer's own, passed on */
+		return;
+	if (f->dscp_ecn != 0x20)
+		fail(r, "DSCP and ECN are %02x, expected 20", f->dscp_ecn);
+	if (f->tcp_urgent != 0 || f->ip_options)
+		fail(r, "an urgent pointer or IP options of the other peer's");
 }
 
 static void check_payload(struct run *r, const struct frame *f, unsigned to)
@@ -258,6 +293,8 @@ static void check_payload(struct run *r, const struct frame *f, unsigned to)
 
 static void check_clock(struct run *r, unsigned to, uint32_t tsval)
 {
+	if (tsval == 0) /* without the option: of no flow */
+		return;
 	if (r->clock_seen[to] && (int32_t)(tsval - r->clock[to]) < 0)
 		fail(r, "TSval goes back from %u to %u", r->clock[to], tsval);
 	r->clock_seen[to] = true;
@@ -375,6 +412,10 @@ static void setup(struct run *r)
 		else if (strcmp(key, "vlan") == 0)
 			while (r->at < r->count && isdigit((unsigned char)r->words[r->at][0]))
 				r->shape.vlan[r->shape.vlan_tags++] = (uint16_t)number(r);
+		else if (strcmp(key, "extended") == 0)
+			r->shape.extended = true;
+		else if (strcmp(key, "mtu") == 0)
+			config.mtu = (uint16_t)number(r);
 		else if (strcmp(key, "isn-client") == 0)
 			r->isn[0] = (uint32_t)number(r);
 		else if (strcmp(key, "isn-origin") == 0)
@@ -416,6 +457,7 @@ static void setup(struct run *r)
 	r->box.midstream = strcmp(midstream, "pass") == 0   ? RPC_MIDSTREAM_PASS
 	                   : strcmp(midstream, "drop") == 0 ? RPC_MIDSTREAM_DROP
 	                                                    : RPC_MIDSTREAM_RESET;
+	r->fragments = fragments_open();
 }
 
 static void line_run(struct run *r, const char *line);
@@ -486,33 +528,35 @@ static void icmp(struct run *r)
 {
 	unsigned leg = leg_word(r);
 	struct box_segment s = r->shape;
-	uint8_t inner[BOX_FRAME_MAX], bytes[256] = {0};
-	uint32_t l2 = 14 + 4u * r->shape.vlan_tags, ip = s.family == 4 ? 20 : 40;
+	uint8_t segment[BOX_FRAME_MAX], bytes[256];
+	uint32_t quoted_bytes = 8;
+	bool damaged = false, wrong_side = false;
 
 	/* The quoted segment is ours: to the origin it bears the client's address. */
 	s.from_client = leg == SLAB_LEG_ORIGIN;
+	s.extended = false;
 	s.seq = r->isn[leg == SLAB_LEG_ORIGIN ? 0 : 1] + (uint32_t)number(r);
 	s.flags = TCP_ACK;
-	box_build(inner, &s);
+	s.len = r->mss;
 	uint32_t mtu = (uint32_t)number(r);
-	memcpy(bytes, inner, l2);
-	uint8_t *at = bytes + l2;
-	if (s.family == 4) {
-		memcpy(at,
-		    (uint8_t[]){0x45, 0, 0, 56, 0, 0, 0, 0, 64, 1, 0, 0, 192, 0, 2, 9, 198, 51, 100, 1}, 20);
-		memcpy(at + 20, (uint8_t[]){3, 4, 0, 0, 0, 0, (uint8_t)(mtu >> 8), (uint8_t)mtu}, 8);
-	} else {
-		at[0] = 0x60;
-		at[5] = 8 + 48;
-		at[6] = 58;
-		at[7] = 64;
-		at[8] = at[24] = 0x20;
-		at[40] = 2;
-		put_u32(at + 44, mtu);
+	while (r->at < r->count) {
+		if (next_is(r, "len"))
+			s.len = (uint32_t)number(r);
+		else if (next_is(r, "quoted"))
+			quoted_bytes = (uint32_t)number(r);
+		else if (next_is(r, "bad"))
+			damaged = true;
+		else if (next_is(r, "wrong-side"))
+			wrong_side = true;
+		else
+			fail(r, "what is '%s'?", word(r));
 	}
-	memcpy(at + ip + 8, inner + l2, ip + 8);
+	uint32_t n = box_build(segment, &s);
+	uint32_t len = box_build_quote(bytes, segment, n, mtu, quoted_bytes);
+	if (damaged)
+		bytes[len - 1] ^= 1;
 	enum tcp_verdict v =
-	    box_give(&r->box, leg == SLAB_LEG_ORIGIN ? TCP_OUTSIDE : TCP_INSIDE, bytes, l2 + ip + 8 + ip + 8);
+	    box_give(&r->box, (leg == SLAB_LEG_ORIGIN) != wrong_side ? TCP_OUTSIDE : TCP_INSIDE, bytes, len);
 	if (v != TCP_CONSUMED)
 		fail(r, "the ICMP error was not consumed");
 }
@@ -651,6 +695,7 @@ static bool scenario_run(const struct scenario *scenario)
 	}
 	bool ok = !r->failed;
 	box_close(&r->box);
+	fragments_close(r->fragments);
 	free(r);
 	return ok;
 }

@@ -25,7 +25,7 @@ const struct scenario scenarios_adoption[] = {
 	"to-origin S 0 0 opts-len 16\n"},
 {"payload of a SYN is cut", "setup\nclient S 0+100 0\nto-origin S 0 0\norigin SA 0 1\nto-client SA 0 1\nclient A 1+100 1\nto-origin A 1 1\ngot client 100\n"},
 {"MD5 is refused", "setup\nclient S 0 0 opts 020405b4131200112233445566778899aabbccddeeff0101\ncount unsupported 1\ncount flows 0\n"},
-{"data before the handshake's end is not passed", "setup\nclient S 0 0\nto-origin S 0 0\nclient A 1+10 1\nquiet\norigin SA 0 1\n"
+{"data before the handshake's end is not passed", "setup\nclient S 0 0\nto-origin S 0 0\nclient A 2+10 1\nquiet\norigin SA 0 1\n"
 	"to-client SA 0 1\norigin A 1+10 1\nquiet\nclient A 1+10 77\nquiet\ncount adopted 0\n"},
 {"a SYN with a wrong checksum", "setup\nclient S 0 0 bad\nquiet\ncount bad_checksum 1\ncount flows 0\n"},
 {"table full: the new SYN is dropped, the old flows go on", "setup flows 1\nadopt\nclient S 0 0 port 40001\nquiet\ncount table_full 1\nclient PA 1+10 1\ngot client 10\n"

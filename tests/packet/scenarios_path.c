@@ -1,12 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Path MTU. */
+/* Segment sizes: what each side announced, the link, ICMP, black holes. */
 #include "tests/packet/scenario.h"
 
 /* clang-format off */
 const struct scenario scenarios_path[] = {
-{"path MTU: smaller segments", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000\nto-client A 1+948 1\nto-client A 949+500 1\nclient A 1 1449\nwrite client 1448\nto-client A 1449+948 1\nto-client A 2397+500 1\ncount icmp_consumed 1\n"},
+{"MSS as announced", "setup mss 1000\nadopt\nwrite client 1100\nto-client A 1+988 1\nto-client A 989+112 1\nquiet\n"},
+{"MSS not announced", "setup mss 0\nadopt\nwrite client 600\nto-client A 1+524 1\nto-client A 525+76 1\nquiet\n"},
+{"MSS not announced, IPv6", "setup v6 mss 0\nadopt\nwrite client 1300\nto-client A 1+1208 1\nto-client A 1209+92 1\nquiet\n"},
+{"MSS clamped to the link", "setup mss 8960\nadopt\nwrite client 1500\nto-client A 1+1448 1\nto-client A 1449+52 1\nquiet\n"},
+{"jumbo segments", "setup mtu 9000 mss 8960\nadopt\nwrite client 9000\nto-client A 1+8948 1\nto-client A 8949+52 1\nclient A 1+8948 9001\ngot client 8948\n"
+	"client A 17897+8948 9001\nto-client A 9001 8949 sack 17897-26845\nclient A 8949+8948 9001\ngot client 26844\nto-client A 9001 26845\nquiet\n"},
+{"jumbo segments, IPv6 in VLAN", "setup v6 vlan 12 mtu 9000 mss 8940\nadopt\nwrite origin 9000\nto-origin A 1+8928 1\nto-origin A 8929+72 1\norigin A 1+8928 9001\ngot origin 8928\n"},
+
+{"path MTU: smaller segments", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000\nto-client A 1+948 1\nto-client A 949+500 1\nclient A 1 1449\nwrite client 1448\nto-client A 1449+948 1\nto-client A 2397+500 1\ncount icmp_consumed 1\ncount path_mtu_lowered 1\n"},
 {"path MTU, IPv6", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nicmp client 1 1280\nto-client A 1+1208 1\nto-client A 1209+220 1\n"},
-{"path MTU: a quote of nothing in flight is a lie", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 5000 600\nquiet\nclient A 1 1449\nicmp client 1 600\nwrite client 1448\nto-client A 1449+1448 1\n"},
+{"path MTU, of the origin, in QinQ", "setup vlan 42 7\nadopt\nwrite origin 1448\nto-origin A 1+1448 1\nicmp origin 1 1000\nto-origin A 1+948 1\nto-origin A 949+500 1\n"},
+{"path MTU: a quote of nothing in flight is a lie", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 5000 600\nquiet\nicmp client 0 600\nquiet\nclient A 1 1449\nicmp client 1 600\nwrite client 1448\nto-client A 1449+1448 1\ncount path_mtu_lowered 0\ncount icmp_consumed 3\n"},
+{"path MTU: what fits was not too big", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1400 len 500\nquiet\nicmp client 1 1500\nquiet\nicmp client 1 65535\nquiet\ncount path_mtu_lowered 0\n"},
+{"path MTU: a quote without a sequence number", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000 quoted 4\nquiet\ncount icmp_consumed 1\n"},
+{"path MTU: a message with a wrong checksum", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000 bad\nquiet\ncount bad_checksum 1\ncount icmp_consumed 0\n"},
+{"path MTU: a message with a wrong checksum, IPv6", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nicmp client 1 1280 bad\nquiet\ncount bad_checksum 1\n"},
+{"path MTU: a message from the side that the segment did not go to", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000 wrong-side\nquiet\ncount wrong_side 1\n"},
 {"path MTU: not below the least", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 68\nto-client A 1+500 1\nto-client A 501+500 1\nto-client A 1001+448 1\n"},
+{"path MTU: not below the least, IPv6", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nicmp client 1 100\nto-client A 1+1208 1\nto-client A 1209+220 1\n"},
+{"path MTU: a router that does not say", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 0\nto-client A 1+1440 1\nto-client A 1441+8 1\nicmp client 1 0 len 1440\nto-client A 1+954 1\nto-client A 955+486 1\n"},
+{"path MTU: it never grows", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000\nto-client A 1+948 1\nto-client A 949+500 1\nicmp client 1 1400\nquiet\nclient A 1 1449\nwrite client 1448\nto-client A 1449+948 1\ncount path_mtu_lowered 1\n"},
+
+{"black hole: full segments vanish", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nwait 1010\nto-client A 1+1448 1\nwait 2010\nto-client A 1+1448 1\ncount black_holes 0\nwait 4010\nto-client A 1+1012 1\ncount black_holes 1\n"
+	"client A 1 1013\nto-client A 1013+436 1\nclient A 1 1449\nwrite client 1448\nto-client A 1449+1012 1\nclient A 1 2461\nto-client A 2461+436 1\nclient A 1 2897\nquiet\n"},
+{"black hole: smaller and smaller", "setup mtu 9000 mss 8960\nadopt\nwrite client 8948\nto-client A 1+8948 1\nwait 1010\nto-client A 1+8948 1\nwait 2010\nto-client A 1+8948 1\nwait 4010\nto-client A 1+1448 1\nwait 8010\nto-client A 1+1012 1\n"
+	"wait 16010\nto-client A 1+524 1\nwait 32010\nto-client A 1+524 1\ncount black_holes 3\n"},
+{"black hole, IPv6", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nwait 1010\nto-client A 1+1428 1\nwait 2010\nto-client A 1+1428 1\nwait 4010\nto-client A 1+1208 1\nwait 8010\nto-client A 1+1208 1\ncount black_holes 1\n"},
+{"black hole: a small segment is not lost for its size", "setup\nadopt\nwrite client 500\nto-client A 1+500 1\nwait 1010\nto-client A 1+500 1\nwait 2010\nto-client A 1+500 1\nwait 4010\nto-client A 1+500 1\nwait 8010\nto-client A 1+500 1\ncount black_holes 0\n"
+	"client A 1 501\nwrite client 1448\nto-client A 501+1448 1\n"},
+{"black hole of the origin alone", "setup\nadopt\nwrite origin 1448\nto-origin A 1+1448 1\nwait 1010\nto-origin A 1+1448 1\nwait 2010\nto-origin A 1+1448 1\nwait 4010\nto-origin A 1+1012 1\nwrite client 1448\nto-client A 1+1448 1\n"},
 {NULL, NULL},
 };

@@ -186,7 +186,7 @@ Test(reassemble, bounded)
 {
 	struct reassembler *r = reassemble_create(release, NULL);
 	struct reassemble_whole whole;
-	struct datagram *d = cut(4, false, 8 * 60, 8);
+	struct datagram *d = cut(4, false, 24 * 60, 24);
 
 	released = 0;
 	for (unsigned i = 0; i < REASSEMBLE_FRAGMENTS; i++)

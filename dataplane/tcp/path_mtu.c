@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Path MTU (RFC 1191, 8201): a leg's segments get smaller when a router says that they are too big, or when
+ * nothing says so and the full ones vanish all the same (a black hole: RFC 2923 2.1, RFC 4821 7.7). They
+ * never grow again on the same flow: SSH is not worth the loss that finding out costs.
+ *
+ * A forged message can at worst bring the segments down to the least that every path is to carry; it never
+ * makes them larger, and what it may do at all icmp.c has checked.
+ */
+#include "dataplane/tcp/flow.h"
+
+enum {
+	MTU_LEAST_IPV4 = 552,    /* what Linux takes for the least, too; RFC 791's 68 is nobody's path */
+	MTU_LEAST_IPV6 = 1280,   /* RFC 8200 section 5 */
+	BLACK_HOLE_TIMEOUTS = 3, /* in a row, before size is suspected; and at each one after */
+};
+
+/* MTUs of common links, for routers too old to say theirs (RFC 1191 section 7.1). */
+static const uint16_t PLATEAUS[] = {32000, 17914, 8166, 4352, 2002, 1492, 1006, 0};
+/* Segments of 1460, 1024 and 536 bytes, and of 1440 and 1220. */
+static const uint16_t BLACK_HOLE_STEPS_IPV4[] = {1500, 1064, 576, 0};
+static const uint16_t BLACK_HOLE_STEPS_IPV6[] = {1500, 1280, 0};
+
+/* The first of a falling list below `mtu`; 0: none. */
+static uint32_t next_below(const uint16_t *steps, uint32_t mtu)
+{
+	while (*steps != 0 && *steps >= mtu)
+		steps++;
+	return *steps;
+}
+
+static uint32_t leg_mtu(struct tcp_leg *leg)
+{
+	return leg->mss + leg_header_len(leg_flow(leg), leg);
+}
+
+static void set_mtu(struct tcp_leg *leg, uint32_t mtu)
+{
+	uint32_t headers = leg_header_len(leg_flow(leg), leg);
+
+	leg->mss = (uint16_t)(mtu > headers + MSS_MIN ? mtu - headers : MSS_MIN);
+}
+
+void leg_too_big(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t datagram, uint32_t mtu)
+{
+	uint32_t least = leg_flow(leg)->key.family == 4 ? MTU_LEAST_IPV4 : MTU_LEAST_IPV6;
+
+	if (mtu == 0)
+		mtu = next_below(PLATEAUS, datagram);
+	if (mtu < least)
+		mtu = least;
+	/* What fits was not too big; what we do not send any more says nothing new. */
+	if (mtu >= datagram || mtu >= leg_mtu(leg))
+		return;
+	set_mtu(leg, mtu);
+	shard->counters.path_mtu_lowered++;
+	/* What is too large never arrived; sending it again in pieces is not congestion. */
+	for (uint32_t i = leg->sent_head; i != NONE; i = shard->sent[i].next) {
+		struct sent_segment *record = &shard->sent[i];
+		if (record->len > leg->mss && !(record->flags & (SENT_LOST | SENT_SACKED))) {
+			record->flags |= SENT_LOST;
+			leg->lost_bytes += record->len;
+		}
+	}
+	leg_mark_dirty(shard, leg);
+}
+
+void leg_black_hole(struct tcp_shard *shard, struct tcp_leg *leg)
+{
+	const uint16_t *steps =
+	    leg_flow(leg)->key.family == 4 ? BLACK_HOLE_STEPS_IPV4 : BLACK_HOLE_STEPS_IPV6;
+	uint32_t mtu = next_below(steps, leg_mtu(leg));
+
+	if (leg->backoff + 1 < BLACK_HOLE_TIMEOUTS || leg->sent_head == NONE || mtu == 0)
+		return;
+	/* Smaller than that and lost as well: it is not for its size. */
+	if (shard->sent[leg->sent_head].len + leg_header_len(leg_flow(leg), leg) <= mtu)
+		return;
+	set_mtu(leg, mtu);
+	shard->counters.black_holes++;
+}
