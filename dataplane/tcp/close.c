@@ -6,6 +6,8 @@
  */
 #include "dataplane/tcp/flow.h"
 
+#include <errno.h>
+
 static void leg_let_go(struct tcp_shard *shard, struct tcp_leg *leg)
 {
 	timer_unlink(&leg->timer);
@@ -77,6 +79,16 @@ void leg_time_out(struct tcp_shard *shard, struct tcp_leg *leg, int error, uint6
 	flow_reset(shard, leg_flow(leg), leg->id, error, 3, now_us);
 }
 
+static bool legs_both(const struct tcp_flow *flow, uint32_t any_of)
+{
+	return (flow->leg[0].flags & any_of) && (flow->leg[1].flags & any_of);
+}
+
+static void fin_wait(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us)
+{
+	timer_append(&shard->fin_waits, &flow->timer, now_us + (uint64_t)shard->config.fin_wait_ms * 1000);
+}
+
 void flow_check_over(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us)
 {
 	if (flow->state != FLOW_ADOPTED)
@@ -90,13 +102,27 @@ void flow_check_over(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t no
 		flow_settle(shard, flow, now_us);
 		return;
 	}
-	uint32_t closed = LEG_FIN_ACKED | LEG_RESET;
-	if (!(flow->flags & FLOW_FIN_WAIT) && (flow->leg[0].flags & closed) &&
-	    (flow->leg[1].flags & closed)) {
-		flow->flags |= FLOW_FIN_WAIT;
-		timer_append(
-		    &shard->fin_waits, &flow->timer, now_us + (uint64_t)shard->config.fin_wait_ms * 1000);
+	/* The worker closed both: a while for the peers to take what it wrote, then one for their FINs. */
+	if (!(flow->flags & FLOW_CLOSING) && legs_both(flow, LEG_FIN_QUEUED | LEG_RESET)) {
+		flow->flags |= FLOW_CLOSING;
+		fin_wait(shard, flow, now_us);
 	}
+	if (!(flow->flags & FLOW_FIN_WAIT) && legs_both(flow, LEG_FIN_ACKED | LEG_RESET)) {
+		flow->flags |= FLOW_FIN_WAIT;
+		fin_wait(shard, flow, now_us);
+	}
+}
+
+void flow_fin_wait_due(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us)
+{
+	/* A peer that still takes bytes is waited for; one that went away is for the retransmission limit. */
+	for (unsigned i = 0; i < 2; i++)
+		if (!(flow->leg[i].flags & (LEG_FIN_ACKED | LEG_RESET)) && flow->leg[i].snd_wnd > 0) {
+			fin_wait(shard, flow, now_us);
+			return;
+		}
+	shard->counters.timeouts++;
+	flow_reset(shard, flow, SLAB_LEG_CLIENT, ETIMEDOUT, 3, now_us);
 }
 
 bool flow_orphaned(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us)

@@ -237,8 +237,9 @@ enum flow_flags {
 	FLOW_TELL_RESET = 2, /* the worker is to be told of a reset … */
 	FLOW_TELL_GONE = 4,  /* … and that it is over */
 	FLOW_HAS_WORKER = 8,
-	FLOW_FIN_WAIT = 16,   /* the fin_wait timer runs */
+	FLOW_FIN_WAIT = 16,   /* the peers have acknowledged both FINs: the fin_wait timer runs for theirs */
 	FLOW_CLIENT_LOW = 32, /* the client is the key's `low` end */
+	FLOW_CLOSING = 64,    /* the worker closed both legs: the fin_wait timer runs, for its bytes' sake */
 };
 
 struct tcp_flow {
@@ -357,6 +358,8 @@ bool time_wait_input(struct tcp_shard *shard, struct tcp_flow *flow, struct tcp_
     const struct frame *frame, uint64_t now_us);
 /* Both legs over? Then the flow goes to TIME_WAIT. FIN_WAIT is timed, too. */
 void flow_check_over(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us);
+/* The worker closed both legs fin_wait_ms ago: peers that take no bytes, or send no FIN, are reset. */
+void flow_fin_wait_due(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us);
 
 /* -- worker.c -- */
 /* Hands the worker what it can take: bytes, FINs, reset, gone; the rest waits for tcp_worker_ready. */

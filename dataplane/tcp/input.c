@@ -114,7 +114,9 @@ static bool reset_or_syn(
 
 static void take_window(struct tcp_leg *leg, const struct frame *frame)
 {
-	if (SEQ_LT(leg->snd_wl1, frame->seq) ||
+	/* RFC 9293's rule alone would take a retransmission's ACK but not its window: the window of before,
+	 * counted from there, reaches further than the peer ever said. */
+	if (SEQ_LT(leg->snd_una, frame->ack) || SEQ_LT(leg->snd_wl1, frame->seq) ||
 	    (leg->snd_wl1 == frame->seq && SEQ_LEQ(leg->snd_wl2, frame->ack))) {
 		leg->snd_wnd = (uint32_t)frame->tcp_window << leg->snd_wscale;
 		leg->snd_wl1 = frame->seq;
@@ -200,11 +202,11 @@ static void process_ack(struct tcp_shard *shard, struct tcp_leg *leg, const stru
 	react_to_loss(shard, leg, acked > 0, now_us);
 	if (acked > 0 && !(leg->flags & LEG_RECOVERY))
 		shard->congestion->acked(leg, acked, now_us);
-	if (leg->timer_kind == LEG_TIMER_PERSIST && leg->snd_wnd != old_window)
-		leg->timer_kind = LEG_TIMER_NONE; /* it opened; closed again, it starts anew */
 	if (acked > 0 || leg->lost_bytes > 0 || leg->snd_nxt != leg->snd_end ||
 	    leg->timer_kind != LEG_TIMER_NONE)
 		leg_mark_dirty(shard, leg);
+	if (leg->timer_kind == LEG_TIMER_PERSIST && leg->snd_wnd != old_window)
+		leg->timer_kind = LEG_TIMER_NONE; /* it opened; closed again, it starts anew */
 }
 
 /* In-order bytes: straight from the frame to the worker if nothing is before or among them. */

@@ -273,13 +273,17 @@ void leg_output(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 
 static void retransmission_timeout(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 {
-	if (leg->backoff >= shard->config.retransmit_limit) {
+	/* A peer that took its window back and answers is not gone (RFC 9293 3.8.6). */
+	bool shut = leg->snd_wnd == 0 && leg->last_heard_us >= leg->last_send_us;
+
+	if (leg->backoff >= shard->config.retransmit_limit && !shut) {
 		leg_time_out(shard, leg, ETIMEDOUT, now_us);
 		return;
 	}
 	leg_black_hole(shard, leg);
 	shard->congestion->timed_out(leg, now_us);
-	leg->backoff++;
+	if (leg->backoff < UINT8_MAX)
+		leg->backoff++;
 	leg->flags = (leg->flags & ~(uint32_t)LEG_RECOVERY) | LEG_LOSS;
 	leg->recover = leg->snd_nxt;
 	leg->dup_acks = 0;

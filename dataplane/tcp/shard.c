@@ -47,7 +47,6 @@
  */
 #include "dataplane/tcp/flow.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -250,10 +249,8 @@ static void flow_timers(struct tcp_shard *shard, uint64_t now_us)
 	for (unsigned n = 0; n < TIMERS_A_TICK && (due = timer_expired(&shard->fin_waits, now_us)) != NULL;
 	     n++) {
 		struct tcp_flow *flow = FROM_TIMER(due, struct tcp_flow, timer);
-		if (!flow_orphaned(shard, flow, now_us)) {
-			shard->counters.timeouts++;
-			flow_reset(shard, flow, SLAB_LEG_CLIENT, ETIMEDOUT, 3, now_us);
-		}
+		if (!flow_orphaned(shard, flow, now_us))
+			flow_fin_wait_due(shard, flow, now_us);
 	}
 	for (unsigned n = 0; n < TIMERS_A_TICK && (due = timer_expired(&shard->passes, now_us)) != NULL;
 	     n++) {

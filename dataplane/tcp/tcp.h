@@ -36,7 +36,8 @@ struct tcp_config {
 	uint16_t mtu;           /* of the link, bytes of IP datagram */
 	uint32_t handshake_ms;  /* a handshake may take so long */
 	uint32_t time_wait_ms;  /* a closed flow absorbs strays so long */
-	uint32_t fin_wait_ms;   /* a peer may keep its half open so long once the worker closed both legs */
+	uint32_t fin_wait_ms;   /* once the worker closed both legs: a peer may keep its window shut, then its
+	                           half open, so long */
 	uint32_t idle_keepalive_ms; /* a silent peer is probed after it; 0: never */
 	uint32_t retransmit_limit;  /* time-outs in a row before a leg is given up */
 	uint64_t seed[2];           /* hash key of the flow table: random, secret */

@@ -212,6 +212,7 @@ static bool worker_says(struct tcp_shard *shard, struct tcp_flow *flow, const st
 	case SLAB_LEG_FIN:
 		flow->leg[desc->aux].flags |= LEG_FIN_QUEUED;
 		leg_mark_dirty(shard, &flow->leg[desc->aux]);
+		flow_check_over(shard, flow, now_us);
 		return true;
 	case SLAB_LEG_RESET:
 		return worker_reset(shard, flow, desc->aux, now_us);
