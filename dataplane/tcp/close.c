@@ -178,20 +178,25 @@ void flow_forget(struct tcp_shard *shard, struct tcp_flow *flow)
 /* RFC 9293 3.10.7.4 and RFC 6191: a SYN that cannot be an old duplicate opens a new connection. */
 static bool begins_anew(const struct tcp_flow *flow, const struct tcp_leg *leg, const struct frame *frame)
 {
-	if ((frame->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+	struct tcp_options options;
+
+	if ((frame->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN || leg->id != SLAB_LEG_CLIENT ||
+	    (flow->flags & (FLOW_HAS_WORKER | FLOW_WAITING)))
 		return false;
-	return leg->id == SLAB_LEG_CLIENT && !(flow->flags & (FLOW_HAS_WORKER | FLOW_WAITING)) &&
-	       ((leg->flags & LEG_RESET) || SEQ_GT(frame->seq, leg->rcv_nxt));
+	if ((leg->flags & LEG_RESET) || SEQ_GT(frame->seq, leg->rcv_nxt))
+		return true;
+	options_parse(&options, frame->bytes + frame->l4_offset + 20, frame->tcp_header_len - 20u);
+	return (leg->flags & LEG_TIMESTAMPS) && options.timestamps && SEQ_GT(options.tsval, leg->ts_recent);
 }
 
 bool time_wait_input(struct tcp_shard *shard, struct tcp_flow *flow, struct tcp_leg *leg,
     const struct frame *frame, uint64_t now_us)
 {
-	if (begins_anew(flow, leg, frame))
-		return true;
 	if ((frame->tcp_flags & TCP_RST) ||
 	    !frame_checksum_ok(frame)) /* RFC 1337: an RST ends no TIME_WAIT */
 		return false;
+	if (begins_anew(flow, leg, frame))
+		return true;
 	if (leg->flags & LEG_RESET) {
 		/* As CLOSED does; a challenge ACK gets the RST that it asks for, at the number it names. */
 		if ((frame->tcp_flags & TCP_ACK) &&

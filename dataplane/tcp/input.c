@@ -291,6 +291,8 @@ static void receive_fin(struct tcp_leg *leg, const struct frame *frame)
 	    leg->rcv_nxt == leg->fin_seq) {
 		leg->rcv_nxt++;
 		leg->flags |= LEG_FIN_RECEIVED | LEG_ACK_NOW;
+	} else if (frame->tcp_flags & TCP_FIN) {
+		leg->flags |= LEG_ACK_NOW; /* out of order: the sender hears of the hole before it */
 	}
 }
 

@@ -261,9 +261,9 @@ void leg_output(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 		if (something_waits(leg))
 			send_new(shard, leg, now_us);
 	}
-	if (leg->flags & LEG_ACK_NOW)
-		segment_send(shard, leg, leg->snd_nxt, TCP_ACK, 0, now_us);
-	else if ((leg->flags & LEG_ACK_DELAYED) && leg->delayed_ack.next == NULL)
+	if ((leg->flags & LEG_ACK_NOW) && !segment_send(shard, leg, leg->snd_nxt, TCP_ACK, 0, now_us))
+		leg->flags |= LEG_ACK_DELAYED; /* no buffer: soon */
+	if ((leg->flags & LEG_ACK_DELAYED) && leg->delayed_ack.next == NULL)
 		timer_append(&shard->delayed_acks, &leg->delayed_ack, now_us + DELAYED_ACK_US);
 	if (leg_flow(leg)->state == FLOW_ADOPTED)
 		leg_arm(shard, leg, now_us);

@@ -14,5 +14,14 @@ const struct scenario scenarios_acks[] = {
 	"to-client A 1+1448 1\nto-client A 1449+1448 1\nto-client A 2897+1448 1\nto-client A 4345+1448 1\nto-client A 5793+1448 1\n"
 	"to-client A 7241+1448 1\nto-client A 8689+1448 1\nto-client A 10137+1448 1\nto-client A 11585+1448 1\nto-client A 13033+1448 1\nquiet\n"
 	"client A 1 2897\nto-client A 14481+1448 1\nto-client A 15929+1448 1\nto-client A 17377+1448 1\nto-client A 18825+1448 1\nquiet\n"},
+{"small segments wait for 40 ms together", "setup\nadopt\nclient A 1+100 1\nwait 20\nclient A 101+100 1\nclient A 201+100 1\nwait 19\nquiet\nwait 2\nto-client A 1 301\nwait 100\nquiet\n"},
+{"the second of two small but full segments is answered", "setup\nadopt\nclient A 1+536 1\nturn\nquiet\nclient A 537+536 1\nto-client A 1 1073\nquiet\n"},
+{"Nagle is off: each write goes at once", "setup\nadopt\nwrite client 1\nto-client A 1+1 1\nwrite client 1\nto-client A 2+1 1\nwrite client 1\nto-client A 3+1 1\nclient A 1 4\nwait 300\nquiet\n"},
+{"what is written together goes together, the last byte pushed", "setup\nadopt\nwrite client 2000\nto-client A 1+1448 1\nto-client PA 1449+552 1\nclient A 1 2001\nwait 300\nquiet\n"},
+{"a burst of four full segments: one ACK is enough if all are read at once", "setup\nadopt\nclient A 1+1448 1\nclient A 1449+1448 1\nclient A 2897+1448 1\nclient A 4345+1448 1\nto-client A 1 5793\nquiet\n"},
+{"a FIN is answered at once", "setup\nadopt\nclient FA 1 1\nto-client A 1 2\nquiet\n"},
+{"a filled gap is answered at once", "setup\nadopt\nclient A 11+10 1\nto-client A 1 1 sack 11-21\nclient A 1+5 1\nto-client A 1 6 sack 11-21\nclient A 6+5 1\nto-client A 1 21 nosack\nquiet\n"},
+{"an owed ACK that went with data is not owed", "setup\nadopt\nclient A 1+10 1\nwait 30\nwrite client 5\nto-client A 1+5 11\nclient A 11+10 6\nwait 41\nto-client A 6 21\nquiet\n"},
+{"an ACK that found no buffer is not forgotten", "setup\nadopt\nno-buffers\nclient A 1+1448 1\nclient A 1449+1448 1\nquiet\nbuffers\nwait 50\nto-client A 1 2897\nquiet\n"},
 {NULL, NULL},
 };

@@ -36,5 +36,18 @@ const struct scenario scenarios_adoption[] = {
 	"to-client RA 1 1\nto-origin RA 1 1\ncount worker_none 1\nquiet\nwait 1100\ncount flows 0\n"},
 {"by the wrong port", "setup\nadopt\nclient A 1+10 1 wrong-side\nquiet\ncount wrong_side 1\ngot client 0\n"},
 {"a wrong checksum", "setup\nadopt\nclient A 1+10 1 bad\nwait 50\nquiet\ncount bad_checksum 1\ngot client 0\n"},
+{"options that one end alone speaks are not spoken", "setup window 60000\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1 opts 020405b4\nto-client SA 0 1\nclient A 1 1 opts 01010101\nto-origin A 1 1 opts-len 0\n"
+	"client A 101+10 1 opts 01010101\nto-client A 1 1 nosack opts-len 0\nwrite client 3000\nto-client A 1+1460 1\nto-client A 1461+1460 1\nto-client A 2921+80 1\nquiet\n"},
+{"no MSS option: 536 and 1220", "setup window 60000\nclient S 0 0 opts 01010101\nto-origin S 0 0\norigin SA 0 1 opts 01010101\nto-client SA 0 1\nclient A 1 1 opts 01010101\nto-origin A 1 1\nwrite client 1000\nto-client A 1+536 1\nto-client A 537+464 1\n"},
+{"no MSS option, IPv6", "setup v6 window 60000\nclient S 0 0 opts 01010101\nto-origin S 0 0\norigin SA 0 1 opts 01010101\nto-client SA 0 1\nclient A 1 1 opts 01010101\nto-origin A 1 1\nwrite client 1500\nto-client A 1+1220 1\nto-client A 1221+280 1\n"},
+{"an absurdly small MSS", "setup mss 1\nadopt\nwrite client 100\nto-client A 1+48 1\nto-client A 49+48 1\nto-client A 97+4 1\n"},
+{"each leg has the MSS of its own peer", "setup window 60000\nclient S 0 0 opts 020403e8\nto-origin S 0 0\norigin SA 0 1 opts 020405b4\nto-client SA 0 1\nclient A 1 1 opts 01010101\nto-origin A 1 1\nwrite client 1500\nto-client A 1+1000 1\nto-client A 1001+500 1\nwrite origin 1500\nto-origin A 1+1460 1\nto-origin A 1461+40 1\n"},
+{"adoption by data that is not the first", "setup\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1\nto-client SA 0 1\nclient A 101+50 1\nto-client A 1 1 sack 101-151\nto-origin A 1 1\nclient A 1+100 1\ngot client 150\ncount adopted 1\n"},
+{"adoption at the edges of what the origin offered", "setup\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1 win 1000\nto-client SA 0 1\nclient A 1002 1\nto-origin A 1002 1\ncount adopted 0\nclient A 0 1\nto-origin A 0 1\ncount adopted 0\nclient A 1001 1\nto-origin A 1 1\ncount adopted 1\n"},
+{"adoption by a FIN", "setup\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1\nto-client SA 0 1\nclient FA 1+5 1\nto-client A 1 7\nto-origin A 1 1\ngot client 5\ntold client fin\ncount adopted 1\n"},
+{"a wrong checksum during the handshake", "setup\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1 bad\nquiet\nclient A 1 1 bad\nquiet\norigin SA 0 1\nto-client SA 0 1\nclient A 1 1 bad\nquiet\ncount adopted 0\ncount bad_checksum 3\nclient A 1 1\nto-origin A 1 1\ncount adopted 1\n"},
+{"a SYN-ACK of another connection is not noted", "setup\nclient S 0 0\nto-origin S 0 0\norigin SA 9000 5\nto-client SA 9000 5\nclient R 5 0\nto-origin R 5 0\ncount adopted 0\norigin SA 0 1\nto-client SA 0 1\nclient A 1 1\nto-origin A 1 1\ncount adopted 1\nquiet\n"},
+{"the origin's SYN in a handshake", "setup\nclient S 0 0\nto-origin S 0 0\norigin S 0 0\nquiet\n"},
+{"RSTs that end a handshake", "setup\nclient S 0 0\nto-origin S 0 0\nclient R 77 0\nto-origin R 77 0\ncount flows 1\nclient R 1 0\nto-origin R 1 0\ncount flows 0\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1\nto-client SA 0 1\norigin R 77 0\nto-client R 77 0\ncount flows 1\norigin R 1 0\nto-client R 1 0\ncount flows 0\nquiet\n"},
 {NULL, NULL},
 };

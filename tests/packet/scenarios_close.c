@@ -19,5 +19,30 @@ const struct scenario scenarios_close[] = {
 	"client A 1+10 1\nto-client A 2 12\nclient FA 11 1\nquiet\nclient RA 12 2\nquiet\ncount flows 1\nwait 1000\ncount flows 0\nquiet\n"},
 {"a new connection on a port in TIME_WAIT", "setup\nadopt\nclient RA 1 1\nto-origin RA 1 1\ngone\nclient S 100000 0\nto-origin S 100000 0\ncount syn_tracked 2\n"},
 {"a peer that never closes its half", "setup fin-wait 5000\nadopt\nfinish client\nfinish origin\nto-client FA 1 1\nto-origin FA 1 1\nclient A 1 2\norigin A 1 2\nwait 5010\nto-client RA 2 1\nto-origin RA 2 1\ngone\n"},
+{"half-closed by the origin, the client still sends", "setup\nadopt\norigin FA 1 1\nto-origin A 1 2\nfinish client\nto-client FA 1 1\nclient A 1 2\nclient A 1+700 2\ngot client 700\nwait 41\nto-client A 2 701\nwrite origin 700\nto-origin A 1+700 2\norigin A 2 701\n"
+	"wait 120000\nto-client A 1 701\nlive\n"},
+{"a FIN with data and the ACK of ours", "setup\nadopt\nfinish client\nto-client FA 1 1\nclient FA 1+500 2\ngot client 500\nto-client A 2 502\ntold client fin\nfinish origin\nto-origin FA 1 1\norigin FA 1 2\nto-origin A 2 2\ngone\nquiet\n"},
+{"both close at once, all is lost, all is repeated", "setup\nadopt\nfinish client\nfinish origin\nto-client FA 1 1\nto-origin FA 1 1\nwait 1020\nto-client FA 1 1\nto-origin FA 1 1\nclient FA 1 1\nto-client A 2 2\norigin FA 1 1\nto-origin A 2 2\n"
+	"wait 1000\nclient FA 1 1\nto-client A 2 2\nwait 990\nto-client FA 1 2\nto-origin FA 1 2\nclient A 2 2\norigin A 2 2\ngone\nquiet\n"},
+{"FINs cross: theirs has not our FIN's ACK, the ACK comes later", "setup\nadopt\nfinish origin\nto-origin FA 1 1\norigin FA 1 1\nto-origin A 2 2\ntold origin fin\nlive\norigin A 2 2\nwait 3000\nquiet\n"},
+{"a FIN is only the worker's business once all before it was taken", "setup\nadopt\nfull\nclient FA 1+10 1\nto-client A 1 12\ntold client nothing\nfinish origin\nto-origin FA 1 1\nfinish client\nto-client FA 1 12\nclient A 12 2\norigin FA 1 2\nto-origin A 2 2\n"
+	"quiet\nlive\nready\ngot client 10\ntold client fin\ngone\nwait 1100\ncount flows 0\n"},
+{"the end is told late where the channel is full", "setup\nadopt\nfull\nclient RA 1 1\nto-origin RA 1 1\ntold client nothing\nlive\nwait 5000\ncount flows 1\nready\ntold client reset\ngone\nwait 1100\ncount flows 0\n"},
+{"the worker writes more before its FIN than a window takes", "setup no-scale window 2000\nadopt\nclient A 1 1 win 2000\nwrite client 3000\nfinish client\nto-client A 1+1448 1\nquiet\nclient A 1 1449 win 1448\nto-client A 1449+1448 1\nclient A 1 2897 win 104\nto-client A 2897+104 1\n"
+	"client A 1 3001 win 1\nto-client FA 3001 1\nclient A 1 3002\nwait 5000\nquiet\n"},
+{"TIME_WAIT: an old SYN is not a new connection", "setup\nadopt\nclient FA 1 1\nto-client A 1 2\nfinish origin\nfinish client\nto-origin FA 1 1\nto-client FA 1 2\nclient A 2 2\norigin FA 1 2\nto-origin A 2 2\ngone\n"
+	"client S 1 0 ts 1\nto-client A 2 2\ncount flows 1\ncount syn_tracked 1\nquiet\n"},
+{"TIME_WAIT: a SYN with a wrong checksum ends nothing", "setup\nadopt\nclient RA 1 1\nto-origin RA 1 1\nclient S 100000 0 bad\nquiet\ncount flows 1\n"},
+{"TIME_WAIT: a SYN beyond the old connection's numbers is a new one", "setup\nadopt\nclient FA 1 1\nto-client A 1 2\nfinish origin\nfinish client\nto-origin FA 1 1\nto-client FA 1 2\nclient A 2 2\norigin FA 1 2\nto-origin A 2 2\ngone\n"
+	"client S 3 0\nto-origin S 3 0\norigin SA 5000 4\nto-client SA 5000 4\nclient A 4 5001\nto-origin A 4 5001\ncount adopted 2\ncount flows 1\nquiet\n"},
+{"TIME_WAIT: a SYN by a later clock is a new one (RFC 6191)", "setup\nadopt\nclient FA 1 1\nto-client A 1 2\nfinish origin\nfinish client\nto-origin FA 1 1\nto-client FA 1 2\nclient A 2 2\norigin FA 1 2\nto-origin A 2 2\ngone\nwait 500\n"
+	"client S -5000 0\nto-origin S -5000 0\ncount syn_tracked 2\nquiet\n"},
+{"TIME_WAIT: the origin makes no connection", "setup\nadopt\nclient RA 1 1\nto-origin RA 1 1\norigin S 100000 0\nquiet\norigin SA 100000 1\nto-origin R 1 0\ncount flows 1\nquiet\n"},
+{"TIME_WAIT is not prolonged", "setup\nadopt\nclient FA 1 1\nto-client A 1 2\nfinish origin\nfinish client\nto-origin FA 1 1\nto-client FA 1 2\nclient A 2 2\norigin FA 1 2\nto-origin A 2 2\ngone\nwait 900\nclient FA 1 2\nto-client A 2 2\nwait 110\ncount flows 0\nclient FA 1 2\nto-client R 2 0\nto-origin A -1073741823 2\nquiet\n"},
+{"one leg reset by the worker, the other closes in order", "setup\nadopt\nclient A 1+10 1\nreset client\nto-client RA 1 11\nwrite origin 100\nto-origin A 1+100 1\norigin A 1 101\nfinish origin\nto-origin FA 101 1\nlive\norigin FA 1 102\nto-origin A 102 2\ntold origin fin\ngone\nquiet\nwait 1100\ncount flows 0\n"},
+{"one leg reset by the worker, the peer of the other never closes", "setup fin-wait 3000\nadopt\nreset client\nto-client RA 1 1\nfinish origin\nto-origin FA 1 1\norigin A 1 2\nwait 3010\nto-origin RA 2 1\ngone\ncount timeouts 1\nquiet\n"},
+{"fin_wait_ms begins anew once the peer has taken all", "setup fin-wait 3000\nadopt\nfinish client\nfinish origin\nto-client FA 1 1\nto-origin FA 1 1\norigin FA 1 2\nto-origin A 2 2\nwait 1020\nto-client FA 1 1\nwait 1500\nclient A 1 2\nwait 2900\nlive\nquiet\nwait 110\nto-client RA 2 1\ngone\n"},
+{"answers to strays of a leg that was reset are few", "setup\nadopt\nclient RA 1 1\nto-origin RA 1 1\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\n"
+	"origin A 1 1\nquiet\nwait 510\norigin A 1 1\nto-origin R 1 0\norigin R 1 0\nquiet\n"},
 {NULL, NULL},
 };
