@@ -199,11 +199,20 @@ static void act_on(struct lcore *lc, struct packet *p, enum tcp_verdict verdict,
 	lcore_pass(lc, p);
 }
 
+/* What the NIC found wrong or could not say is summed again: its word is only ever taken for good. */
+static void note_checksum(const struct lcore *lc, struct packet *p)
+{
+	p->frame->l4_checked = p->m != NULL && lc->dataplane->ports.port[p->port].rx_checksum &&
+	                       (p->m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+}
+
 /* False: the endpoint does not know the flow, the packet is still the caller's. */
 static bool give_to_flow(struct lcore *lc, struct packet *p)
 {
 	uint8_t before[EDITS_WITHIN];
 	uint32_t len = p->len, head = RTE_MIN(p->len, (uint32_t)EDITS_WITHIN);
+
+	note_checksum(lc, p);
 
 	if (p->whole != NULL)
 		memcpy(before, p->bytes, head);

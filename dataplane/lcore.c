@@ -44,15 +44,39 @@
 
 /* -- sending -------------------------------------------------------------------------------------- */
 
+static void refused(struct lcore *lc, unsigned number, struct rte_mbuf *m)
+{
+	lc->counters.tx_dropped++;
+	lc->counters.port[number].tx_dropped++;
+	rte_pktmbuf_free(m);
+}
+
+/* How many frames in a row the driver can finish; the first that it cannot would stop all behind it. */
+static unsigned prepared(struct lcore *lc, unsigned number)
+{
+	struct lcore_tx *tx = &lc->tx[number];
+	uint16_t id = lc->dataplane->ports.port[number].id;
+	unsigned ready = rte_eth_tx_prepare(id, (uint16_t)lc->index, tx->frames, (uint16_t)tx->count);
+
+	if (ready < tx->count) {
+		refused(lc, number, tx->frames[ready]);
+		tx->count--;
+		memmove(
+		    tx->frames + ready, tx->frames + ready + 1, (tx->count - ready) * sizeof(tx->frames[0]));
+	}
+	return ready;
+}
+
 static void flush_port(struct lcore *lc, unsigned number)
 {
 	struct lcore_tx *tx = &lc->tx[number];
 	const struct port *port = &lc->dataplane->ports.port[number];
-	unsigned sent;
+	unsigned sent, ready;
 
 	if (tx->count == 0)
 		return;
-	sent = rte_eth_tx_burst(port->id, (uint16_t)lc->index, tx->frames, (uint16_t)tx->count);
+	ready = lc->dataplane->ports.tx_checksum ? prepared(lc, number) : tx->count;
+	sent = rte_eth_tx_burst(port->id, (uint16_t)lc->index, tx->frames, (uint16_t)ready);
 	tx->count -= sent;
 	/* What the port did not take keeps its place in the line. */
 	if (sent > 0 && tx->count > 0)
@@ -77,9 +101,7 @@ void lcore_send(struct lcore *lc, unsigned number, struct rte_mbuf *m)
 	if (tx->count == LCORE_TX_ROOM) {
 		flush_port(lc, number);
 		if (tx->count == LCORE_TX_ROOM) {
-			lc->counters.tx_dropped++;
-			lc->counters.port[number].tx_dropped++;
-			rte_pktmbuf_free(m);
+			refused(lc, number, m);
 			return;
 		}
 	}
@@ -115,16 +137,37 @@ void lcore_drop(struct packet *p)
 static uint8_t *frame_alloc(void *context, uint32_t len, void **handle)
 {
 	struct lcore *lc = context;
-	struct rte_mbuf *m = rte_pktmbuf_alloc(lc->dataplane->ports.mbufs);
+	const struct ports *ports = &lc->dataplane->ports;
+	bool large =
+	    ports->tso_mbufs != NULL && len + RTE_PKTMBUF_HEADROOM > rte_pktmbuf_data_room_size(ports->mbufs);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(large ? ports->tso_mbufs : ports->mbufs);
 	char *at = m == NULL || len > UINT16_MAX ? NULL : rte_pktmbuf_append(m, (uint16_t)len);
 
 	if (at == NULL) {
 		rte_pktmbuf_free(m);
-		lc->counters.no_mbuf++;
+		lc->counters.no_mbuf += !large; /* without a large one it goes in several */
 		return NULL;
 	}
 	*handle = m;
 	return (uint8_t *)at;
+}
+
+static void frame_unfinished(void *context, void *handle, const struct tcp_unfinished *what)
+{
+	struct lcore *lc = context;
+	struct rte_mbuf *m = handle;
+
+	m->l2_len = what->l2_len;
+	m->l3_len = what->l3_len;
+	m->l4_len = what->l4_len;
+	m->ol_flags |=
+	    RTE_MBUF_F_TX_TCP_CKSUM | (what->family == 4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
+	if (what->segment_len == 0)
+		return;
+	m->tso_segsz = what->segment_len;
+	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+	if (what->family == 4 && lc->dataplane->ports.tx_ip_checksum)
+		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
 }
 
 static void frame_send(void *context, uint8_t link, enum tcp_port_side side, void *handle, uint32_t len)
@@ -452,7 +495,10 @@ static bool open_rings(struct lcore *lc)
 static bool open_tcp(struct lcore *lc, const struct lcore_config *config)
 {
 	struct tcp_config tcp;
-	struct tcp_hooks hooks = {.context = lc, .frame_alloc = frame_alloc, .frame_send = frame_send};
+	struct tcp_hooks hooks = {.context = lc,
+	    .frame_alloc = frame_alloc,
+	    .frame_unfinished = frame_unfinished,
+	    .frame_send = frame_send};
 
 	tcp_config_defaults(&tcp);
 	tcp.flows = config->flows;
@@ -460,6 +506,10 @@ static bool open_tcp(struct lcore *lc, const struct lcore_config *config)
 	tcp.mtu = lc->dataplane->ports.port[0].mtu;
 	for (unsigned i = 1; i < lc->dataplane->ports.count; i++)
 		tcp.mtu = RTE_MIN(tcp.mtu, lc->dataplane->ports.port[i].mtu);
+	tcp.offloads = (struct tcp_offloads){
+	    .checksum = lc->dataplane->ports.tx_checksum,
+	    .frame_max = lc->dataplane->ports.tso_frame,
+	};
 	if (config->receive_credit > 0)
 		tcp.receive_credit = config->receive_credit;
 	if (config->send_credit > 0)

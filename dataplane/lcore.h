@@ -161,7 +161,7 @@ struct packet {
 	bool copied;                    /* `bytes` is a copy of a scattered mbuf */
 	uint8_t *bytes;
 	uint32_t len;
-	const struct frame *frame;
+	struct frame *frame;
 };
 
 void lcore_send(struct lcore *lcore, unsigned port, struct rte_mbuf *m);

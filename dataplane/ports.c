@@ -15,6 +15,8 @@
 #define MBUF_CACHE 256
 #define TAGS_MAX 3 /* a third tag passes, though nobody looks behind it */
 #define RSS_KEY_MAX 64
+#define TSO_FRAME 16000u /* bytes: eleven segments of 1448 */
+#define TSO_MBUFS_A_LCORE 1024u
 
 int ports_add_link(struct ports *ports, const char *name, const char *inside, const char *outside)
 {
@@ -90,13 +92,80 @@ static void set_rss(struct rte_eth_conf *conf, const struct rte_eth_dev_info *in
 	}
 }
 
-static void set_offloads(
-    struct rte_eth_conf *conf, const struct rte_eth_dev_info *info, uint32_t frame, uint16_t room)
+/*
+ * Who virtio trusts hands frames over whose checksum is not filled in yet: those we could not forward as they
+ * are. There we sum ourselves.
+ */
+static uint64_t usable_rx(const struct rte_eth_dev_info *info)
 {
+	bool virtio =
+	    strstr(info->driver_name, "virtio") != NULL || strstr(info->driver_name, "vhost") != NULL;
+
+	return virtio ? info->rx_offload_capa & ~RTE_ETH_RX_OFFLOAD_TCP_CKSUM : info->rx_offload_capa;
+}
+
+/* net_tap cuts by rte_gso, in software, which knows no IPv6, and holds the Ethernet header against the MTU: a
+ * full segment blocks its queue for ever. */
+static uint64_t usable_tx(const struct rte_eth_dev_info *info)
+{
+	bool tap = strcmp(info->driver_name, "net_tap") == 0;
+
+	return tap ? info->tx_offload_capa & ~RTE_ETH_TX_OFFLOAD_TCP_TSO : info->tx_offload_capa;
+}
+
+/* A flow's frames may go by any port, so what counts is what all of them offer. */
+static void find_common_offloads(struct ports *ports)
+{
+	uint64_t tx = UINT64_MAX;
+	struct rte_eth_dev_info info;
+
+	for (unsigned i = 0; i < ports->count; i++)
+		tx &= rte_eth_dev_info_get(ports->port[i].id, &info) == 0 ? usable_tx(&info) : 0;
+	ports->tx_checksum = (tx & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0;
+	ports->tx_ip_checksum = (tx & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
+	ports->tso_frame = ports->tx_checksum && (tx & RTE_ETH_TX_OFFLOAD_TCP_TSO) != 0 ? TSO_FRAME : 0;
+}
+
+/* Frames that a port cuts have mbufs of their own: in one piece, so that no driver's limit of pieces counts,
+ * and of a size that one descriptor of any NIC can name. */
+static bool take_tso_mbufs(struct ports *ports, const struct ports_config *config)
+{
+	uint32_t count = RTE_MAX(64u, RTE_MIN(config->mbufs / 32, TSO_MBUFS_A_LCORE * config->lcores));
+
+	if (ports->tso_frame == 0)
+		return true;
+	if (config->mtu * 2 > TSO_FRAME) { /* not two segments of the link's size would fit */
+		ports->tso_frame = 0;
+		return true;
+	}
+	ports->tso_mbufs = rte_pktmbuf_pool_create(
+	    "tso_mbufs", count, 0, 0, TSO_FRAME + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+	if (ports->tso_mbufs == NULL)
+		rpc_log(RPC_LOG_ERROR,
+		    "no memory for %u mbufs of %u bytes: %s (a larger -m in dataplane.eal, or fewer mbufs)",
+		    count, TSO_FRAME, rte_strerror(rte_errno));
+	return ports->tso_mbufs != NULL;
+}
+
+static void set_offloads(const struct ports *ports, struct port *port, struct rte_eth_conf *conf,
+    const struct rte_eth_dev_info *info, uint32_t frame, uint16_t room)
+{
+	port->rx_checksum = (usable_rx(info) & RTE_ETH_RX_OFFLOAD_TCP_CKSUM) != 0;
+	if (port->rx_checksum)
+		conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
+	if (ports->tx_checksum)
+		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+	if (ports->tso_frame > 0)
+		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
+	if (ports->tso_frame > 0 && ports->tx_ip_checksum)
+		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
 	if (frame > (uint32_t)(room - RTE_PKTMBUF_HEADROOM))
 		conf->rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
-	/* Every frame that we send is from the one pool and has no second owner. */
-	conf->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	/* Every frame that we send is from the one pool, unless there is that of TSO, and has no second
+	 * owner.
+	 */
+	if (ports->tso_frame == 0)
+		conf->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	if ((conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0)
 		conf->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 }
@@ -184,8 +253,8 @@ static bool start_port(struct ports *ports, unsigned number, const struct ports_
 	port->tx_queues = RTE_MIN(config->lcores, info.max_tx_queues);
 	if (port->rx_queues > 1)
 		set_rss(&conf, &info, key);
-	set_offloads(
-	    &conf, &info, config->mtu + RTE_ETHER_HDR_LEN + TAGS_MAX * 4, ports_mbuf_room(config->mtu));
+	set_offloads(ports, port, &conf, &info, config->mtu + RTE_ETHER_HDR_LEN + TAGS_MAX * 4,
+	    ports_mbuf_room(config->mtu));
 	conf.rxmode.mtu = claimed_mtu(&info, config->mtu);
 	error = rte_eth_dev_configure(port->id, port->rx_queues, port->tx_queues, &conf);
 	if (error != 0)
@@ -202,9 +271,11 @@ static bool start_port(struct ports *ports, unsigned number, const struct ports_
 	if (error != 0 && error != -ENOTSUP)
 		return failed(ports, number, "does not become promiscuous", error);
 	(void)rte_eth_allmulticast_enable(port->id);
-	rpc_log(RPC_LOG_INFO, "link %s: %s port \"%s\" (%s) is up: MTU %u, %u rx and %u tx queues%s",
+	rpc_log(RPC_LOG_INFO, "link %s: %s port \"%s\" (%s) is up: MTU %u, %u rx and %u tx queues%s%s%s%s",
 	    port->link, side_name(number), port->device, info.driver_name, port->mtu, port->rx_queues,
-	    port->tx_queues, port->arrival[0] < 0 ? ", polled" : "");
+	    port->tx_queues, port->arrival[0] < 0 ? ", polled" : "",
+	    port->rx_checksum ? ", checks TCP checksums" : "", ports->tx_checksum ? ", sets them" : "",
+	    ports->tso_frame > 0 ? ", cuts segments" : "");
 	return true;
 }
 
@@ -247,7 +318,13 @@ bool ports_start(struct ports *ports, const struct ports_config *config)
 		return false;
 	}
 	for (unsigned i = 0; i < ports->count; i++)
-		if (!find_port(ports, i) || !start_port(ports, i, config))
+		if (!find_port(ports, i))
+			return false;
+	find_common_offloads(ports);
+	if (!take_tso_mbufs(ports, config))
+		return false;
+	for (unsigned i = 0; i < ports->count; i++)
+		if (!start_port(ports, i, config))
 			return false;
 	return true;
 }

@@ -23,6 +23,7 @@ struct port {
 	uint16_t id;                   /* rte_ethdev's number */
 	uint16_t rx_queues, tx_queues; /* <= lcores; lcore i polls queue i */
 	uint16_t mtu;
+	bool rx_checksum; /* it says of each frame whether the TCP checksum is right */
 	bool started;
 	int arrival[PORTS_QUEUES_MAX]; /* readable while frames wait in that rx queue; -1: there is no such */
 };
@@ -37,6 +38,10 @@ struct ports {
 	struct port port[PORTS_MAX];
 	unsigned count;
 	struct rte_mempool *mbufs;
+	/* What all of them do for frames that are made here. */
+	bool tx_checksum, tx_ip_checksum;
+	uint16_t tso_frame; /* bytes of a frame that they cut into segments; 0: not all of them do */
+	struct rte_mempool *tso_mbufs;
 };
 
 /* Adds a link. 0; -E2BIG: too many; -EINVAL: a string that is too long or empty. */

@@ -441,7 +441,8 @@ void chunks_release(struct tcp_shard *shard, struct tcp_leg *leg);
 unsigned chunks_sack_blocks(
     const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t blocks[][2], unsigned max);
 /* -- segment.c -- */
-/* Builds and sends one segment of this leg; payload from the slabs at `seq`. False: no buffer. */
+/* Builds and sends one segment of this leg, or where ports cut a frame of several, all full but the last;
+ * payload from the slabs at `seq`. False: no buffer. */
 bool segment_send(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, uint8_t flags, uint32_t payload,
     uint64_t now_us);
 /* -- shard.c -- */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+enum { IP_TCP_HEADERS_MAX = 40 + 60, TSO_MSS_MIN = 256 /* what ports can cut into at least */ };
 enum { BACKOFF_SHIFT_MAX = 8, KEEPALIVE_INTERVAL_MIN_US = 1000000 };
 
 /* -- the worker's slabs -- */
@@ -164,8 +165,21 @@ static void retransmit_lost(struct tcp_shard *shard, struct tcp_leg *leg, uint64
 	}
 }
 
-/* How much new data may go now in one segment: *fin where the FIN goes with it. False: nothing. */
-static bool next_segment(struct tcp_leg *leg, uint32_t *payload, bool *fin)
+/* Where ports cut frames into segments: as many full ones as may go now, in one frame. */
+static uint32_t super_segment(
+    const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t most, uint32_t pipe)
+{
+	uint32_t by_cwnd = leg->cwnd > pipe ? leg->cwnd - pipe : 0;
+	uint32_t fitting = (shard->config.offloads.frame_max - L2_MAX - IP_TCP_HEADERS_MAX) / leg->mss;
+	uint32_t segments = (most < by_cwnd ? most : by_cwnd) / leg->mss;
+
+	if (segments > fitting)
+		segments = fitting;
+	return segments > 1 ? segments * leg->mss : leg->mss;
+}
+
+/* How much new data may go now in one frame: *fin where the FIN goes with it. False: nothing. */
+static bool next_segment(const struct tcp_shard *shard, struct tcp_leg *leg, uint32_t *payload, bool *fin)
 {
 	uint32_t left = leg->flags & LEG_FIN_SENT ? 0 : leg->snd_end - leg->snd_nxt;
 	bool fin_left = (leg->flags & (LEG_FIN_QUEUED | LEG_FIN_SENT)) == LEG_FIN_QUEUED;
@@ -186,9 +200,43 @@ static bool next_segment(struct tcp_leg *leg, uint32_t *payload, bool *fin)
 		leg->flags |= LEG_CWND_LIMITED;
 		return false;
 	}
+	if (n == leg->mss && n >= TSO_MSS_MIN && shard->config.offloads.frame_max > 0)
+		n = super_segment(shard, leg, left < room ? left : room, pipe);
 	*fin = fin_left && n == left && room > n;
 	*payload = n;
 	return n > 0 || *fin;
+}
+
+/* One record a segment on the wire, so that SACK and RACK see no difference; where they run out, the last
+ * stands for the rest. */
+static void note_sent(
+    struct tcp_shard *shard, struct tcp_leg *leg, uint32_t payload, bool fin, uint64_t now_us)
+{
+	uint32_t end = leg->snd_nxt + payload + fin;
+
+	while (leg->snd_nxt != end) {
+		uint32_t len = end - leg->snd_nxt;
+		bool more = len > (uint32_t)leg->mss + fin && shard->sent[shard->free_sent].next != NONE;
+		if (more)
+			len = leg->mss;
+		sent_append(shard, leg, leg->snd_nxt, len, fin && !more ? SENT_FIN : 0, now_us);
+		leg->snd_nxt += len;
+	}
+}
+
+/* Frames of several segments need a buffer of their own; where those have run out, one segment goes. */
+static bool send_frame(
+    struct tcp_shard *shard, struct tcp_leg *leg, uint32_t *payload, bool *fin, uint64_t now_us)
+{
+	uint32_t seq = leg->snd_nxt;
+
+	if (segment_send(shard, leg, seq, data_flags(leg, seq + *payload, *fin), *payload, now_us))
+		return true;
+	if (*payload <= leg->mss)
+		return false;
+	*payload = leg->mss;
+	*fin = false;
+	return segment_send(shard, leg, seq, data_flags(leg, seq + *payload, *fin), *payload, now_us);
 }
 
 static void send_new(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
@@ -198,18 +246,16 @@ static void send_new(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_
 
 	if (leg->sent_head == NONE && leg->last_send_us != 0 && now_us - leg->last_send_us > leg->rto_us)
 		shard->congestion->idled(leg);
-	while (next_segment(leg, &payload, &fin)) {
+	while (next_segment(shard, leg, &payload, &fin)) {
 		if (shard->free_sent == NONE) {
 			shard->counters.no_segment++;
 			break;
 		}
-		if (!segment_send(shard, leg, leg->snd_nxt, data_flags(leg, leg->snd_nxt + payload, fin),
-		        payload, now_us))
+		if (!send_frame(shard, leg, &payload, &fin, now_us))
 			break;
 		if (leg->sent_head == NONE)
 			leg_restart_rto(leg, now_us);
-		sent_append(shard, leg, leg->snd_nxt, payload + fin, fin ? SENT_FIN : 0, now_us);
-		leg->snd_nxt += payload + fin;
+		note_sent(shard, leg, payload, fin, now_us);
 		leg->last_send_us = now_us;
 		shard->counters.bytes_out += payload;
 		if (fin)

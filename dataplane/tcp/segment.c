@@ -52,6 +52,8 @@ struct headers {
 	uint8_t flags;
 	uint16_t window;
 	uint32_t options_len, payload_len;
+	bool unfinished;      /* the port puts in the checksum … */
+	uint16_t segment_len; /* … and cuts the payload into pieces of so many bytes, where not 0 */
 };
 
 static uint32_t headers_len(const struct headers *h)
@@ -76,7 +78,7 @@ static uint64_t write_ipv4(const struct headers *h, uint8_t *ip, uint32_t tcp_le
 	put_checksum(ip + 10, frame_sum(0, ip, IPV4_HEADER));
 	memcpy(pseudo, ip + 12, 8);
 	put_u16(pseudo + 8, IPPROTO_TCP_NUMBER);
-	put_u16(pseudo + 10, tcp_len);
+	put_u16(pseudo + 10, h->segment_len == 0 ? tcp_len : 0);
 	return frame_sum(0, pseudo, sizeof(pseudo));
 }
 
@@ -91,11 +93,13 @@ static uint64_t write_ipv6(const struct headers *h, uint8_t *ip, uint32_t tcp_le
 	memcpy(ip + 8, h->src, 16);
 	memcpy(ip + 24, h->dst, 16);
 	put_u16(pseudo, IPPROTO_TCP_NUMBER);
-	put_u16(pseudo + 2, tcp_len);
+	put_u16(pseudo + 2, h->segment_len == 0 ? tcp_len : 0);
 	return frame_sum(frame_sum(0, ip + 8, 32), pseudo, sizeof(pseudo));
 }
 
-/* All headers but the options; payload and options are in place. Then the checksum. */
+/* All headers but the options; payload and options are in place. Then the checksum, or what a port that sums
+ * expects in its place: the pseudo-header's sum, without a length where it cuts, as that is each segment's.
+ */
 static void write_headers(const struct headers *h, uint8_t *bytes)
 {
 	uint32_t tcp_len = TCP_HEADER + h->options_len + h->payload_len;
@@ -112,7 +116,28 @@ static void write_headers(const struct headers *h, uint8_t *bytes)
 	tcp[13] = h->flags;
 	put_u16(tcp + 14, h->window);
 	put_u32(tcp + 16, 0); /* checksum, urgent pointer */
-	put_checksum(tcp + 16, frame_sum(sum, tcp, tcp_len));
+	if (!h->unfinished) {
+		put_checksum(tcp + 16, frame_sum(sum, tcp, tcp_len));
+		return;
+	}
+	uint16_t folded = (uint16_t)~sum_fold(sum);
+	memcpy(tcp + 16, &folded, sizeof(folded));
+}
+
+static void send_frame(
+    struct tcp_shard *shard, uint8_t link, enum tcp_port_side side, const struct headers *h, void *handle)
+{
+	if (h->unfinished) {
+		const struct tcp_unfinished what = {
+		    .family = h->family,
+		    .l2_len = h->l2_len,
+		    .l3_len = h->family == 4 ? IPV4_HEADER : IPV6_HEADER,
+		    .l4_len = (uint8_t)(TCP_HEADER + h->options_len),
+		    .segment_len = h->segment_len,
+		};
+		shard->hooks.frame_unfinished(shard->hooks.context, handle, &what);
+	}
+	shard->hooks.frame_send(shard->hooks.context, link, side, handle, headers_len(h) + h->payload_len);
 }
 
 /* Copies [seq, seq + len) out of the slabs. The slab of new data is found at once by the cursor. */
@@ -207,6 +232,8 @@ bool segment_send(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, ui
 	    .ack = leg->rcv_nxt,
 	    .flags = flags,
 	    .payload_len = payload,
+	    .unfinished = shard->config.offloads.checksum,
+	    .segment_len = payload > leg->mss && shard->config.offloads.frame_max > 0 ? leg->mss : 0,
 	};
 	void *handle;
 
@@ -224,14 +251,14 @@ bool segment_send(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, ui
 	if (payload > 0)
 		copy_payload(shard, leg, seq, bytes + header_len, payload);
 	write_headers(&h, bytes);
-	leg->ip_id++;
+	leg->ip_id += (uint16_t)(h.segment_len == 0 ? 1 : (payload + leg->mss - 1) / leg->mss);
+	shard->counters.super_segments += h.segment_len != 0;
 	/* Whatever goes out acknowledges all there is; ACKs that carry no SACK leave that for the next. */
 	leg->last_ack_sent = leg->rcv_nxt;
 	if (payload == 0 || leg->chunk_head == NONE)
 		leg->flags &= ~(uint32_t)LEG_ACK_NOW;
 	leg->flags &= ~(uint32_t)LEG_ACK_DELAYED;
-	shard->hooks.frame_send(
-	    shard->hooks.context, flow->key.link, leg_side(flow, leg->id), handle, header_len + payload);
+	send_frame(shard, flow->key.link, leg_side(flow, leg->id), &h, handle);
 	return true;
 }
 
@@ -248,8 +275,7 @@ void leg_look_like(struct tcp_look *look, const struct frame *frame)
 }
 
 /* Sends a segment that belongs to no leg. */
-static bool send_alone(
-    struct tcp_shard *shard, uint8_t link, enum tcp_port_side side, const struct headers *h)
+static bool send_alone(struct tcp_shard *shard, uint8_t link, enum tcp_port_side side, struct headers *h)
 {
 	void *handle;
 	uint8_t *bytes = shard->hooks.frame_alloc(shard->hooks.context, headers_len(h), &handle);
@@ -258,8 +284,9 @@ static bool send_alone(
 		shard->counters.no_buffer++;
 		return false;
 	}
+	h->unfinished = shard->config.offloads.checksum;
 	write_headers(h, bytes);
-	shard->hooks.frame_send(shard->hooks.context, link, side, handle, headers_len(h));
+	send_frame(shard, link, side, h, handle);
 	return true;
 }
 
@@ -307,7 +334,7 @@ void tcp_ask_other(struct tcp_shard *shard, uint8_t link, enum tcp_port_side fro
 	/* A SYN-ACK is of no connection yet that could have been lost. */
 	if (!answerable(frame) || (frame->tcp_flags & TCP_SYN))
 		return;
-	const struct headers h = {
+	struct headers h = {
 	    .l2 = frame->bytes,
 	    .l2_len = (uint8_t)frame->l2_len,
 	    .family = frame->family,

@@ -107,7 +107,10 @@ struct tcp_shard *tcp_shard_create(const struct tcp_config *config, const struct
 	if (shard == NULL)
 		return NULL;
 	shard->config = *config;
-	if (shard->config.flows == 0 || shard->config.flows > NONE / 4 || shard->config.workers > INT16_MAX) {
+	if (shard->config.flows == 0 || shard->config.flows > NONE / 4 || shard->config.workers > INT16_MAX ||
+	    (shard->config.offloads.frame_max > 0 &&
+	        (!shard->config.offloads.checksum ||
+	            shard->config.offloads.frame_max < config->mtu + L2_MAX))) {
 		free(shard);
 		return NULL;
 	}

@@ -25,6 +25,13 @@ enum tcp_verdict {
 	TCP_UNKNOWN,  /* of no flow here (any more): the caller asks the policy as for the first of a flow */
 };
 
+/* What every port does for the frames that we make; what they do not, the endpoint does itself. */
+struct tcp_offloads {
+	bool checksum; /* puts the TCP checksum in: a frame leaves with the pseudo-header's in its place */
+	uint16_t frame_max; /* cuts frames of up to so many bytes into segments (TSO); 0: none does. Needs
+	                       `checksum` */
+};
+
 struct tcp_config {
 	uint32_t flows;          /* flow table size, taken at start */
 	uint32_t workers;        /* worker numbers are 0 .. workers - 1 */
@@ -40,7 +47,8 @@ struct tcp_config {
 	                           half open, so long */
 	uint32_t idle_keepalive_ms; /* a silent peer is probed after it; 0: never */
 	uint32_t retransmit_limit;  /* time-outs in a row before a leg is given up */
-	uint64_t seed[2];           /* hash key of the flow table: random, secret */
+	struct tcp_offloads offloads;
+	uint64_t seed[2]; /* hash key of the flow table: random, secret */
 };
 /* Sensible values for everything; the caller sets flows, workers, mtu, seed. */
 void tcp_config_defaults(struct tcp_config *config);
@@ -52,6 +60,13 @@ struct tcp_rule {
 	uint8_t on_unsupported; /* enum rpc_unsupported: 0 answer RST, 1 let the flow pass untouched */
 };
 
+/* Where the headers of a frame lie that a port finishes, and into what it cuts the payload. */
+struct tcp_unfinished {
+	uint8_t family;
+	uint8_t l2_len, l3_len, l4_len;
+	uint16_t segment_len; /* payload of each segment but the last; 0: the frame is one segment */
+};
+
 /*
  * Hooks: how the endpoint acts. Frames go to the lcore (`context`), bytes to the handoff (`worker_context`,
  * filled in by handoff_hooks). Worker functions return false (0 bytes) where the worker's channel has no room
@@ -61,6 +76,9 @@ struct tcp_hooks {
 	void *context;
 	/* A buffer for a whole frame of `len` bytes; NULL: none now (counted, retransmission will do). */
 	uint8_t *(*frame_alloc)(void *context, uint32_t len, void **handle);
+	/* The port is to finish this frame (config.offloads), which is sent next. NULL where there are none.
+	 */
+	void (*frame_unfinished)(void *context, void *handle, const struct tcp_unfinished *what);
 	/* Sends it on link `link` out of the port `side`; takes the handle over. */
 	void (*frame_send)(void *context, uint8_t link, enum tcp_port_side side, void *handle, uint32_t len);
 	void *worker_context;
@@ -151,6 +169,7 @@ uint32_t tcp_flow_bytes(void);
 	F(icmp_consumed, "ICMP errors that quoted our segments")                                             \
 	F(path_mtu_lowered, "times that a leg's segments got smaller as ICMP said what fits")                \
 	F(black_holes, "times that they did as full ones timed out again and again")                         \
+	F(super_segments, "frames of several segments given to a port to cut (TSO)")                         \
 	F(no_buffer, "frames not sent for want of a buffer")                                                 \
 	F(no_segment, "data held back for want of a segment record")                                         \
 	F(passed, "flows forwarded and never adopted, now")                                                  \

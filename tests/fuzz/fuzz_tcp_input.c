@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: tests/packet/box.c tests/packet/invariants.c dataplane/frame.c dataplane/tcp/*.c; deps: slab wire */
+/* sources: tests/packet/box.c tests/packet/nic.c tests/packet/invariants.c dataplane/frame.c dataplane/tcp/*.c; deps: slab wire */
 /*
  * A live adopted connection, then whatever the input says: arbitrary frames, frames that are right but for a
  * few bytes, words of the worker, time. Nothing may crash, no worker byte may be wrong, and what leaves must
@@ -121,6 +121,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	config.sent_segments = 64;
 	config.receive_credit = data[0] & 2 ? 512 : 65536;
 	config.time_wait_ms = 100;
+	if (data[0] & 4)
+		config.offloads = (struct tcp_offloads){.checksum = true, .frame_max = BOX_BUFFER_MAX};
 	box_open(&box, &config);
 	adopt(&box, family);
 	for (size_t i = 1; i + 2 <= size;) {

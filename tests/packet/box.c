@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/packet/box.h"
+#include "tests/packet/nic.h"
 
 #include "control/rpc/rpc.h"
 
@@ -159,7 +160,7 @@ struct box_frame *box_frame_new(const uint8_t *bytes, uint32_t len)
 static uint8_t *frame_alloc(void *context, uint32_t len, void **handle)
 {
 	struct box *box = context;
-	struct box_frame *frame = box->no_buffers || len > BOX_FRAME_MAX ? NULL : box_frame_new(NULL, len);
+	struct box_frame *frame = box->no_buffers || len > BOX_BUFFER_MAX ? NULL : box_frame_new(NULL, len);
 
 	*handle = frame;
 	return frame == NULL ? NULL : frame->bytes;
@@ -176,6 +177,19 @@ static void enqueue(struct box_queue *queue, struct box_frame *frame)
 	queue->count++;
 }
 
+static void frame_unfinished(void *context, void *handle, const struct tcp_unfinished *what)
+{
+	struct box *box = context;
+
+	box->unfinished = handle;
+	box->finish = *what;
+}
+
+static void send_finished(void *context, const uint8_t *bytes, uint32_t len)
+{
+	enqueue(context, box_frame_new(bytes, len));
+}
+
 static void frame_send(void *context, uint8_t link, enum tcp_port_side side, void *handle, uint32_t len)
 {
 	struct box *box = context;
@@ -184,7 +198,16 @@ static void frame_send(void *context, uint8_t link, enum tcp_port_side side, voi
 	if (link != 0 || len > frame->len)
 		box->wrong_bytes = true;
 	frame->len = len;
-	enqueue(&box->out[side], frame);
+	if (!box->config.offloads.checksum) {
+		enqueue(&box->out[side], frame);
+		return;
+	}
+	/* The frame goes out as a port finishes it. */
+	if (box->unfinished != frame ||
+	    !nic_finish(frame->bytes, len, &box->finish, send_finished, &box->out[side]))
+		box->wrong_bytes = true;
+	box->unfinished = NULL;
+	free(frame);
 }
 
 static int worker_open(void *context, uint64_t flow, const struct slab_flow *about)
@@ -295,6 +318,7 @@ void box_open(struct box *box, const struct tcp_config *config)
 	struct tcp_hooks hooks = {
 	    .context = box,
 	    .frame_alloc = frame_alloc,
+	    .frame_unfinished = frame_unfinished,
 	    .frame_send = frame_send,
 	    .worker_context = box,
 	    .worker_open = worker_open,

@@ -9,6 +9,7 @@
 #include "dataplane/tcp/tcp.h"
 
 #define BOX_FRAME_MAX 9300
+#define BOX_BUFFER_MAX 16384 /* of a frame that the box's port cuts (config.offloads) */
 #define BOX_SLABS 512
 #define BOX_CONNS 4
 #define BOX_SLAB_BYTES 4096
@@ -61,6 +62,8 @@ struct box {
 	bool no_worker, full; /* nobody up; the channels have no room */
 	uint32_t room;        /* bytes that worker_data takes before the channel is full; starts unlimited */
 	bool no_buffers;
+	const void *unfinished; /* the frame that comes next is to be finished like this (nic.h) */
+	struct tcp_unfinished finish;
 	bool wrong_bytes;                /* a stream was not as it should be, or a word came twice */
 	bool relay;                      /* the worker writes each leg's bytes to the other */
 	bool paused;                     /* but not now */
