@@ -69,12 +69,14 @@ void leg_black_hole(struct tcp_shard *shard, struct tcp_leg *leg)
 {
 	const uint16_t *steps =
 	    leg_flow(leg)->key.family == 4 ? BLACK_HOLE_STEPS_IPV4 : BLACK_HOLE_STEPS_IPV6;
-	uint32_t mtu = next_below(steps, leg_mtu(leg));
 
-	if (leg->backoff + 1 < BLACK_HOLE_TIMEOUTS || leg->sent_head == NONE || mtu == 0)
+	if (leg->backoff + 1 < BLACK_HOLE_TIMEOUTS || leg->sent_head == NONE)
 		return;
-	/* Smaller than that and lost as well: it is not for its size. */
-	if (shard->sent[leg->sent_head].len + leg_header_len(leg_flow(leg), leg) <= mtu)
+	/* What is lost may be less than a full segment, and still more than the path carries. */
+	const struct sent_segment *head = &shard->sent[leg->sent_head];
+	uint32_t lost = head->len - (head->flags & SENT_FIN ? 1 : 0) + leg_header_len(leg_flow(leg), leg);
+	uint32_t mtu = next_below(steps, lost < leg_mtu(leg) ? lost : leg_mtu(leg));
+	if (mtu == 0) /* small enough for every path: it is not for its size */
 		return;
 	set_mtu(leg, mtu);
 	shard->counters.black_holes++;

@@ -1,363 +1,140 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two boxes with a bad link between them: client - box - link - box - origin. The link loses, reorders,
- * duplicates, delays and corrupts as its seed says; both ends send and close. Everything must arrive, once
- * and in order, and both boxes must be empty afterwards.
+ * Two boxes with a bad link between them: client - box - link - box - origin. What the link does, how many
+ * connections there are, how they end, when workers stall or die: all by the seed. What was closed in order
+ * must have arrived whole, once and in order; what was reset must be over at both ends; and both boxes must
+ * be empty afterwards.
  *
- *   lossy [FIRST [LAST]]    runs these seeds (default 1 500); LOSSY_TRACE=1 prints each frame of the link
- *   lossy each              a short exchange without any of this, but for each frame, and each pair, lost in
- * turn
+ *   lossy [FIRST [LAST]]    runs these seeds (default 1 500); LOSSY_TRACE=1 prints each frame
+ *   lossy each              a short exchange on a good link but for each frame lost, each pair of frames
+ * lost, each frame duplicated, overtaken, late, cut
  */
-#include "tests/packet/box.h"
+#include "tests/packet/link.h"
+#include "tests/packet/peer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SEQ_LT(a, b) ((int32_t)((uint32_t)(a) - (uint32_t)(b)) < 0)
 #define TIME_LIMIT_US (3600ull * 1000000)
 
-static uint64_t random_state;
+enum { CONNS_MAX = 3, WORKERS_MAX = 3, STALLS_MAX = 12, INVARIANT_EVERY = 8 };
 
-static uint32_t rnd(uint32_t below)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return below == 0 ? 0 : (uint32_t)((random_state >> 11) % below);
-}
+/* How a connection ends. All but IN_ORDER and BYSTANDER end it by force, if they come in time. */
+enum ending {
+	IN_ORDER,
+	CLIENT_ABORTS,
+	ORIGIN_ABORTS,
+	WORKER_RESETS,
+	WORKER_RESETS_ONE,
+	WORKER_DIES,
+	BYSTANDER,
+	ENDINGS
+};
 
-/* -- a model of a peer: a small TCP on a perfect link -- */
-
-enum peer_state { PEER_CLOSED, PEER_SYN_SENT, PEER_SYN_RECEIVED, PEER_OPEN, PEER_RESET };
-
-struct peer {
-	bool client;
-	enum peer_state state;
-	uint32_t iss, irs;
-	uint32_t snd_una, snd_nxt, snd_max, rcv_nxt, snd_edge;
-	uint64_t to_send, received, acked;
-	bool fin_sent, fin_acked, fin_received, ack_owed, stalled;
-	uint64_t retry_us, stall_us, resend_us;
-	uint32_t resend_una;
-	bool sack, timestamps, scale;
-	uint8_t peer_shift;
-	uint16_t mss;
-	uint32_t window;
-	uint32_t last_ts;
+/* A worker that stops for a while. */
+struct stalls {
+	unsigned left;
+	bool on;
+	uint64_t at;
 };
 
 struct world {
+	struct seeded random;
+	struct link link;
 	struct box *box[2];
-	struct peer peer[2]; /* 0 client, 1 origin */
+	struct peer peer[CONNS_MAX][2]; /* 0 client, 1 origin */
+	unsigned conns;
 	uint64_t now_us;
-	uint8_t family, vlan_tags;
-	unsigned loss, reorder, duplicate, corrupt; /* in 1/1000 */
-	uint64_t delay_us, jitter_us;
-	struct transit *transit;
+	enum ending ending; /* of connection 0 */
+	unsigned end_box;   /* whose worker does it */
+	uint64_t end_at;    /* bytes that the worker has had by then */
+	bool forced;        /* it came to it */
+	struct stalls stalls[2];
+	uint64_t turns;
 	const char *wrong;
 	bool trace;
-	uint64_t frames;
-	uint64_t drop[2]; /* numbers of frames that are lost, from 1 */
 };
 
-/* Frames on the bad link. */
-struct transit {
-	struct transit *next;
-	uint64_t due;
-	unsigned to; /* which box */
-	struct box_frame *frame;
-};
-
-static uint32_t put_options(const struct world *w, struct peer *p, bool syn, uint8_t *at)
+static uint32_t rnd(struct world *w, uint32_t below)
 {
-	uint32_t n = 0;
-	uint32_t ts = (uint32_t)(w->now_us / 1000) + p->iss;
-
-	if (syn) {
-		memcpy(at, (uint8_t[]){2, 4, p->mss >> 8, p->mss & 0xff}, 4);
-		n = 4;
-		if (p->scale)
-			memcpy(at + n, (uint8_t[]){1, 3, 3, 5}, 4), n += 4;
-		if (p->sack)
-			memcpy(at + n, (uint8_t[]){1, 1, 4, 2}, 4), n += 4;
-	}
-	if (p->timestamps) {
-		memcpy(at + n,
-		    (uint8_t[]){1, 1, 8, 10, ts >> 24, ts >> 16 & 0xff, ts >> 8 & 0xff, ts & 0xff,
-		        p->last_ts >> 24, p->last_ts >> 16 & 0xff, p->last_ts >> 8 & 0xff, p->last_ts & 0xff},
-		    12);
-		n += 12;
-	}
-	return n;
+	return seeded_below(&w->random, below);
 }
 
-static void peer_send(struct world *w, struct peer *p, uint8_t flags, uint32_t seq, uint32_t len)
+/* -- the workers -- */
+
+static bool by_worker(const struct world *w)
 {
-	uint8_t bytes[BOX_FRAME_MAX];
-	struct box_segment s = {
-	    .family = w->family,
-	    .vlan_tags = w->vlan_tags,
-	    .vlan = {7, 8},
-	    .from_client = p->client,
-	    .seq = seq,
-	    .ack = p->rcv_nxt,
-	    .flags = flags,
-	    .window = (uint16_t)(flags & TCP_SYN || !p->scale ? (p->window > 65535 ? 65535 : p->window)
-	                                                      : p->window >> 5),
-	    .len = len,
-	    .offset = seq - p->iss - 1,
-	};
-	if (p->stalled)
-		s.window = 0;
-	s.options_len = put_options(w, p, flags & TCP_SYN, s.options);
-	uint32_t n = box_build(bytes, &s);
-	box_give(w->box[!p->client], p->client ? TCP_INSIDE : TCP_OUTSIDE, bytes, n);
+	return w->ending >= WORKER_RESETS;
 }
 
-static void peer_options(struct peer *p, const struct frame *f)
+static void end_by_worker(struct world *w)
 {
-	const uint8_t *at = f->bytes + f->l4_offset + 20, *end = f->bytes + f->l4_offset + f->tcp_header_len;
-	bool mss = false, sack = false, timestamps = false, scale = false;
+	struct box *box = w->box[w->end_box];
+	struct box_conn *conn = &box->conn[0];
+	unsigned leg = (unsigned)(w->end_at % 2);
 
-	while (at < end && *at != 0) {
-		if (*at == 1) {
-			at++;
-			continue;
-		}
-		if (*at == 2)
-			mss = true,
-			p->mss = p->mss < (at[2] << 8 | at[3]) ? p->mss : (uint16_t)(at[2] << 8 | at[3]);
-		if (*at == 3)
-			scale = true, p->peer_shift = at[2];
-		if (*at == 4)
-			sack = true;
-		if (*at == 8)
-			timestamps = true,
-			p->last_ts = (uint32_t)at[2] << 24 | at[3] << 16 | at[4] << 8 | at[5];
-		at += at[1];
-	}
-	(void)mss;
-	if (f->tcp_flags & TCP_SYN) {
-		p->sack = p->sack && sack;
-		p->timestamps = p->timestamps && timestamps;
-		p->scale = p->scale && scale;
-		if (!p->scale)
-			p->peer_shift = 0;
+	if (w->forced || !by_worker(w) || conn->opened == 0 || conn->gone > 0 ||
+	    conn->leg[0].got + conn->leg[1].got < w->end_at)
+		return;
+	w->forced = true;
+	switch (w->ending) {
+	case WORKER_RESETS:
+		box_conn_say(box, conn, SLAB_LEG_RESET, SLAB_LEG_BOTH, 0);
+		break;
+	case WORKER_RESETS_ONE:
+		box_conn_say(box, conn, SLAB_LEG_RESET, leg, 0);
+		if (conn->gone == 0 && !conn->leg[!leg].finished)
+			conn->leg[!leg].finished = box_conn_say(box, conn, SLAB_LEG_FIN, !leg, 0);
+		break;
+	case WORKER_DIES:
+		box_lose(box, conn->worker);
+		break;
+	default:
+		box_lose(box, WORKERS_MAX - 1); /* it has no flow */
 	}
 }
 
-static void peer_open(struct world *w, struct peer *p, const struct frame *f)
+static uint64_t stall_turn(struct world *w, unsigned i)
 {
-	if (!(f->tcp_flags & TCP_SYN))
-		return;
-	p->irs = f->seq;
-	p->rcv_nxt = f->seq + 1;
-	p->snd_edge = p->iss + 1 + f->tcp_window;
-	if (p->client && (f->tcp_flags & TCP_ACK) && f->ack == p->iss + 1) {
-		p->state = PEER_OPEN;
-		p->snd_una = p->snd_nxt = p->snd_max = p->iss + 1;
-		peer_options(p, f);
-		p->ack_owed = true;
-	} else if (!p->client && !(f->tcp_flags & TCP_ACK)) {
-		if (p->state == PEER_CLOSED)
-			peer_options(p, f);
-		p->state = PEER_SYN_RECEIVED;
-		peer_send(w, p, TCP_SYN | TCP_ACK, p->iss, 0);
-		p->retry_us = w->now_us + 1000000;
+	struct stalls *s = &w->stalls[i];
+	struct box *box = w->box[i];
+
+	if (s->left == 0 || w->now_us < s->at)
+		return s->left == 0 ? PEER_NEVER : s->at;
+	s->on = !s->on;
+	s->at = w->now_us + 1000ull * (1 + rnd(w, s->on ? 400 : 3000));
+	if (!s->on) {
+		box->paused = box->no_buffers = false;
+		box->room = UINT32_MAX;
+		box_ready(box);
+		s->left--;
+		return s->left == 0 ? PEER_NEVER : s->at;
 	}
+	switch (rnd(w, 4)) {
+	case 0:
+		box->paused = true;
+		break;
+	case 1:
+		box->full = true;
+		break;
+	case 2:
+		box->room = rnd(w, 5000);
+		break;
+	default: /* an RST that found no buffer may never come: its receiver has no timer for that */
+		box->no_buffers = w->ending == IN_ORDER || w->ending == BYSTANDER;
+	}
+	return s->at;
 }
 
-static void peer_text(struct world *w, struct peer *p, const struct frame *f)
+/* -- the world -- */
+
+static void near(struct world *w, unsigned side, const struct box_frame *frame)
 {
-	uint32_t skip = p->rcv_nxt - f->seq;
-	const uint8_t *at = f->bytes + f->payload_offset;
-
-	if (f->payload_len > 0 || (f->tcp_flags & TCP_FIN) || SEQ_LT(f->seq, p->rcv_nxt))
-		p->ack_owed = true;
-	if (SEQ_LT(p->rcv_nxt, f->seq)) {
-		w->wrong = "a segment out of order on a perfect link";
-		return;
-	}
-	if (skip <= f->payload_len) {
-		for (uint32_t i = skip; i < f->payload_len; i++, p->received++)
-			if (at[i] != box_byte(p->client ? 1 : 0, false, p->received))
-				w->wrong = "a wrong byte arrived";
-		p->rcv_nxt += f->payload_len - skip;
-		if ((f->tcp_flags & TCP_FIN) && !p->fin_received) {
-			p->fin_received = true;
-			p->rcv_nxt++;
-		}
-	}
-}
-
-static void peer_receive(struct world *w, struct peer *p, const struct box_frame *frame)
-{
-	struct frame f;
-
-	frame_parse(&f, frame->bytes, frame->len);
-	if (f.kind != FRAME_TCP || f.vlan_tags != w->vlan_tags) {
-		w->wrong = "a frame that is no segment, or of another VLAN";
-		return;
-	}
-	if (!frame_checksum_ok(&f)) /* of the handshake, which passes end to end */
-		return;
-	if (f.tcp_flags & TCP_RST) {
-		w->wrong = "a reset";
-		p->state = PEER_RESET;
-		return;
-	}
-	if (p->state != PEER_OPEN && p->state != PEER_SYN_RECEIVED) {
-		peer_open(w, p, &f);
-		return;
-	}
-	if (f.tcp_flags & TCP_SYN) {
-		if (p->client)
-			p->ack_owed = true;
-		else
-			peer_send(w, p, TCP_SYN | TCP_ACK, p->iss, 0);
-		return;
-	}
-	if (p->state == PEER_SYN_RECEIVED && f.ack == p->iss + 1) {
-		p->state = PEER_OPEN;
-		p->snd_una = p->snd_nxt = p->snd_max = p->iss + 1;
-	}
-	peer_options(p, &f);
-	if (SEQ_LT(p->snd_una, f.ack)) {
-		if (SEQ_LT(p->snd_max, f.ack))
-			w->wrong = "an ACK of what was not sent";
-		if (SEQ_LT(p->snd_nxt, f.ack))
-			p->snd_nxt = f.ack;
-		p->snd_una = f.ack;
-	}
-	uint32_t edge = f.ack + ((uint32_t)f.tcp_window << p->peer_shift);
-	/* Rounding by the scale may take back less than one unit (RFC 7323 2.4). */
-	if (SEQ_LT(edge + (1u << p->peer_shift) - 1, p->snd_edge) && f.ack == p->snd_una)
-		w->wrong = "the window's right edge moved left";
-	if (SEQ_LT(p->snd_edge, edge))
-		p->snd_edge = edge;
-	if (p->snd_una == p->iss + (uint32_t)p->to_send + 2)
-		p->fin_sent = p->fin_acked = true;
-	peer_text(w, p, &f);
-}
-
-static void peer_turn(struct world *w, struct peer *p)
-{
-	if (p->state == PEER_SYN_SENT || p->state == PEER_SYN_RECEIVED) {
-		if (w->now_us >= p->retry_us) {
-			peer_send(w, p, p->client ? TCP_SYN : TCP_SYN | TCP_ACK, p->iss, 0);
-			p->retry_us = w->now_us + 1000000;
-		}
-		return;
-	}
-	if (p->state != PEER_OPEN)
-		return;
-	/* A reader that stops for a while. */
-	if (p->stalled && w->now_us >= p->stall_us) {
-		p->stalled = false;
-		p->ack_owed = true;
-	} else if (!p->stalled && p->ack_owed && rnd(400) == 0) {
-		p->stalled = true;
-		p->stall_us = w->now_us + 1000 * (1 + rnd(3000));
-	}
-	/* The box may have had no memory for what came; go back to what it acknowledged. */
-	if (p->snd_una != p->resend_una || p->snd_una == p->snd_nxt) {
-		p->resend_una = p->snd_una;
-		p->resend_us = w->now_us + 300000;
-	} else if (w->now_us >= p->resend_us) {
-		p->snd_nxt = p->snd_una;
-		p->fin_sent = false;
-		p->resend_us = w->now_us + 300000;
-	}
-	for (unsigned burst = 0; burst < 8; burst++) {
-		uint64_t offset = p->snd_nxt - p->iss - 1;
-		uint32_t room = SEQ_LT(p->snd_nxt, p->snd_edge) ? p->snd_edge - p->snd_nxt : 0;
-		uint32_t n = 1 + rnd(10) < 3 ? 1 + rnd(p->mss) : p->mss;
-		if (p->fin_sent)
-			break;
-		n = n < p->to_send - offset ? n : (uint32_t)(p->to_send - offset);
-		n = n < room ? n : room;
-		bool fin = offset + n == p->to_send && room > n;
-		if (n == 0 && !fin)
-			break;
-		peer_send(w, p, TCP_ACK | (fin ? TCP_FIN : 0), p->snd_nxt, n);
-		p->snd_nxt += n + fin;
-		p->fin_sent = fin;
-		if (SEQ_LT(p->snd_max, p->snd_nxt))
-			p->snd_max = p->snd_nxt;
-		p->ack_owed = false;
-	}
-	if (p->ack_owed)
-		peer_send(w, p, TCP_ACK, p->snd_nxt, 0);
-	p->ack_owed = false;
-}
-
-/* -- the bad link -- */
-
-static void trace(const struct world *w, unsigned to, const struct box_frame *frame, const char *what)
-{
-	struct frame f;
-
-	if (!w->trace)
-		return;
-	frame_parse(&f, frame->bytes, frame->len);
-	printf("%10.3f ms to %s: flags %02x seq %u+%u ack %u win %u opt %u %s\n", (double)w->now_us / 1000,
-	    to ? "origin" : "client", f.tcp_flags, f.seq, f.payload_len, f.ack, f.tcp_window,
-	    f.tcp_header_len - 20, what);
-}
-
-static void link_put(struct world *w, unsigned to, struct box_frame *frame)
-{
-	struct transit *t = malloc(sizeof(*t)), **at = &w->transit;
-
-	*t = (struct transit){.due = w->now_us + w->delay_us, .to = to, .frame = frame};
-	if (rnd(1000) < w->reorder)
-		t->due += rnd((uint32_t)w->jitter_us + 1);
-	while (*at != NULL && (*at)->due <= t->due)
-		at = &(*at)->next;
-	t->next = *at;
-	*at = t;
-}
-
-static void link_send(struct world *w, unsigned to, struct box_frame *frame)
-{
-	w->frames++;
-	if (rnd(1000) < w->loss || w->frames == w->drop[0] || w->frames == w->drop[1]) {
-		trace(w, to, frame, "LOST");
-		free(frame);
-		return;
-	}
-	if (rnd(1000) < w->duplicate) {
-		link_put(w, to, box_frame_new(frame->bytes, frame->len));
-	}
-	if (rnd(1000) < w->corrupt) {
-		frame->bytes[14 + 4 * w->vlan_tags + rnd(frame->len - 14 - 4 * w->vlan_tags)] ^=
-		    (uint8_t)(1 << rnd(8));
-		trace(w, to, frame, "CORRUPT");
-	} else {
-		trace(w, to, frame, "");
-	}
-	link_put(w, to, frame);
-}
-
-/* Corruption may make a frame that is none of ours any more: that one is lost on the way. */
-static void link_deliver(struct world *w)
-{
-	while (w->transit != NULL && w->transit->due <= w->now_us) {
-		struct transit *t = w->transit;
-		struct frame f;
-		w->transit = t->next;
-		frame_parse(&f, t->frame->bytes, t->frame->len);
-		if (f.kind == FRAME_TCP && frame_checksum_ok(&f))
-			box_give(w->box[t->to], t->to == 1 ? TCP_INSIDE : TCP_OUTSIDE, t->frame->bytes,
-			    t->frame->len);
-		else if (f.kind == FRAME_TCP && tcp_knows(w->box[t->to]->shard, 0, &f))
-			box_give(w->box[t->to], t->to == 1 ? TCP_INSIDE : TCP_OUTSIDE, t->frame->bytes,
-			    t->frame->len);
-		free(t->frame);
-		free(t);
-	}
+	for (unsigned c = 0; c < w->conns; c++)
+		if (peer_receive(&w->peer[c][side], frame))
+			return;
 }
 
 /* Box 0 is next to the client: its inside is the client, its outside the link. Box 1 the other way. */
@@ -367,155 +144,281 @@ static bool carry(struct world *w)
 	bool any = false;
 
 	while ((frame = box_take(w->box[0], TCP_OUTSIDE)) != NULL)
-		link_send(w, 1, frame), any = true;
+		link_send(&w->link, 1, frame, w->now_us), any = true;
 	while ((frame = box_take(w->box[1], TCP_INSIDE)) != NULL)
-		link_send(w, 0, frame), any = true;
+		link_send(&w->link, 0, frame, w->now_us), any = true;
 	for (unsigned i = 0; i < 2; i++)
 		while ((frame = box_take(w->box[i], i == 0 ? TCP_INSIDE : TCP_OUTSIDE)) != NULL) {
-			trace(w, i, frame, "near");
-			peer_receive(w, &w->peer[i], frame);
+			near(w, i, frame);
 			free(frame);
 			any = true;
 		}
 	return any;
 }
 
+/* May this connection end otherwise than in order? */
+static bool may_break(const struct world *w, unsigned c)
+{
+	if (w->ending == WORKER_DIES) /* and with it all the connections it has */
+		return c == 0 || w->box[w->end_box]->conn[c].worker == w->box[w->end_box]->conn[0].worker ||
+		       w->box[w->end_box]->conn[c].lost;
+	return c == 0 && w->ending != IN_ORDER && w->ending != BYSTANDER;
+}
+
 static bool finished(const struct world *w)
 {
+	for (unsigned c = 0; c < w->conns; c++)
+		for (unsigned i = 0; i < 2; i++)
+			if (!peer_finished(&w->peer[c][i]) || tcp_counters(w->box[i]->shard)->flows != 0)
+				return false;
+	return w->link.head == NULL;
+}
+
+static void setup_link(struct world *w)
+{
+	struct link *l = &w->link;
+
+	l->random = &w->random;
+	l->trace = w->trace;
+	l->loss = (unsigned[]){0, 10, 50, 100, 200}[rnd(w, 5)];
+	l->reorder = (unsigned[]){0, 30, 300}[rnd(w, 3)];
+	l->duplicate = (unsigned[]){0, 10, 100}[rnd(w, 3)];
+	l->corrupt = (unsigned[]){0, 10, 50}[rnd(w, 3)];
+	l->cut = (unsigned[]){0, 0, 20}[rnd(w, 3)];
+	l->delay_us = 100 + rnd(w, 40000);
+	l->jitter_us = rnd(w, 20000);
+	if (rnd(w, 3) == 0) {
+		l->rate = 100 + rnd(w, 5000);
+		l->queue = 10000 + rnd(w, 100000);
+	}
+}
+
+static void setup_mtu(struct world *w, uint8_t family)
+{
+	uint32_t least = family == 4 ? 576 : 1280;
+
+	if (rnd(w, 3) != 0)
+		return;
+	w->link.mtu = least + rnd(w, 1500 - least);
+	w->link.mtu_from = rnd(w, 100);
+	w->link.black_hole = rnd(w, 3) == 0;
+}
+
+static void setup_config(struct world *w, struct tcp_config *config, uint64_t seed)
+{
+	tcp_config_defaults(config);
+	config->flows = 16;
+	config->workers = WORKERS_MAX;
+	config->seed[0] = seed;
+	config->mtu = rnd(w, 2) ? 1500 : 9000;
+	if (seed % 2 != 0) /* every other one with a port that sums and cuts */
+		config->offloads =
+		    (struct tcp_offloads){.checksum = true, .frame_max = seed % 4 == 1 ? BOX_BUFFER_MAX : 0};
+	config->receive_credit = (uint32_t[]){4096, 65536, 262144}[rnd(w, 3)];
+	config->send_credit = 512;
+	config->reorder_total = 1 << 20;
+	config->reorder_bytes = rnd(w, 2) ? 262144 : 16384;
+	config->sent_segments = 600;
+	config->retransmit_limit = 200;
+	config->time_wait_ms = 60000;
+	config->fin_wait_ms = 3000000;
+	config->handshake_ms = 300000;
+	config->idle_keepalive_ms = 100000;
+}
+
+static void setup_peers(struct world *w)
+{
+	uint8_t family = rnd(w, 2) ? 4 : 6, tags = (uint8_t)rnd(w, 3);
+	bool sack = rnd(w, 3) != 0, timestamps = rnd(w, 3) != 0, scale = rnd(w, 3) != 0;
+	/* Most worlds are small: many of them say more than a few large ones. */
+	uint32_t most = (uint32_t[]){3, 5000, 60000, 400000}[rnd(w, 4)] / w->conns;
+
+	setup_mtu(w, family);
+	for (unsigned c = 0; c < w->conns; c++)
+		for (unsigned i = 0; i < 2; i++)
+			w->peer[c][i] = (struct peer){
+			    .box = w->box[i],
+			    .random = &w->random,
+			    .client = i == 0,
+			    .state = i == 0 ? PEER_SYN_SENT : PEER_CLOSED,
+			    .family = family,
+			    .vlan_tags = tags,
+			    .port = (uint16_t)(40000 + c),
+			    .iss = rnd(w, 2) ? rnd(w, UINT32_MAX) : UINT32_MAX - rnd(w, 100000),
+			    .to_send = rnd(w, most + 1),
+			    .sack = sack,
+			    .timestamps = timestamps,
+			    .scale = scale,
+			    .mss = (uint16_t)(rnd(w, 2) ? 1460 : 200 + rnd(w, 8700)),
+			    .window = 2000 + rnd(w, 60000) * (scale ? 8 : 1),
+			    .abort_at = PEER_NEVER,
+			};
+}
+
+static void setup_ending(struct world *w)
+{
+	uint64_t all = w->peer[0][0].to_send + w->peer[0][1].to_send;
+
+	w->ending = rnd(w, 2) ? IN_ORDER : (enum ending)rnd(w, ENDINGS);
+	w->end_box = rnd(w, 2);
+	w->end_at = rnd(w, (uint32_t)all + 1);
+	if (w->ending == CLIENT_ABORTS || w->ending == ORIGIN_ABORTS)
+		w->peer[0][w->ending == ORIGIN_ABORTS].abort_at = w->end_at;
 	for (unsigned i = 0; i < 2; i++)
-		if (!w->peer[i].fin_acked || !w->peer[i].fin_received || w->box[i]->gone != 1 ||
-		    tcp_counters(w->box[i]->shard)->flows != 0)
-			return false;
-	return w->transit == NULL;
+		if (rnd(w, 3) == 0)
+			w->stalls[i] = (struct stalls){
+			    .left = 1 + rnd(w, STALLS_MAX), .at = w->now_us + rnd(w, 2000000)};
 }
 
 static void world_open(struct world *w, uint64_t seed)
 {
 	struct tcp_config config;
 
-	random_state = seed * 0x9e3779b97f4a7c15ull + 1;
-	for (unsigned i = 0; i < 10; i++)
-		rnd(1);
-	*w = (struct world){.now_us = 1000000, .family = rnd(2) ? 4 : 6, .vlan_tags = (uint8_t)rnd(3)};
+	*w = (struct world){.random = seeded_from(seed), .now_us = 1000000};
 	w->trace = getenv("LOSSY_TRACE") != NULL;
-	w->loss = (unsigned[]){0, 10, 50, 100, 200}[rnd(5)];
-	w->reorder = (unsigned[]){0, 30, 300}[rnd(3)];
-	w->duplicate = (unsigned[]){0, 10, 100}[rnd(3)];
-	w->corrupt = (unsigned[]){0, 10, 50}[rnd(3)];
-	w->delay_us = 100 + rnd(40000);
-	w->jitter_us = rnd(20000);
-	tcp_config_defaults(&config);
-	config.flows = 4;
-	config.seed[0] = seed;
-	config.mtu = rnd(2) ? 1500 : 9000;
-	if (seed % 2 != 0) /* every other one with a port that sums and cuts */
-		config.offloads =
-		    (struct tcp_offloads){.checksum = true, .frame_max = seed % 4 == 1 ? BOX_BUFFER_MAX : 0};
-	config.receive_credit = (uint32_t[]){4096, 65536, 262144}[rnd(3)];
-	config.send_credit = 512;
-	config.reorder_total = 1 << 20;
-	config.reorder_bytes = rnd(2) ? 262144 : 16384;
-	config.sent_segments = 600;
-	config.retransmit_limit = 200;
-	config.time_wait_ms = 60000;
-	config.fin_wait_ms = 3000000;
-	config.handshake_ms = 300000;
-	config.idle_keepalive_ms = 100000;
-	bool sack = rnd(3) != 0, timestamps = rnd(3) != 0, scale = rnd(3) != 0;
+	w->conns = rnd(w, 3) ? 1 : 2 + rnd(w, CONNS_MAX - 1);
+	setup_link(w);
+	setup_config(w, &config, seed);
 	for (unsigned i = 0; i < 2; i++) {
-		w->box[i] = malloc(sizeof(*w->box[i]));
+		w->box[i] = w->link.box[i] = malloc(sizeof(*w->box[i]));
 		box_open(w->box[i], &config);
 		w->box[i]->relay = true;
-		w->peer[i] = (struct peer){
-		    .client = i == 0,
-		    .iss = rnd(2) ? rnd(UINT32_MAX) : UINT32_MAX - rnd(100000),
-		    .to_send = rnd(4) ? rnd(400000) : rnd(3),
-		    .sack = sack,
-		    .timestamps = timestamps,
-		    .scale = scale,
-		    .mss = (uint16_t)(rnd(2) ? 1460 : 200 + rnd(8700)),
-		    .window = 2000 + rnd(60000) * (scale ? 8 : 1),
-		};
+		w->box[i]->next_worker = (int)rnd(w, WORKERS_MAX - 1);
 	}
-	w->peer[0].state = PEER_SYN_SENT;
+	setup_peers(w);
+	setup_ending(w);
 }
 
 static void world_close(struct world *w)
 {
-	for (struct transit *t; (t = w->transit) != NULL;) {
-		w->transit = t->next;
-		free(t->frame);
-		free(t);
-	}
+	link_close(&w->link);
 	for (unsigned i = 0; i < 2; i++) {
 		box_close(w->box[i]);
 		free(w->box[i]);
 	}
 }
 
-static void report(const struct world *w, uint64_t seed, const char *why)
+static void report(const struct world *w, const char *how, uint64_t seed, const char *why)
 {
-	printf("seed %" PRIu64 ": %s at %.3f s (IPv%u, loss %u, reorder %u, dup %u, corrupt %u per mille)\n",
-	    seed, why, (double)w->now_us / 1e6, w->family, w->loss, w->reorder, w->duplicate, w->corrupt);
+	static const char *const NAMES[] = {"in order", "the client aborts", "the origin aborts",
+	    "a worker resets", "a worker resets one leg", "a worker dies", "another worker dies"};
+	const struct link *l = &w->link;
+
+	printf("seed %" PRIu64
+	       ": %s at %.3f s (IPv%u, %u connections, %s; loss %u, reorder %u, dup %u, corrupt %u, "
+	       "cut %u per mille, %u bytes a ms, MTU %u%s)\n",
+	    seed, why, (double)w->now_us / 1e6, w->peer[0][0].family, w->conns, NAMES[w->ending], l->loss,
+	    l->reorder, l->duplicate, l->corrupt, l->cut, l->rate, l->mtu,
+	    l->black_hole ? ", black hole" : "");
+	for (unsigned c = 0; c < w->conns; c++)
+		for (unsigned i = 0; i < 2; i++) {
+			const struct peer *p = &w->peer[c][i];
+			const struct box_conn *b = &w->box[i]->conn[c];
+			printf("  %s %u: received %" PRIu64 " of %" PRIu64
+			       ", state %d fin sent %d acked %d received %d; box: flows %" PRIu64
+			       " opened %u gone %u got %" PRIu64 "/%" PRIu64 " written %" PRIu64 "/%" PRIu64
+			       "\n",
+			    i ? "origin" : "client", c, p->received, w->peer[c][!i].to_send, p->state,
+			    p->fin_sent, p->fin_acked, p->fin_received, tcp_counters(w->box[i]->shard)->flows,
+			    b->opened, b->gone, b->leg[0].got, b->leg[1].got, b->leg[0].written,
+			    b->leg[1].written);
+		}
+	printf("  again: %s %" PRIu64 "\n", how, seed);
+}
+
+/* Reset before it was through. After: where the last ACK was lost for all of TIME_WAIT, FINs are answered so.
+ */
+static bool cut_off(const struct peer *p)
+{
+	return p->state == PEER_RESET && !(p->fin_acked && p->fin_received);
+}
+
+static void look(struct world *w)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (w->box[i]->wrong_bytes)
+			w->wrong = "the worker got wrong bytes, or a word that is not its";
+		const char *broken = w->turns % INVARIANT_EVERY == 0 ? box_invariant(w->box[i]) : NULL;
+		if (broken != NULL)
+			w->wrong = broken;
+		for (unsigned c = 0; c < w->conns; c++) {
+			if (w->peer[c][i].wrong != NULL)
+				w->wrong = w->peer[c][i].wrong;
+			if (cut_off(&w->peer[c][i]) && !may_break(w, c))
+				w->wrong = "a reset";
+		}
+	}
+}
+
+/* Everything at now_us; returns when there is more to do. */
+static uint64_t world_turn(struct world *w)
+{
+	uint64_t next = w->now_us + 60000000;
+	bool moved = false;
+
+	w->turns++;
 	for (unsigned i = 0; i < 2; i++)
-		printf("  %s: received %" PRIu64 " of %" PRIu64
-		       ", state %d fin sent %d acked %d received %d; box: flows "
-		       "%" PRIu64 " gone %u got %" PRIu64 "/%" PRIu64 " written %" PRIu64 "/%" PRIu64 "\n",
-		    i ? "origin" : "client", w->peer[i].received, w->peer[!i].to_send, w->peer[i].state,
-		    w->peer[i].fin_sent, w->peer[i].fin_acked, w->peer[i].fin_received,
-		    tcp_counters(w->box[i]->shard)->flows, w->box[i]->gone, w->box[i]->leg[0].got,
-		    w->box[i]->leg[1].got, w->box[i]->leg[0].written, w->box[i]->leg[1].written);
+		w->box[i]->now_us = w->now_us;
+	link_deliver(&w->link, w->now_us);
+	for (unsigned c = 0; c < w->conns; c++)
+		for (unsigned i = 0; i < 2; i++) {
+			uint64_t due = peer_turn(&w->peer[c][i]);
+			next = due < next ? due : next;
+		}
+	end_by_worker(w);
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t due = stall_turn(w, i);
+		next = due < next ? due : next;
+		due = box_turn(w->box[i]);
+		next = due < next ? due : next;
+	}
+	look(w);
+	moved = carry(w);
+	for (unsigned c = 0; c < w->conns; c++)
+		for (unsigned i = 0; i < 2; i++)
+			moved = moved || (w->peer[c][i].ack_owed && w->peer[c][i].state == PEER_OPEN);
+	uint64_t due = link_deliver(&w->link, w->now_us);
+	next = due < next ? due : next;
+	return moved || next <= w->now_us ? w->now_us + 50 : next;
+}
+
+static const char *verdict(const struct world *w)
+{
+	for (unsigned c = 0; c < w->conns; c++) {
+		const struct peer *p = w->peer[c];
+		bool reset = cut_off(&p[0]) || cut_off(&p[1]);
+		if (reset || w->forced) {
+			if (!may_break(w, c) && reset)
+				return "a reset";
+			if (may_break(w, c))
+				continue;
+		}
+		if (p[0].received != p[1].to_send || p[1].received != p[0].to_send)
+			return "not all arrived";
+		if (w->box[0]->conn[c].gone != 1 || w->box[1]->conn[c].gone != 1)
+			return "a worker was not told of the end";
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		if (w->box[i]->free_count != BOX_SLABS)
+			return "slabs were not given back";
+		const char *broken = box_invariant(w->box[i]);
+		if (broken != NULL)
+			return broken;
+	}
+	return NULL;
 }
 
 /* Runs a world to its end; false: something was wrong, and was printed. */
-static bool world_run(struct world *w, uint64_t seed)
+static bool world_run(struct world *w, const char *how, uint64_t seed)
 {
-	bool ok = false;
+	bool over = false;
 
-	while (w->now_us < TIME_LIMIT_US) {
-		uint64_t next = w->now_us + 60000000;
-		link_deliver(w);
-		for (unsigned i = 0; i < 2; i++)
-			peer_turn(w, &w->peer[i]);
-		for (unsigned i = 0; i < 2; i++) {
-			w->box[i]->now_us = w->now_us;
-			uint64_t due = box_turn(w->box[i]);
-			next = due < next ? due : next;
-			if (w->box[i]->wrong_bytes)
-				w->wrong = "the worker got wrong bytes";
-			const char *broken = box_invariant(w->box[i]);
-			if (broken != NULL)
-				w->wrong = broken;
-		}
-		bool moved = carry(w);
-		if (w->wrong != NULL || (ok = finished(w)))
-			break;
-		for (unsigned i = 0; i < 2; i++) {
-			const struct peer *p = &w->peer[i];
-			if (p->ack_owed)
-				moved = true;
-			if (p->retry_us > w->now_us && p->state < PEER_OPEN && p->retry_us < next)
-				next = p->retry_us;
-			if (p->stalled && p->stall_us < next)
-				next = p->stall_us;
-			if (p->state == PEER_OPEN && p->snd_una != p->snd_nxt && p->resend_us < next)
-				next = p->resend_us;
-		}
-		if (w->transit != NULL && w->transit->due < next)
-			next = w->transit->due;
-		w->now_us = moved || next <= w->now_us ? w->now_us + 50 : next;
-	}
-	if (ok && (w->peer[0].received != w->peer[1].to_send || w->peer[1].received != w->peer[0].to_send))
-		w->wrong = "not all arrived";
-	if (w->wrong != NULL || !ok)
-		report(w, seed, w->wrong != NULL ? w->wrong : "not finished");
-	ok = ok && w->wrong == NULL;
-	for (unsigned i = 0; ok && i < 2; i++)
-		if (w->box[i]->free_count != BOX_SLABS) {
-			report(w, seed, "slabs were not given back");
-			ok = false;
-		}
-	return ok;
+	while (w->now_us < TIME_LIMIT_US && w->wrong == NULL && !(over = finished(w)))
+		w->now_us = world_turn(w);
+	const char *why = w->wrong != NULL ? w->wrong : over ? verdict(w) : "not finished";
+	if (why != NULL)
+		report(w, how, seed, why);
+	return why == NULL;
 }
 
 static bool run(uint64_t seed)
@@ -523,32 +426,47 @@ static bool run(uint64_t seed)
 	struct world w;
 
 	world_open(&w, seed);
-	bool ok = world_run(&w, seed);
+	bool ok = world_run(&w, "lossy", seed);
 	world_close(&w);
 	return ok;
 }
 
-/* One exchange with frames `first` and `second` lost; how many frames the link carried in all. */
-static bool run_without(unsigned variant, uint64_t first, uint64_t second, uint64_t *frames)
+/* -- each frame -- */
+
+struct touch {
+	uint64_t frame;
+	enum link_action what;
+};
+
+/* One exchange with two frames touched; how many frames the link carried in all. */
+static bool run_touched(unsigned variant, struct touch first, struct touch second, uint64_t *frames)
 {
 	struct world w;
 
 	world_open(&w, 1 + variant);
-	w.loss = w.reorder = w.duplicate = w.corrupt = 0;
-	w.delay_us = 10000;
-	w.drop[0] = first;
-	w.drop[1] = second;
+	struct link *l = &w.link;
+	l->loss = l->reorder = l->duplicate = l->corrupt = l->cut = l->rate = l->mtu = 0;
+	l->delay_us = 10000;
+	l->act[0].frame = first.frame;
+	l->act[0].what = first.what;
+	l->act[1].frame = second.frame;
+	l->act[1].what = second.what;
+	w.conns = 1;
+	w.ending = IN_ORDER;
 	for (unsigned i = 0; i < 2; i++) {
-		w.peer[i].to_send = i == 0 ? 9000 : 5000;
-		w.peer[i].mss = 1000;
-		w.peer[i].sack = variant & 1;
-		w.peer[i].timestamps = variant & 2;
-		w.peer[i].scale = variant & 4;
+		w.stalls[i].left = 0;
+		w.peer[0][i].to_send = i == 0 ? 9000 : 5000;
+		w.peer[0][i].abort_at = PEER_NEVER;
+		w.peer[0][i].mss = 1000;
+		w.peer[0][i].sack = variant & 1;
+		w.peer[0][i].timestamps = variant & 2;
+		w.peer[0][i].scale = variant & 4;
 	}
-	bool ok = world_run(&w, variant);
+	bool ok = world_run(&w, "lossy each: variant", variant);
 	if (!ok)
-		printf("  variant %u, without frames %" PRIu64 " and %" PRIu64 "\n", variant, first, second);
-	*frames = w.frames;
+		printf("  frame %" PRIu64 " action %d, frame %" PRIu64 " action %d\n", first.frame,
+		    first.what, second.frame, second.what);
+	*frames = w.link.frames;
 	world_close(&w);
 	return ok;
 }
@@ -559,10 +477,17 @@ static int run_each(void)
 	uint64_t frames, ignored;
 
 	for (unsigned variant = 0; variant < 8; variant++) {
-		failed += !run_without(variant, 0, 0, &frames);
-		for (uint64_t first = 1; first <= frames; first++)
+		failed += !run_touched(variant, (struct touch){0}, (struct touch){0}, &frames);
+		for (uint64_t first = 1; first <= frames; first++) {
 			for (uint64_t second = first; second <= frames + 2; second++, runs++)
-				failed += !run_without(variant, first, second, &ignored);
+				failed += !run_touched(variant, (struct touch){first, LINK_LOSE},
+				    (struct touch){second, LINK_LOSE}, &ignored);
+			for (enum link_action what = LINK_DUPLICATE; what <= LINK_CUT; what++)
+				for (uint64_t second = 0; second <= 4; second++, runs++)
+					failed += !run_touched(variant, (struct touch){first, what},
+					    (struct touch){second == 0 ? 0 : first + second, LINK_LOSE},
+					    &ignored);
+		}
 	}
 	printf("lossy each: %u exchanges, %u failed\n", runs, failed);
 	return failed != 0;

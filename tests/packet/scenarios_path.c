@@ -34,5 +34,6 @@ const struct scenario scenarios_path[] = {
 {"black hole: a small segment is not lost for its size", "setup\nadopt\nwrite client 500\nto-client A 1+500 1\nwait 1010\nto-client A 1+500 1\nwait 2010\nto-client A 1+500 1\nwait 4010\nto-client A 1+500 1\nwait 8010\nto-client A 1+500 1\ncount black_holes 0\n"
 	"client A 1 501\nwrite client 1448\nto-client A 501+1448 1\n"},
 {"black hole of the origin alone", "setup\nadopt\nwrite origin 1448\nto-origin A 1+1448 1\nwait 1010\nto-origin A 1+1448 1\nwait 2010\nto-origin A 1+1448 1\nwait 4010\nto-origin A 1+1012 1\nwrite client 1448\nto-client A 1+1448 1\n"},
+{"black hole: a segment that is not full, and too big all the same", "setup\nadopt\nwrite client 737\nto-client A 1+737 1\nwait 1020\nto-client A 1+737 1\nwait 2020\nto-client A 1+737 1\nwait 4020\nto-client A 1+524 1\nclient A 1 525\nto-client A 525+213 1\nclient A 1 738\nwait 500\nquiet\ncount black_holes 1\n"},
 {NULL, NULL},
 };
