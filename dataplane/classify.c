@@ -291,7 +291,14 @@ bool policy_audits_pair(const struct policy *policy, uint8_t link, const struct 
 	struct policy_key4 key4[2];
 	struct policy_key6 key6[2];
 	uint32_t rules[2];
+	struct frame hidden;
 
+	/* What a later fragment says is an extension header, not what follows that. */
+	if (frame->kind == FRAME_FRAGMENT && frame->protocol != IPPROTO_TCP && frame_may_be_tcp(frame)) {
+		hidden = *frame;
+		hidden.protocol = IPPROTO_TCP;
+		frame = &hidden;
+	}
 	if (frame->family == 4 && policy->pairs4 != NULL) {
 		policy_key4(&key4[0], link, frame, false);
 		policy_key4(&key4[1], link, frame, true);

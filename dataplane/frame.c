@@ -218,6 +218,7 @@ static void read_ipv4(struct frame *f, struct wire *w)
 	memcpy(f->src, h.at + 12, 4);
 	memcpy(f->dst, h.at + 16, 4);
 	f->fragment_id = be16(h.at + 4);
+	f->fragment_next = f->protocol;
 	f->fragment_more = (h.at[6] & 0x20) != 0;
 	f->fragment_offset = (uint16_t)((be16(h.at + 6) & 0x1fff) * 8);
 	if (f->ip_len < header || !cut_to(w, f->ip_len - IPV4_LEN)) {
@@ -261,6 +262,7 @@ static bool skip_extension(struct frame *f, struct wire *w)
 		f->fragment_offset = be16(h.at + 2) & 0xfff8;
 		f->fragment_more = (h.at[3] & 1) != 0;
 		f->fragment_id = be32(h.at + 4);
+		f->fragment_next = h.at[0];
 	}
 	if (length > 8)
 		wire_skip(w, length - 8);
@@ -360,6 +362,11 @@ void frame_parse(struct frame *f, const uint8_t *bytes, uint32_t len)
 		read_ipv4(f, &w);
 	else if (f->ether_type == ETHER_IPV6)
 		read_ipv6(f, &w);
+}
+
+bool frame_may_be_tcp(const struct frame *f)
+{
+	return f->fragment_next == PROTO_TCP || (f->family == 6 && is_extension(f->fragment_next));
 }
 
 static bool is_error(const struct frame *f)

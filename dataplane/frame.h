@@ -64,6 +64,7 @@ struct frame {
 	/* fragments */
 	uint32_t fragment_id;
 	uint16_t fragment_offset; /* bytes */
+	uint8_t fragment_next;    /* what its headers say is cut: a later one does not show what follows */
 	bool fragment_more;
 	/* TCP (kind == FRAME_TCP) */
 	uint16_t l4_offset;      /* of the TCP/UDP/ICMP header */
@@ -98,6 +99,9 @@ void frame_parse(struct frame *frame, const uint8_t *bytes, uint32_t len);
  * bytes on a TCP segment's `seq` is known, too. False where it is no error or quotes too little to name a
  * flow. */
 bool frame_quoted(const struct frame *icmp, struct frame *quoted);
+/* May this fragment be of a TCP segment? The same answer for all fragments of a datagram: of a later one that
+ * begins with extension headers nobody knows. */
+bool frame_may_be_tcp(const struct frame *fragment);
 /* True for "fragmentation needed" (RFC 792, 1191) and "packet too big" (RFC 4443 3.2); *mtu is what the
  * router says, 0 where it is too old to say. */
 bool frame_too_big(const struct frame *icmp, uint32_t *mtu);

@@ -364,6 +364,16 @@ static void release_fragment(void *context, void *handle)
 	rte_pktmbuf_free(handle);
 }
 
+static void own_other(struct lcore *lc, struct packet *p)
+{
+	const struct decision none = {.verdict = DECISION_NONE};
+	uint32_t rules[2];
+
+	ask_alone(lc, p->port, p->frame, rules);
+	struct judged judged = judge_packet(lc, p, rules, &none);
+	settle(lc, p, &judged);
+}
+
 /* A datagram put together here: if another lcore owns its flow, it goes there in its fragments. */
 static void own_whole(struct lcore *lc, uint8_t port, struct reassemble_whole *whole)
 {
@@ -372,10 +382,14 @@ static void own_whole(struct lcore *lc, uint8_t port, struct reassemble_whole *w
 	frame_parse(&frame, whole->bytes, whole->len);
 	struct packet p = {
 	    .whole = whole, .port = port, .bytes = whole->bytes, .len = whole->len, .frame = &frame};
-	if (frame.kind != FRAME_TCP) {
+	if (frame.kind == FRAME_MALFORMED) {
 		lc->counters.malformed[frame.malformation]++;
 		lc->counters.fragments_dropped++;
 		lcore_drop(&p);
+		return;
+	}
+	if (frame.kind != FRAME_TCP) { /* extension headers in the later fragments hid what it is */
+		own_other(lc, &p);
 		return;
 	}
 	unsigned owner = handover_owner(lc, &frame, false);
@@ -414,7 +428,7 @@ static void settle_fragment(struct lcore *lc, struct packet *p, const uint32_t r
 {
 	uint32_t rule = RTE_MIN(rules[0], rules[1]);
 
-	if (p->frame->protocol == PROTO_TCP && policy_audits_pair(lc->policy, link_of(p->port), p->frame)) {
+	if (frame_may_be_tcp(p->frame) && policy_audits_pair(lc->policy, link_of(p->port), p->frame)) {
 		unsigned owner = handover_owner(lc, p->frame, true);
 		if (owner == lc->index)
 			own_fragment(lc, p);

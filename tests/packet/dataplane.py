@@ -3,9 +3,11 @@
 over socketpairs, makes network namespaces with veth pairs, and encodes policies. For root."""
 import array, ctypes, fcntl, ipaddress, os, select, signal, socket, struct, subprocess, sys, time
 
-SUP_CONFIG_DATAPLANE, SUP_ATTACH_RPC, SUP_ATTACH_BELL, SUP_PEER, SUP_START, SUP_STOP, SUP_READY = 3, 6, 8, 9, 10, 11, 12
+SUP_CONFIG_DATAPLANE, SUP_ATTACH_RPC, SUP_ATTACH_SLAB, SUP_ATTACH_BELL = 3, 6, 7, 8
+SUP_PEER, SUP_START, SUP_STOP, SUP_READY = 9, 10, 11, 12
 DP_POLICY, DP_POLICY_DONE, STATS, STATS_REPLY = 20, 21, 22, 23
-CONTROL, RECORDER = 2, 6
+CONTROL, SSHTERM, RECORDER = 2, 5, 6
+TO_WORKER, TO_DATAPLANE, PRODUCER, CONSUMER = 1, 2, 1, 2
 ALLOW, BLOCK, AUDIT = 1, 2, 3
 DROP, RESET, ICMP = 0, 1, 2
 MIDSTREAM_RESET, MIDSTREAM_PASS, MIDSTREAM_DROP = 0, 1, 2
@@ -49,7 +51,8 @@ class Dataplane:
     """One running reeve-dataplane."""
 
     def __init__(self, executable, links, netns="", lcores=(0,), eal=("--no-huge", "--no-shconf", "-m", "256"),
-                 poll=False, mtu=1500, mbufs=8192, flows=4096, workers=1, generation=1, log=None):
+                 poll=False, mtu=1500, mbufs=8192, flows=4096, workers=1, generation=1, log=None, turner=None):
+        self.turner = None
         self.id = 0
         self.sup, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.ctl, child_ctl = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -73,10 +76,43 @@ class Dataplane:
         self.send(self.sup, SUP_CONFIG_DATAPLANE, config)
         self.send(self.sup, SUP_ATTACH_RPC, struct.pack(">BII", CONTROL, 0, 1), [child_ctl.fileno()])
         child_ctl.close()
+        if turner is not None:
+            self.attach_turner(turner, len(lcores))
         for role in (CONTROL, RECORDER):
             self.send(self.sup, SUP_PEER, struct.pack(">BIB", role, 0, 1))
         self.send(self.sup, SUP_START, b"\0")
         self.expect(self.sup, SUP_READY)
+
+    def attach_turner(self, turner, lcores):
+        """A worker that relays the bytes of adopted connections (turner.c), for a dataplane of one lcore."""
+        assert lcores == 1
+        ours, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+        def before():
+            os.dup2(child.fileno(), 3)
+            os.set_inheritable(3, True)
+
+        process = subprocess.Popen([turner], close_fds=False, preexec_fn=before, stdin=subprocess.DEVNULL)
+        child.close()
+        _, fds, _, _ = socket.recv_fds(ours, 1, 4)
+        to_worker, to_dataplane, worker_bell, lcore_bell = fds
+        self.send(self.sup, SUP_ATTACH_BELL, struct.pack(">I", 0), [lcore_bell])
+        for lane, side, fd in ((TO_WORKER, PRODUCER, to_worker), (TO_DATAPLANE, CONSUMER, to_dataplane)):
+            self.send(self.sup, SUP_ATTACH_SLAB, struct.pack(">BIIBBI", SSHTERM, 0, 0, lane, side, 1), [fd, worker_bell])
+        for fd in fds:
+            os.close(fd)
+        self.turner = (process, ours)
+
+    def wait_for_worker(self):
+        while self.stats()["handoff.workers_up"] == 0:
+            time.sleep(0.01)
+
+    def stop_turner(self):
+        if self.turner is not None:
+            process, link = self.turner
+            link.close()
+            process.wait(5)
+            self.turner = None
 
     def send(self, to, kind, body=b"", fds=()):
         self.id += 1
@@ -115,6 +151,7 @@ class Dataplane:
         return status
 
     def kill(self):
+        self.stop_turner()
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()

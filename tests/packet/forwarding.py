@@ -186,6 +186,10 @@ def fragments_beside_audit(wire, box):
     segment = tcp(3006, 80, 16, bytes(range(100)), ack=1)
     pieces = [ethernet(ipv4(segment[:64], 6, ident=5, fragment=0x2000)), ethernet(ipv4(segment[64:], 6, ident=5, fragment=8))]
     expect_through(wire, pieces, "fragments of TCP beside an audited port")
+    # Behind destination options a later fragment does not show what it is part of.
+    hidden = b"\x11\0\1\4\0\0\0\0" + udp(5, 6, bytes(range(96)))
+    halves = [ethernet(ipv6(struct.pack(">BBHI", 60, 0, at | (at == 0), 77) + hidden[at:at + 56], 44), 0x86dd) for at in (0, 56)]
+    expect_through(wire, halves, "fragments of UDP behind destination options")
     overlapping = [pieces[0], ethernet(ipv4(segment[56:], 6, ident=5, fragment=7))]
     for f in overlapping:
         wire.inside.send(f)

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * turner: a worker for dataplane.py, which plays all other processes itself. Makes the slab channels with one
+ * lcore, hands them over on the socket that is its descriptor 3 (memfd towards the worker, memfd back, the
+ * worker's bell, the lcore's bell), and relays the bytes of adopted connections from leg to leg until the
+ * socket closes.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/lab/null_worker/turn.h"
+
+enum { LINK = 3, SLABS = 256, SLAB_BYTES = 4096, EPOCH = 1, SLEEP_MS = 1000, DESCRIPTORS = 4 };
+
+static int hand_over(const int fds[DESCRIPTORS])
+{
+	char space[CMSG_SPACE(DESCRIPTORS * sizeof(int))] = {0}, byte = 0;
+	struct iovec part = {&byte, 1};
+	struct msghdr message = {
+	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space)};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(DESCRIPTORS * sizeof(int));
+	memcpy(CMSG_DATA(header), fds, DESCRIPTORS * sizeof(int));
+	return sendmsg(LINK, &message, 0) == 1 ? 0 : -errno;
+}
+
+static int attach(struct turn_lane *lane, int *bell)
+{
+	int fds[DESCRIPTORS] = {slab_create(SLABS, SLAB_BYTES, EPOCH), slab_create(SLABS, SLAB_BYTES, EPOCH),
+	    eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+
+	for (unsigned i = 0; i < DESCRIPTORS; i++)
+		if (fds[i] < 0)
+			return -EMFILE;
+	int error = hand_over(fds);
+	if (error == 0)
+		error = slab_consumer_open(&lane->in, fds[0], dup(fds[3]));
+	if (error == 0)
+		error = slab_producer_open(&lane->out, fds[1], fds[3]);
+	*bell = fds[2];
+	return error;
+}
+
+/* False: the test has ended. */
+static bool sleep_until_rung(struct turn_lane *lane, int bell)
+{
+	struct pollfd on[] = {{.fd = bell, .events = POLLIN}, {.fd = LINK, .events = POLLIN}};
+	uint64_t rings;
+
+	turn_asleep(lane, true);
+	if (!turn_ready(lane))
+		(void)poll(on, 2, SLEEP_MS);
+	turn_asleep(lane, false);
+	if (on[0].revents != 0 && read(bell, &rings, sizeof(rings)) < 0)
+		return errno == EAGAIN;
+	return on[1].revents == 0;
+}
+
+int main(void)
+{
+	struct turn_lane lane = {.mode = TURN_RELAY, .epoch = EPOCH};
+	int bell, error = attach(&lane, &bell);
+
+	if (error != 0) {
+		fprintf(stderr, "turner: %s\n", strerror(-error));
+		return 1;
+	}
+	do {
+		while (turn_poll(&lane) && !turn_corrupt(&lane))
+			turn_settle(&lane);
+		turn_settle(&lane);
+	} while (!turn_corrupt(&lane) && sleep_until_rung(&lane, bell));
+	return turn_corrupt(&lane);
+}
