@@ -351,9 +351,12 @@ static void turn(struct control *control, int64_t *next_tick)
 	int call_ms = calls_expire(&control->peers);
 	int tick_ms = (int)(*next_tick - peers_now_ms());
 	int timeout = tick_ms < 0 ? 0 : tick_ms;
+	int settle_ms = database_batch_turn(&control->db, peers_now_ms());
 
 	if (call_ms >= 0 && call_ms < timeout)
 		timeout = call_ms;
+	if (settle_ms >= 0 && settle_ms < timeout)
+		timeout = settle_ms;
 	int count = epoll_wait(control->epoll, events, EVENTS_PER_TURN, timeout);
 	for (int i = 0; i < count; i++) {
 		struct watch *watch = events[i].data.ptr;

@@ -77,7 +77,8 @@ static int configure_sshterm(struct reeved *reeved, struct child *child)
 
 	return RPC_SEND(&child->link, SUP_CONFIG_SSHTERM, sup_config_sshterm, 0, 0, .worker = child->index,
 	    .core = s->cores[child->index], .idle = s->sshterm_poll ? 1 : 0, .sessions = s->sessions,
-	    .login_grace_s = s->login_grace_s, .lcores = s->lcore_count);
+	    .login_grace_s = s->login_grace_s, .recorder_patience_s = s->recorder_patience_s,
+	    .lcores = s->lcore_count);
 }
 
 int configure(struct reeved *reeved, struct child *child)

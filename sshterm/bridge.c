@@ -17,7 +17,7 @@
  *
  * strict. A packet goes on once the record made of it is flushed; packets behind it on the same leg wait too
  * (struct held), so that order is kept. Messages of the transport never wait, key exchanges go on. At most
- * HOLD_MAX bytes wait a leg (then it is not read); when the oldest has waited STRICT_PATIENCE_US the session
+ * HOLD_MAX bytes wait a leg (then it is not read); when the oldest has waited recorder_patience the session
  * is ended: the recorder is gone.
  *
  * Early packets. Clients do not wait: packets that arrive after a leg's login and before bridge_run() are
@@ -42,7 +42,6 @@
 #define GATHER_MAX (300u * 1024) /* libssh's largest packet, its MAC, and more */
 #define GATHER_KEPT 4096
 #define SEQUENCES 64
-#define STRICT_PATIENCE_US 5000000
 #define LINGER_US 5000000
 #define FLUSH_US 1000000
 
@@ -523,7 +522,7 @@ static const char *is_over(struct bridge *bridge)
 
 static void look_at_strict(struct bridge *bridge)
 {
-	uint64_t now = worker_now_us();
+	uint64_t now = worker_now_us(), patience = bridge->session->recorder_patience_us;
 
 	if (!bridge->strict || bridge->reason != NULL)
 		return;
@@ -534,7 +533,7 @@ static void look_at_strict(struct bridge *bridge)
 	for (unsigned i = 0; i < 2; i++) {
 		const struct held *oldest = bridge->legs[i].held.first;
 
-		if (oldest != NULL && now >= oldest->since_us + STRICT_PATIENCE_US)
+		if (oldest != NULL && now >= oldest->since_us + patience)
 			end_with(bridge, "recorder_lost", "the session cannot be recorded any more");
 	}
 }
@@ -597,7 +596,8 @@ static uint64_t next_deadline(const struct bridge *bridge)
 		const struct held *oldest = bridge->legs[i].held.first;
 
 		if (oldest != NULL)
-			deadline = earliest(deadline, oldest->since_us + STRICT_PATIENCE_US);
+			deadline =
+			    earliest(deadline, oldest->since_us + bridge->session->recorder_patience_us);
 	}
 	return deadline;
 }

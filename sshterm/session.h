@@ -58,6 +58,7 @@ struct session {
 	const char *close_reason;           /* for index and log: "closed", "worker_lost", "killed", … */
 	uint64_t bytes[2];                  /* channel data relayed, by the leg it came from (for SES_END) */
 	uint64_t login_deadline_us;         /* CLOCK_MONOTONIC; UINT64_MAX once both legs are authenticated */
+	uint64_t recorder_patience_us;      /* that a packet of a strict session waits for the recorder */
 
 	/* -- the worker's own (sessions.c, control_rpc.c): nobody else's business -- */
 	const char *lost;           /* the channel or the peers are gone: the close reason, else NULL */

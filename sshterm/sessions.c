@@ -259,6 +259,7 @@ struct session *session_open(struct flow_channel *channel, uint64_t flow, const 
 	session->channel_flow = flow;
 	session->lcore = channel->lcore;
 	session->started_at_us = realtime_us();
+	session->recorder_patience_us = worker->recorder_patience_us;
 	session->login_deadline_us = worker_now_us() + (uint64_t)worker->login_grace_s * 1000000;
 	session->sock[LEG_CLIENT] = vsock_create(session, LEG_CLIENT, channel);
 	session->sock[LEG_ORIGIN] = vsock_create(session, LEG_ORIGIN, channel);

@@ -44,6 +44,8 @@ int worker_init(struct worker *worker, const struct rpc_sup_config_sshterm *conf
 	worker->lcores = config->lcores;
 	worker->idle_poll = config->idle != 0;
 	worker->login_grace_s = config->login_grace_s > 0 ? config->login_grace_s : 120;
+	worker->recorder_patience_us =
+	    (config->recorder_patience_s > 0 ? config->recorder_patience_s : 5) * UINT64_C(1000000);
 	worker->bell = -1;
 	if (config->lcores > WORKER_LCORES_MAX)
 		return -EINVAL;

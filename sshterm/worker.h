@@ -34,6 +34,7 @@ struct worker {
 	uint32_t lcores;
 	bool idle_poll; /* never sleep */
 	uint32_t login_grace_s;
+	uint64_t recorder_patience_us; /* that a strict session waits for what it sent to be flushed */
 	bool started, stopping;
 	bool turning; /* the loop goes on */
 	uint64_t stop_at_us;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "control/rpc/rpc.h"
 
@@ -108,8 +109,58 @@ bool database_open(struct database *db, const char *path, char *error, size_t si
 	return true;
 }
 
+/* -- the batch -- */
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A write is about to come that belongs to no transaction of its caller's. Where no batch can begin it
+ * commits by itself. */
+static void gather(struct database *db)
+{
+	if (db->durable || db->transaction || db->batch || !execute(db, "BEGIN IMMEDIATE"))
+		return;
+	db->batch = true;
+	db->batch_since_ms = now_ms();
+}
+
+static void settle(struct database *db)
+{
+	db->must_settle = false;
+	if (!db->batch)
+		return;
+	db->batch = false;
+	/* A full disk may have rolled it back already. */
+	if (sqlite3_get_autocommit(db->handle) == 0 && !execute(db, "COMMIT")) {
+		rpc_log(RPC_LOG_ERROR, "control.db: %s: the last moments of the history are lost",
+		    sqlite3_errmsg(db->handle));
+		(void)execute(db, "ROLLBACK");
+	}
+}
+
+void database_batch_must_settle(struct database *db)
+{
+	db->must_settle = true;
+}
+
+int database_batch_turn(struct database *db, int64_t now)
+{
+	int64_t left = db->batch_since_ms + DATABASE_BATCH_MS - now;
+
+	if (db->must_settle || (db->batch && left <= 0))
+		settle(db);
+	return db->batch ? (int)left : -1;
+}
+
 void database_close(struct database *db)
 {
+	if (db->handle != NULL)
+		settle(db);
 	for (unsigned i = 0; i < db->statements; i++)
 		sqlite3_finalize(db->cache[i].statement);
 	sqlite3_close(db->handle);
@@ -205,6 +256,7 @@ bool database_run(struct database *db, const char *sql, const char *kinds, ...)
 	va_list args;
 
 	va_start(args, kinds);
+	gather(db);
 	sqlite3_stmt *statement = query(db, sql, kinds, args);
 	va_end(args);
 	if (statement == NULL)
@@ -213,6 +265,8 @@ bool database_run(struct database *db, const char *sql, const char *kinds, ...)
 	if (result != SQLITE_DONE && result != SQLITE_ROW)
 		complain(db->handle, sql);
 	sqlite3_reset(statement);
+	if (db->batch && sqlite3_get_autocommit(db->handle) != 0)
+		db->batch = false; /* the error was such that all of it was rolled back */
 	return result == SQLITE_DONE || result == SQLITE_ROW;
 }
 
@@ -223,20 +277,27 @@ int database_changes(struct database *db)
 
 void database_durable(struct database *db, bool durable)
 {
+	settle(db);
+	db->durable = durable;
 	(void)execute(db, durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
 }
 
 bool database_begin(struct database *db)
 {
-	return database_run(db, "BEGIN IMMEDIATE", "");
+	settle(db);
+	db->transaction = true;
+	db->transaction = database_run(db, "BEGIN IMMEDIATE", "");
+	return db->transaction;
 }
 
 bool database_end(struct database *db, bool good)
 {
-	if (good && database_run(db, "COMMIT", ""))
-		return true;
-	(void)database_run(db, "ROLLBACK", "");
-	return false;
+	bool committed = good && database_run(db, "COMMIT", "");
+
+	if (!committed)
+		(void)database_run(db, "ROLLBACK", "");
+	db->transaction = false;
+	return committed;
 }
 
 const char *database_text(sqlite3_stmt *statement, int column)

@@ -4,8 +4,12 @@
  *
  * Theory of operation. WAL, one connection, one thread. Administrators' changes (users, policies, targets)
  * are flushed to the disk before they are answered (database_durable); the history of sessions is not worth
- * an fsync each: after a power cut its last moments may be missing, after a crash of this process they are
- * not. Statements are prepared once, named by the address of their text (string literals).
+ * that, nor a transaction for each of the dozen things that a session leaves there: what is written outside
+ * database_begin() gathers in one, the *batch*, which the owner's loop settles when something in it must
+ * outlive this process (database_batch_must_settle), or DATABASE_BATCH_MS after it began. Everything reads
+ * through this connection, so sees it at once. After a crash of this process the last of those milliseconds
+ * may be missing, after a power cut some more. Statements are prepared once, named by the address of their
+ * text (string literals).
  */
 #ifndef CONTROL_IDENTITY_DATABASE_H
 #define CONTROL_IDENTITY_DATABASE_H
@@ -17,10 +21,14 @@
 #include "config/wire/wire.h"
 
 #define DATABASE_STATEMENTS_MAX 96
+#define DATABASE_BATCH_MS 100
 
 struct database {
 	sqlite3 *handle;
 	unsigned statements;
+	bool durable, transaction; /* between true and false, begin and end: nothing gathers */
+	bool batch, must_settle;
+	int64_t batch_since_ms; /* CLOCK_MONOTONIC */
 	struct {
 		const char *sql;
 		sqlite3_stmt *statement;
@@ -43,7 +51,12 @@ bool database_run(struct database *db, const char *sql, const char *kinds, ...);
 /* Rows changed by the last database_run. */
 int database_changes(struct database *db);
 
-/* Between true and false, commits are flushed to the disk. */
+/* What was written since the last settling must outlive this process. */
+void database_batch_must_settle(struct database *db);
+/* Ends the batch where it is time. Returns in how many ms to ask again, -1: there is none. */
+int database_batch_turn(struct database *db, int64_t now_ms);
+
+/* Between true and false, commits are flushed to the disk; the batch is settled first. */
 void database_durable(struct database *db, bool durable);
 bool database_begin(struct database *db);
 /* Commits where `good`, else rolls back. Returns whether it was committed. */

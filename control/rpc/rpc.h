@@ -159,7 +159,8 @@ enum rpc_permit {
 	    F(u32, rx_descriptors) F(u32, tx_descriptors) F(u32, workers) F(u32, generation)                 \
 	        F(u32, receive_credit) F(u32, send_credit)
 #define SUP_CONFIG_SSHTERM_FIELDS(F)                                                                         \
-	F(u32, worker) F(u32, core) F(u8, idle) F(u32, sessions) F(u32, login_grace_s) F(u32, lcores)
+	F(u32, worker) F(u32, core) F(u8, idle) F(u32, sessions) F(u32, login_grace_s)                   \
+	F(u32, recorder_patience_s) F(u32, lcores)
 #define SUP_CONFIG_RECORDER_FIELDS(F) F(span, directory) F(u32, workers)
 /* fds[0]: the socket. */
 #define SUP_ATTACH_RPC_FIELDS(F) F(u8, role) F(u32, index) F(u32, epoch)

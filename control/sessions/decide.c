@@ -412,6 +412,7 @@ static void grant(struct control *control, struct session *session, uint32_t id)
 	if (!again) {
 		control->sessions.granted++;
 		history_update(control, session);
+		database_batch_must_settle(&control->db); /* RESUME is believed by what stands there */
 		session_event(control, session, "session.start",
 		    json_pack("{s:s, s:b}", "fingerprint", session->key_fingerprint, "recorded",
 		        ssh->recording != RPC_RECORDING_NONE));

@@ -260,8 +260,9 @@ static void read_dataplane(struct yaml_doc *doc, const struct yaml_node *map, st
 
 static void read_sshterm(struct yaml_doc *doc, const struct yaml_node *map, struct settings *s)
 {
-	static const char *const keys[] = {"cores", "sessions", "login_grace", "idle", NULL};
-	uint64_t grace_ms = 120000;
+	static const char *const keys[] = {
+	    "cores", "sessions", "login_grace", "recorder_patience", "idle", NULL};
+	uint64_t grace_ms = 120000, patience_ms = 5000;
 	unsigned idle = 0;
 
 	yaml_map(doc, map, keys, NULL);
@@ -269,6 +270,8 @@ static void read_sshterm(struct yaml_doc *doc, const struct yaml_node *map, stru
 	yaml_u32(doc, yaml_get(map, "sessions"), 1, 60000, &s->sessions);
 	yaml_duration(doc, yaml_get(map, "login_grace"), 5000, 3600000, &grace_ms);
 	s->login_grace_s = (uint32_t)(grace_ms / 1000);
+	yaml_duration(doc, yaml_get(map, "recorder_patience"), 1000, 600000, &patience_ms);
+	s->recorder_patience_s = (uint32_t)(patience_ms / 1000);
 	yaml_choice(doc, yaml_get(map, "idle"), idle_names, NULL, &idle);
 	s->sshterm_poll = idle == 1;
 }

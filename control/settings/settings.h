@@ -62,6 +62,7 @@ struct settings {
 	bool sshterm_poll;
 	uint32_t sessions; /* a worker takes at once */
 	uint32_t login_grace_s;
+	uint32_t recorder_patience_s; /* how long a strict session waits for the recorder */
 	/* recorder */
 	char directory[SETTINGS_PATH_MAX];
 	uint8_t recipients[FORMAT_RECIPIENTS_MAX][FORMAT_KEY_SIZE];

@@ -26,11 +26,24 @@ libexec=''
 
 lab() { "$here/lab" "$@"; }
 
+# How many times longer than on an idle machine things may take here now: 1 where each core has less than one to run.
+# Every limit below is multiplied by it. A limit is for what hangs, and for what is slow by itself; that others run,
+# too, is neither. Sets $slack.
+look_at_load() {
+	local load running cores
+	read -r load _ _ running _ </proc/loadavg
+	load=${load%.*} running=${running%%/*}
+	cores=$(nproc)
+	slack=$((1 + (load > running ? load : running) / cores))
+	[ "$slack" -le 16 ] || slack=16
+}
+
 # Runs commands in the three namespaces; nothing waits longer than LIMIT seconds (default 30).
-client() { timeout -k 2 "${LIMIT:-30}" "$here/lab" exec client "$@"; }
-origin() { timeout -k 2 "${LIMIT:-30}" "$here/lab" exec origin "$@"; }
-box() { timeout -k 2 "${LIMIT:-30}" "$here/lab" exec box "$@"; }
-reeve() { timeout -k 2 "${LIMIT:-30}" "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" "$@"; }
+limited() { look_at_load; timeout -k 2 "$((${LIMIT:-30} * slack))" "$@"; }
+client() { limited "$here/lab" exec client "$@"; }
+origin() { limited "$here/lab" exec origin "$@"; }
+box() { limited "$here/lab" exec box "$@"; }
+reeve() { limited "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" "$@"; }
 # A stock ssh at the client that never asks.
 ssh_client() { client ssh -o BatchMode=yes "$@"; }
 
@@ -170,7 +183,7 @@ child() { children "$1" | head -n 1; }
 # Waits until a process of that name runs that is not PID, and prints it.
 replacement() {
 	local name=$1 old=$2 pid i
-	for ((i = 0; i < 200; i++)); do
+	for ((i = 0; i < 1200; i++)); do
 		for pid in $(children "$name"); do
 			[ "$pid" = "$old" ] || { printf '%s\n' "$pid"; return 0; }
 		done
@@ -191,11 +204,17 @@ has_grown() { [ "$(stat -c %s "$1" 2>/dev/null || echo 0)" -gt "$2" ]; }
 grows() { wait_until 3 has_grown "$1" "$(stat -c %s "$1" 2>/dev/null || echo 0)"; }
 
 # A ping every 20 ms in the background; wire_report ends it and sets $ping_sent, $ping_lost, $longest_gap (ms).
-wire_watch() { background "$STATE/ping" ping -D -i 0.02 -W 1 origin; ping_job=$!; wait_until 5 test -s "$STATE/ping"; sleep 0.3; }
+wire_watch() { background "$STATE/ping" ping -D -i 0.02 -W 1 origin; ping_job=$!; wait_until 5 pinged 10; }
+answers() { grep -c 'bytes from' "$STATE/ping" 2>/dev/null || true; }
+pinged() { [ "$(($(answers)))" -ge "$1" ]; }
 wire_report() {
+	# What is lost is seen by answers that come after it.
+	wait_until 20 pinged $(($(answers) + 10)) || fail "the wire is dead"
 	client bash -c 'pkill -INT -x ping --ns $$ --nslist net' # of this lab alone
 	wait "$ping_job"
-	read -r ping_sent ping_lost < <(awk '/packets transmitted/ { print $1, $1 - $4 }' "$STATE/ping")
+	# Of those before the last that was answered: what was under way when ping was told to end is not lost.
+	read -r ping_sent ping_lost < <(awk '/bytes from/ { match($0, /icmp_seq=[0-9]+/); n = substr($0, RSTART + 9, RLENGTH - 9) + 0; if (n > last) last = n; if (!seen[n]++) got++ }
+		END { print last + 0, last - got }' "$STATE/ping")
 	longest_gap=$(awk '/bytes from/ { t = substr($1, 2) + 0; if (last && t - last > gap) gap = t - last; last = t } END { printf "%d", gap * 1000 }' "$STATE/ping")
 }
 
@@ -241,10 +260,12 @@ print(walk(json.load(sys.stdin)))' "$1"; }
 
 # wait_until SECONDS CMD…: true as soon as CMD is; false when the time is up.
 wait_until() {
-	local deadline=$(($(now_ms) + $1 * 1000))
+	local seconds=$1 start slack
+	start=$(now_ms)
 	shift
 	until "$@"; do
-		[ "$(now_ms)" -lt "$deadline" ] || return 1
+		look_at_load
+		[ $(($(now_ms) - start)) -lt $((seconds * 1000 * slack)) ] || return 1
 		sleep 0.1
 	done
 }
@@ -265,6 +286,11 @@ equal() { if [ "$2" = "$3" ]; then pass "$1"; else mismatch "$1" "$2" "$3"; fi; 
 contains() { if [[ $3 == *"$2"* ]]; then pass "$1"; else mismatch "$1" "text with '$2'" "${3:-(nothing)}"; fi; }
 lacks() { if [[ $3 != *"$2"* ]]; then pass "$1"; else mismatch "$1" "text without '$2'" "$3"; fi; }
 at_most() { if [ "$3" -le "$2" ]; then pass "$1 ($3)"; else mismatch "$1" "at most $2" "$3"; fi; }
+# within WHAT MS GOT: a time limit of the product's, in milliseconds.
+within() {
+	look_at_load
+	if [ "$3" -le $(($2 * slack)) ]; then pass "$1 ($3)"; else mismatch "$1" "at most $2 (times $slack for the machine's load)" "$3"; fi
+}
 at_least() { if [ "$3" -ge "$2" ]; then pass "$1 ($3)"; else mismatch "$1" "at least $2" "$3"; fi; }
 # holds WHAT CMD…, fails_to WHAT CMD…: by exit status; output of a command that disappoints is shown.
 holds() {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Certificates of the box's own client CA, made wrong in one way each: refused, and the user is told which way. The
 # CA's key is taken out of the keeper's file for it, as somebody who had stolen it would.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start
 keys=$STATE/client/.ssh

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The control socket and its tool: what wrong input gets told, and who may ask.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start
 socket=$STATE/control.sock
@@ -86,7 +87,8 @@ holds "session show by the first eight characters" reeve session show "${id:0:8}
 contains "live" "alice" "$(reeve sessions --live)"
 holds "session kill" reeve session kill "$id" --reason "maintenance at noon"
 eventually 5 "the user reads the reason" grep -q "maintenance at noon" "$STATE/live.err"
-equal "nobody is left" 0 "$(sleep 0.5; reeve sessions --live --json | json 'len(rows)')"
+nobody_live() { [ "$(reeve sessions --live --json | json 'len(rows)')" = 0 ]; }
+eventually 5 "nobody is left" nobody_live
 contains "history has the reason" "maintenance at noon" "$(reeve session show "$id" --json)"
 for command in "" keygen "policy check" "policy apply" "policy show" "ca create" "ca show" "user add" "user ls" "user rm" "user cert" \
 	sessions "session show" "session kill" ls get play decrypt stats; do

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # kill -9 of each process in turn, under live sessions on two workers and an upload of 100 MB: only what was in the
 # process that died ends, the upload arrives whole, every recording opens.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 lab_up
 sed -i '/^sshterm:/s/cores: \[[0-9]*\]/cores: [0, 1]/' "$STATE/reeved.yaml"
@@ -17,7 +18,8 @@ busy() { awk '{ sub(/^.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
 read -r one two < <(children sshterm | paste -sd' ')
 before_one=$(busy "$one") before_two=$(busy "$two")
 background "$STATE/upload" scp -q -l 100000 "$STATE/client/large" alice@origin:
-sleep 1
+uploading() { [ "$(stat -c %s "$STATE/origin/home/alice/large" 2>/dev/null || echo 0)" -ge 3000000 ]; }
+wait_until 10 uploading || fail "the upload does not begin"
 # The upload's worker is the one that works.
 victim=$one
 [ $(($(busy "$one") - before_one)) -lt $(($(busy "$two") - before_two)) ] || victim=$two
@@ -31,13 +33,15 @@ for name in keeper control recorder; do
 	pid=$(child $name)
 	kill -KILL "$pid"
 	holds "$name: another takes its place" replacement "$name" "$pid"
-	sleep 0.5
+	for i in 1 2 3 4 5 6; do grows "$STATE/s$i" || fail "$name: session $i stands still"; done
 	holds "$name: every session goes on" all_live
 	holds "$name: the upload goes on" test ! -e "$STATE/upload.status"
 done
 kill -KILL "$victim"
 eventually 10 "the other worker: a new session is served" ssh_client -q alice@origin true
+ended_or_grows() { [ -e "$STATE/s$1.status" ] || has_grown "$STATE/s$1" "$2"; }
 gone=0
+for i in 1 2 3 4 5 6; do wait_until 5 ended_or_grows $i "$(stat -c %s "$STATE/s$i")"; done
 for i in 1 2 3 4 5 6; do [ ! -e "$STATE/s$i.status" ] || gone=$((gone + 1)); done
 at_least "the other worker: its sessions ended" 1 "$gone"
 at_most "and no others" 5 "$gone"

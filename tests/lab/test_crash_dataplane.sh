@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # kill -9 of the dataplane: the wire is back within two seconds, audited sessions end and say why.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start
 background "$STATE/live" ssh alice@origin 'while :; do echo tick; sleep 0.1; done'
@@ -8,9 +9,8 @@ wire_watch
 victim=$(child dataplane)
 kill -KILL "$victim"
 holds "another takes its place" replacement dataplane "$victim"
-sleep 4
 wire_report
-at_most "the wire was dead for (ms)" 2000 "$longest_gap"
+within "the wire was dead for (ms)" 2000 "$longest_gap"
 equal "the last policy is in force" 1 "$(client nc -w 1 -z origin 23; echo $?)"
 equal "a new session" again "$(ssh_client -q alice@origin echo again)"
 eventually 5 "the old session has ended at the client, which says nothing itself" test -e "$STATE/live.status"

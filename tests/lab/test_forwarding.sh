@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What policy does not touch goes on as on a cable; what it blocks does not, in the way the rule says.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every kind of frame through the box over af_xdp, both ways, byte by byte; order; nothing of the box's own.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start
 client sysctl -qw net.ipv4.icmp_echo_ignore_broadcasts=1

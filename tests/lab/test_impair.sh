@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sessions over a wire that loses, doubles and reorders frames: slower, but whole.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start --impair loss=1%,reorder=3%,dup=1%,delay=2ms,seed=42
 export LIMIT=100

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/install on machines that cannot: one line each, on what is missing. Each is this machine with one thing hidden.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 scratch=$(mktemp -d)
 chmod 755 "$scratch"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Frames up to 9000 bytes over af_packet with room for them, and a session whose segments are as long.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start --pmd af_packet --mtu 9000
 frames jumbo 9000

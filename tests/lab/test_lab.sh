@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The lab itself, before anything is blamed on the box: apart without it, joined by a plain wire, gone afterwards.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 lab_up --impair loss=0%,delay=1ms
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Two cables through one box, two lcores, two workers: what is one link's stays on it, rules may name a link or a VLAN,
 # and every lcore-worker pair carries sessions.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 lab_up
 # The second cable: eth1 at either end, other networks.

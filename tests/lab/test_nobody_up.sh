@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Nobody up to take a session: held (the client's own retry finds it), refused or let through, as the rule says.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 lab_up
 movable_programs
@@ -18,7 +19,7 @@ equal "before" in "$(ssh_client -q alice@origin echo in)"
 for name in sshterm recorder; do
 	without_program $name
 	kill -KILL "$(child $name)"
-	sleep 0.5
+	wait_until 5 grep -q "$name.* (pid .*starting it again" "$REEVED_LOG" || fail "reeved has not seen it"
 	equal "$name down: forwarding goes on" "Hello from the origin." "$(client curl -s -m 3 http://origin/)"
 	rule reset
 	capture ssh_client alice@origin true

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Each kind that a rule may permit, alone: what it does not name is refused as the client's peer would refuse it,
 # everything else goes on, and the certificate that the origin sees says the same.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start
 client bash -c 'touch ~/.Xauthority; cd && mkdir -p www && echo "from the client" >www/index.html'
@@ -64,8 +65,9 @@ done
 client bash -c 'ssh -q -M -S ~/mux -o ControlPersist=10 -fN alice@origin'
 equal "beside a refusal another channel goes on" "before refused after" "$(client bash -c '
 	m() { ssh -q -S ~/mux "$@" alice@origin; }
-	ssh -q -S ~/mux alice@origin "echo before; sleep 1; echo after" >~/beside &
-	sleep 0.4
+	ssh -q -S ~/mux alice@origin "echo before; while test ! -e refused; do sleep 0.1; done; echo after" >~/beside &
+	until grep -q before ~/beside; do sleep 0.1; done
 	ssh -q -S ~/mux -O forward -R 0:localhost:8000 alice@origin >/dev/null 2>&1 || echo refused >~/refusal
+	ssh -q -S ~/mux alice@origin "touch refused"
 	wait; head -n 1 ~/beside; cat ~/refusal; tail -n 1 ~/beside' | tr '\n' ' ' | sed 's/ $//')"
 client ssh -q -S "$STATE/client/mux" -O exit alice@origin 2>/dev/null

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Each process holds what its work needs and no more: looked at from outside, while sessions run.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start
 background "$STATE/live" ssh alice@origin 'while :; do echo tick; sleep 0.1; done'
@@ -24,7 +25,7 @@ equal "the keeper has its directory and nothing else" "" "$(find "/proc/$(child 
 equal "keys are for the keeper alone" "700 600" "$(stat -c %a "$STATE/state/keeper" "$STATE/state/keeper/ca-user.key" | tr '\n' ' ' | sed 's/ $//')"
 equal "users' sessions are for nobody else to read" 0 "$(find "$STATE/recordings" -perm /007 -type f | wc -l)"
 # Nothing of a session's plaintext is in the memory of those that must not have it.
-background "$STATE/secret" ssh alice@origin 'echo s3cret-$((6*7))-plaintext; sleep 20'
+background "$STATE/secret" ssh alice@origin 'echo s3cret-$((6*7))-plaintext; sleep 300'
 wait_until 10 grep -q s3cret-42 "$STATE/secret"
 in_memory() { python3 - "$1" <<'PY'
 import re, sys
@@ -42,8 +43,9 @@ with open(f"/proc/{pid}/mem", "rb", 0) as mem:
 print(found)
 PY
 }
-bash -c 'sleep 5; true' s3cret-42-plaintext &
+bash -c 'sleep 300; true' s3cret-42-plaintext &
 at_least "where it is, it is found" 1 "$(in_memory $!)"
+kill $!
 for name in control keeper dataplane recorder; do
 	equal "$name: no plaintext in its memory" 0 "$(in_memory "$(child $name)")"
 done

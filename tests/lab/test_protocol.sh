@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # SSH's connection protocol as no stock program speaks it: invented requests, channels and messages, tiny windows,
 # half-closed channels, exit signals with a core dump, keepalives; all of it arrives as sent, and is in the header.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start
 policy <<'YAML'

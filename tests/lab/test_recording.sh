@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is recorded, how soon, and who can read it.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start
 
@@ -40,17 +41,27 @@ holds "and is what was sent" cmp "$STATE/client/big" "$STATE/zip/data_from_clien
 equal "none of it was lost" 0 "$(reeve ls --json --limit 1 | json 'rows[0].get("lost_records", 0)')"
 
 size_of_all() { recordings | xargs -r stat -c %s | awk '{ n += $1 } END { print n + 0 }'; }
+has_size() { [ "$(size_of_all)" -ge "$1" ]; }
+# Ten times 5000 bytes that the client tells us of; how long until they are in the file? The least counts: the machine
+# may be late now and then, but a timer that is longer than a second is late each time.
 within_a_second() {
-	local kind=$1 before
-	client bash -c 'ssh -q alice@origin "sleep 2; head -c 5000 /dev/urandom; sleep 5" >~/within' &
-	sleep 1.5
+	local kind=$1 before round passed took best=999999
+	rm -f "$STATE/client/within"
+	touch "$STATE/origin/home/alice/go-on"
 	before=$(size_of_all)
-	wait_until 5 test -s "$STATE/client/within"
-	sleep 1
-	at_least "$kind: bytes are in the file a second after they passed" $((before + 5000)) "$(size_of_all)"
+	client bash -c 'ssh -q alice@origin "for n in 1 2 3 4 5 6 7 8 9 10; do test -e go-on || exit 0; head -c 5000 /dev/urandom; sleep 2; done" >~/within' &
+	for round in 1 2 3 4 5 6 7 8 9 10; do
+		wait_until 15 has_grown "$STATE/client/within" $((5000 * round - 1)) || fail "$kind: no bytes, round $round"
+		passed=$(now_ms)
+		wait_until 10 has_size $((before + 5000 * round)) || fail "$kind: round $round is not in the file"
+		took=$(($(now_ms) - passed))
+		[ "$took" -ge "$best" ] || best=$took
+		[ "$best" -gt 1000 ] || break
+	done
+	at_most "$kind: bytes are in the file within a second after they passed (ms)" 1000 "$best"
+	rm "$STATE/origin/home/alice/go-on"
 	wait
 }
-rm -f "$STATE/client/within"
 within_a_second best_effort
 
 ssh_policy() {
@@ -62,7 +73,6 @@ ssh_policy() {
 }
 ssh_policy 'recording: strict'
 equal "strict: a command" done "$(ssh_client -q alice@origin echo done)"
-rm -f "$STATE/client/within"
 within_a_second strict
 equal "strict: a download is whole" "$(head -c 5000000 "$STATE/client/big" | sha256sum)" \
 	"$(LIMIT=60 client ssh -q alice@origin 'head -c 5000000 big' | sha256sum)"
@@ -70,6 +80,7 @@ equal "strict: a download is whole" "$(head -c 5000000 "$STATE/client/big" | sha
 before=$(recordings | wc -l)
 ssh_policy 'command_logging: false'
 ssh_client -q alice@origin 'echo not recorded' >/dev/null
-sleep 1
+newest_is_unrecorded() { [ "$(newest recorded)" = false ]; }
+eventually 5 "command_logging false: it is listed" newest_is_unrecorded
 equal "command_logging false: no content" "$before" "$(recordings | wc -l)"
-equal "but the session log has it" "exec alice" "$(newest ProgramType) $(newest Username)"
+equal "but the session log has who and what" "exec alice" "$(newest ProgramType) $(newest Username)"

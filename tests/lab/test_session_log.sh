@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The session log, the recording's header and the audit events: their fields by name, and what never stands in them.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start
 log() { find "$STATE/recordings" -name '*session*log*' -type f; }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Settings of reeved.yaml and of rules that no other test sees at work: each is set, and shown to do what it says.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 busy() { awk '{ sub(/^.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; } # hundredths of a second
 busy_for_a_second() {
@@ -8,6 +9,16 @@ busy_for_a_second() {
 	before=$(busy "$pid")
 	sleep 1
 	echo $(($(busy "$pid") - before))
+}
+# Of a second, the hundredths in which its busiest thread ran or would have run, had the machine had a core for it.
+wanted_to_run() { cat /proc/"$1"/task/*/schedstat | awk '{ n = int(($1 + $2) / 10000000); if (n > most) most = n } END { print most }'; }
+runnable_for_a_second() {
+	local pid before start
+	pid=$(child "$1")
+	start=$(now_ms)
+	before=$(wanted_to_run "$pid")
+	sleep 1
+	echo $((($(wanted_to_run "$pid") - before) * 1000 / ($(now_ms) - start)))
 }
 restart() { # SECTION 'KEY: VALUE' …
 	reeved_stop
@@ -33,7 +44,7 @@ at_most "and so does the dataplane" 15 "$(busy_for_a_second dataplane)"
 
 restart sshterm 'idle: poll' sshterm 'sessions: 2' control 'stop_grace: 0s' control 'auditors: [nobody]' dataplane 'rx_descriptors: 512' dataplane 'mbufs: 8192'
 sleep 1
-at_least "sshterm.idle: poll: the worker never sleeps" 25 "$(busy_for_a_second sshterm)"
+at_least "sshterm.idle: poll: the worker never sleeps (1/100 s a second)" 80 "$(runnable_for_a_second sshterm)"
 equal "an auditor may look" 0 "$(setpriv --reuid nobody --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" sessions >/dev/null 2>&1; echo $?)"
 fails_to "but not change anything" setpriv --reuid nobody --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" user rm alice
 # One after the other: of the places of those that have not logged in, a single source gets a share only.
@@ -43,11 +54,11 @@ for n in one two; do
 done
 fails_to "sshterm.sessions: 2: a third is refused" ssh_client -q -o ConnectTimeout=3 alice@origin true
 reeved_stop
-at_most "stop_grace: 0s: nobody is waited for (ms)" 3000 "$reeved_took"
+within "stop_grace: 0s: nobody is waited for (ms)" 3000 "$reeved_took"
 
 restart dataplane 'idle: poll'
 sleep 1
-at_least "dataplane.idle: poll: the lcore never sleeps" 25 "$(busy_for_a_second dataplane)"
+at_least "dataplane.idle: poll: the lcore never sleeps (1/100 s a second)" 80 "$(runnable_for_a_second dataplane)"
 
 policy <<'YAML'
 default: allow
@@ -65,13 +76,13 @@ print(int((end - begin).total_seconds()))' "$(ssh-keygen -L -f "$STATE/shown-cer
 start=$(now_ms)
 client python3 -c '
 import socket
-s = socket.create_connection(("198.51.100.2", 22), 5); s.sendall(b"SSH-2.0-slow\r\n"); s.settimeout(20)
+s = socket.create_connection(("198.51.100.2", 22), 5); s.sendall(b"SSH-2.0-slow\r\n"); s.settimeout(120)
 try:
     while s.recv(1000): pass
 except OSError: pass'
 took=$(($(now_ms) - start))
 at_least "login_grace: 10s: a client that does not log in has that long (ms)" 9000 "$took"
-at_most "and no longer (ms)" 13000 "$took"
+within "and no longer (ms)" 13000 "$took"
 
 # A rule's answer to TCP that the box cannot take over: a SYN with an MD5 signature (RFC 2385).
 signed_syn() { python3 - "$here" "$LAB-client" "$LAB-origin" <<'PY'
@@ -112,21 +123,26 @@ done
 # A connection that was merely forwarded when a rule began to audit it.
 for how in keep reset; do
 	policy <<<'default: allow'
-	rm -f "$STATE/held"
+	rm -f "$STATE/held" "$STATE/go"
+	mkfifo "$STATE/go"
 	client python3 -c '
 import socket, sys, time
 s = socket.create_connection(("198.51.100.2", 22), 5); s.settimeout(5)
 print(s.recv(100)[:7].decode(), flush=True)
-time.sleep(1.5)
+sys.stdin.readline() # until the new policy is in force
 try: s.sendall(b"not SSH\r\n"); print("the origin says", s.recv(100)[:7].decode())
-except OSError as e: print(type(e).__name__)' >"$STATE/held" &
+except OSError as e: print(type(e).__name__)' <"$STATE/go" >"$STATE/held" &
+	held=$!
+	exec 8>"$STATE/go"
 	wait_until 5 test -s "$STATE/held"
 	policy <<-YAML
 		default: allow
 		rules:
 		  - {name: s, action: audit_ssh, match: {dst_port: 22}, on_policy_change: $how, ssh: {users: {groups: [sre]}, logins: ["{user}"]}}
 	YAML
-	wait $!
+	echo >&8
+	wait $held
+	exec 8>&-
 	if [ $how = keep ]; then expected="the origin says Invalid"; else expected=ConnectionResetError; fi
 	equal "on_policy_change: $how" "$expected" "$(tail -n 1 "$STATE/held")"
 	equal "and a new connection is audited" in "$(ssh_client -q alice@origin echo in)"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # A stock client and a stock server that do not notice the box: what SSH can do, done through it.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start
 policy <<'YAML'

@@ -8,7 +8,7 @@ wait_until 10 grep -q tick "$STATE/live"
 id=$(reeve ls --json | json 'rows[0]["ProgramID"]')
 processes=$(cat "/proc/$reeved_pid/task/$reeved_pid/children")
 reeved_stop 20
-at_most "it took (ms)" 15000 "$reeved_took"
+within "it took (ms)" 15000 "$reeved_took"
 eventually 3 "the client's session is over" test -e "$STATE/live.status"
 lacks "by a message, not a broken pipe" "Broken pipe" "$(cat "$STATE/live.err")"
 contains "which says why" "shutting down" "$(cat "$STATE/live.err")"

@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # recording: strict. Nothing passes, in either direction, before the recorder has said that it is on the disk: with
 # the recorder stopped a session stands still, goes on with it, and ends where it stays away. best_effort does not wait.
+# Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
-session_start
+lab_up
+setting sshterm 'recorder_patience: 12s'
+reeved_start
+make_cas
+enrol alice alice,root sre
+use_identity alice
 rule() {
 	policy <<-YAML
 		default: allow
@@ -23,22 +29,31 @@ live() {
 }
 stop_recorder() {
 	kill -STOP "$(child recorder)"
-	sleep 0.7 # what was flushed just before has passed
+	stopped_at=$(now_ms)
+	# What was flushed just before passes; from then on, under strict, nothing does.
+	if [ "$1" = strict ]; then wait_until 5 stands_still || fail "output goes on while nothing is flushed"; fi
 	size=$(stat -c %s "$STATE/live")
 	echo two >&7
-	sleep 1.5
+}
+stands_still() {
+	local before
+	before=$(stat -c %s "$STATE/live")
+	sleep 0.8 # four ticks
+	[ "$(stat -c %s "$STATE/live")" = "$before" ]
 }
 rule strict
 live
 recorder=$(child recorder)
-stop_recorder
+stop_recorder strict
+sleep 1.5
 equal "strict: nothing comes from the origin while nothing is flushed" "$size" "$(stat -c %s "$STATE/live")"
 lacks "nor goes to it" two "$(cat "$typed")"
 kill -CONT "$recorder"
 eventually 4 "and then it goes on: what was typed arrives" grep -q two "$typed"
 holds "and what was said" grows "$STATE/live"
-stop_recorder
-eventually 8 "where the recorder stays away the session ends" test -e "$STATE/live.status"
+stop_recorder strict
+eventually 20 "where the recorder stays away the session ends" test -e "$STATE/live.status"
+at_least "not before recorder_patience: 12s (ms)" 11500 $(($(now_ms) - stopped_at))
 contains "and its user is told why" "record" "$(cat "$STATE/live.err")"
 equal "what was never flushed never reached the origin" 1 "$(grep -c two "$typed")"
 kill -CONT "$(child recorder)"
@@ -46,9 +61,9 @@ exec 7>&-
 
 rule best_effort
 live
-stop_recorder
+stop_recorder best_effort
 has_passed() { grep -q two "$typed"; }
-holds "best_effort: typing passes while the recorder stands still" has_passed
+eventually 5 "best_effort: typing passes while the recorder stands still" has_passed
 holds "and so does output" grows "$STATE/live"
 kill -CONT "$(child recorder)"
 exec 7>&-

@@ -283,7 +283,7 @@ def check_swaps_lose_nothing(wire, box, swaps=8, rules=10000):
     assert len(numbers) == sent[0], "swaps: %d of %d arrived; %r" % (len(numbers), sent[0], {k: v for k, v in lost.items() if v})
     assert numbers == sorted(numbers), "swaps: out of order"
     print("    %d swaps of %d rules: %d frames, none lost; in force after at most %.0f ms" % (swaps, rules, sent[0], slowest * 1000))
-    assert slowest < 1, "in force only after %.2f s" % slowest
+    assert slowest < slack(), "in force only after %.2f s" % slowest
 
 
 def check_bad_policy(wire, box):
@@ -311,7 +311,7 @@ def session(links, checks, mtu=1500, **options):
             check(wire, box)
             print("  ok   %s" % check.__name__.removeprefix("check_").replace("_", " "), flush=True)
         assert box.stop() == 0, "status at the end"
-        assert box.stopped_in < 2, "took %.1f s to stop" % box.stopped_in
+        assert box.stopped_in < 2 * slack(), "took %.1f s to stop" % box.stopped_in
         left = subprocess.run(["ip", "-n", wire.box, "link", "show"], stdout=subprocess.PIPE, text=True).stdout
         assert "xdp" not in left, "an XDP program is left behind: %s" % left
     finally:
@@ -340,7 +340,7 @@ def check_killed_and_back(wire, box):
     try:
         again.apply(policy(1))
         expect_through(wire, [everyday()["UDP"]], "after the restart")
-        assert time.time() - start < 2 + 0.4, "back after %.1f s" % (time.time() - start)
+        assert time.time() - start < (2 + 0.4) * slack(), "back after %.1f s" % (time.time() - start)
     finally:
         again.kill()
     box.__dict__.update(Dataplane(executable, af_xdp(), netns=wire.box, generation=3, log=log).__dict__)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control/identity/targets.h"
@@ -253,6 +254,75 @@ Test(identity, a_transaction_that_fails_leaves_nothing)
 	cr_expect_eq(sqlite3_column_int(row, 0), 0);
 	database_stop(row);
 	cr_expect_not(database_run(&db, "INSERT INTO nonesuch VALUES(1)", ""));
+}
+
+/* Rows of `events` as another connection sees them: committed ones alone. */
+static int committed(void)
+{
+	sqlite3 *other;
+	sqlite3_stmt *count;
+
+	cr_assert_eq(sqlite3_open(path, &other), SQLITE_OK);
+	cr_assert_eq(sqlite3_prepare_v2(other, "SELECT count(*) FROM events", -1, &count, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_step(count), SQLITE_ROW);
+	int rows = sqlite3_column_int(count, 0);
+	sqlite3_finalize(count);
+	sqlite3_close(other);
+	return rows;
+}
+
+static bool write_event(void)
+{
+	return database_run(
+	    &db, "INSERT INTO events(session_id, at, event, detail) VALUES('s', 1, 'e', '{}')", "");
+}
+
+Test(identity, history_gathers_until_it_is_time)
+{
+	struct timespec time;
+
+	cr_assert(database_run(&db,
+	    "INSERT INTO sessions(session_id, client, server, rule, rule_index, generation, worker, flow, "
+	    "started_at)"
+	    " VALUES('s', '', '', '', 0, 0, 0, 0, 0)",
+	    ""));
+	cr_assert(write_event() && write_event());
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	int64_t now = (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+	cr_expect_eq(committed(), 0);
+	sqlite3_stmt *row = database_query(&db, "SELECT count(*) FROM events", "");
+	cr_expect(
+	    database_row(row) && sqlite3_column_int(row, 0) == 2, "what is gathered is read back at once");
+	database_stop(row);
+	int left = database_batch_turn(&db, now);
+	cr_expect(left > 0 && left <= DATABASE_BATCH_MS, "%d", left);
+	cr_expect_eq(committed(), 0);
+	cr_expect_eq(database_batch_turn(&db, now + DATABASE_BATCH_MS), -1);
+	cr_expect_eq(committed(), 2);
+
+	/* What must outlive the process does not wait. */
+	cr_assert(write_event());
+	database_batch_must_settle(&db);
+	cr_expect_eq(database_batch_turn(&db, now), -1);
+	cr_expect_eq(committed(), 3);
+
+	/* Neither does an administrator's change, nor what it comes behind; one that fails takes nothing with
+	 * it. */
+	cr_assert(write_event());
+	database_durable(&db, true);
+	cr_expect_eq(committed(), 4);
+	cr_assert(write_event());
+	cr_expect_eq(committed(), 5);
+	database_durable(&db, false);
+	cr_assert(write_event());
+	cr_assert(database_begin(&db));
+	cr_assert(write_event());
+	cr_expect_not(database_end(&db, false));
+	cr_expect_eq(committed(), 6);
+	cr_assert(write_event());
+	cr_expect_eq(committed(), 6);
+	database_close(&db);
+	cr_expect_eq(committed(), 7);
 }
 
 Test(identity, the_audit_log_is_rotated)

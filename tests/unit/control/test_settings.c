@@ -75,6 +75,7 @@ Test(settings, defaults)
 	cr_expect_eq(s.worker_count, 1);
 	cr_expect_eq(s.stop_grace_ms, 10000);
 	cr_expect_eq(s.login_grace_s, 120);
+	cr_expect_eq(s.recorder_patience_s, 5);
 	cr_expect_eq(s.sessions, 10000);
 	cr_expect_eq(s.mtu, 0);
 	cr_expect_eq(s.mbufs, 16384);
@@ -108,9 +109,11 @@ Test(settings, everything_said)
 	          s.receive_credit == 65536 && s.send_credit == 8);
 	cr_expect_str_eq(s.eal[2], "512");
 	cr_assert(parse_changed(&s, "{cores: [0]}",
-	              "{cores: [0, 0], sessions: 5, login_grace: 30s, idle: poll}", error, sizeof(error)),
+	              "{cores: [0, 0], sessions: 5, login_grace: 30s, recorder_patience: 1m, idle: poll}",
+	              error, sizeof(error)),
 	    "%s", error);
-	cr_expect(s.worker_count == 2 && s.sessions == 5 && s.login_grace_s == 30 && s.sshterm_poll);
+	cr_expect(s.worker_count == 2 && s.sessions == 5 && s.login_grace_s == 30 &&
+	          s.recorder_patience_s == 60 && s.sshterm_poll);
 	cr_assert(parse_changed(&s, "[@/a.pub]", "[@/a.pub, @/b.pub]", error, sizeof(error)), "%s", error);
 	cr_expect(s.recipient_count == 2 && s.recipients[1][0] == 1);
 	cr_assert(parse_changed(&s, "[{name: lab,",
@@ -171,6 +174,8 @@ static const struct {
     {"links: [{name: lab, inside: \"net_null0\", outside: \"net_null1\"}]", "links: []",
         "f:4:10: dataplane.links: expected at least 1 item; found 0"},
     {"{cores: [0]}", "{cores: [0], login_grace: 1s}", "f:5:36: sshterm.login_grace: expected a time"},
+    {"{cores: [0]}", "{cores: [0], recorder_patience: 0s}",
+        "f:5:42: sshterm.recorder_patience: expected a time"},
     {"{cores: [0]}", "{}", "f:5:10: sshterm: missing key 'cores'"},
     {"[@/a.pub]", "[]", "f:6:41: recorder.recipients: expected at least 1 item; found 0"},
     {"[@/a.pub]", "[@/none.pub]", "f:6:42: recorder.recipients[0]: cannot read the auditor's public key"},
@@ -261,10 +266,10 @@ Test(settings, the_example_is_right)
 	    settings_parse(&s, "reeved.yaml", changed, len, error, sizeof(error)), "%s\n%s", error, changed);
 	cr_expect(s.mtu == 1500 && s.stop_grace_ms == 10000 && s.sessions == 10000 && s.flows == 65536 &&
 	          s.send_credit == 32 && s.receive_credit == 262144 && s.login_grace_s == 120 &&
-	          s.mbufs == 16384);
+	          s.recorder_patience_s == 5 && s.mbufs == 16384);
 	static const char *const keys[] = {"admins:", "auditors:", "stop_grace:", "netns:", "idle:", "mtu:",
 	    "mbufs:", "flows:", "rx_descriptors:", "tx_descriptors:", "receive_credit:", "send_credit:",
-	    "sessions:", "login_grace:"};
+	    "sessions:", "login_grace:", "recorder_patience:"};
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		cr_expect(strstr(changed, keys[i]) != NULL, "the example does not explain %s", keys[i]);
 }

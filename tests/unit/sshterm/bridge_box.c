@@ -363,6 +363,7 @@ static void serve(int client, char **argv, int argc)
 	setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	connect_origin(origin, argv[3], argv[4]);
 	accept_client(client, argv[5]);
+	box.session.recorder_patience_us = 5000000;
 	for (unsigned i = 0; i < 2; i++) {
 		box.session.sock[i] = calloc(1, sizeof(struct vsock));
 		box.session.sock[i]->fd = i == LEG_CLIENT ? client : origin;
