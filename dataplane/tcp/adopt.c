@@ -51,13 +51,13 @@ static void leg_begin(struct tcp_shard *shard, struct tcp_flow *flow, struct tcp
 	leg->peer_mss_seen = MSS_DEFAULT_IPV4;
 	leg->mss = leg_mss(shard, flow, leg, peer);
 	leg->ip_id = (uint16_t)(peer->isn >> 16 ^ other->isn); /* no secret: DF is set (RFC 6864) */
-	leg->sent_head = leg->sent_tail = NONE;
+	sent_begin(leg);
 	leg->slab_head = leg->slab_tail = leg->slab_cursor = NONE;
 	leg->chunk_head = leg->chunk_tail = NONE;
 	leg->dirty_next = NONE;
 	leg->rto_us = RTO_INITIAL_US;
-	leg->rto_due = leg->reorder_due = NEVER;
-	shard->congestion->init(leg);
+	leg->rto_due = leg->reorder_due = leg->probe_due = NEVER;
+	congestion_init(leg);
 	if (shard->config.idle_keepalive_ms != 0)
 		timer_append(
 		    &shard->idles, &leg->idle, now_us + (uint64_t)shard->config.idle_keepalive_ms * 1000);

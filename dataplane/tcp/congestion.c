@@ -1,109 +1,131 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RTT estimation (RFC 6298) and congestion control. An algorithm is a table of what happens to cwnd and
- * ssthresh at each event; which segments are lost is not its business (sack.c).
+ * What congestion control algorithms share: the initial window, slow start with HyStart++ (RFC 9406), and the
+ * decay of a window that was not used. An algorithm is a table of what happens to cwnd and ssthresh at each
+ * event; which segments are lost is not its business (sack.c), nor how cwnd gets down to ssthresh
+ * (recovery.c).
  */
 #include "dataplane/tcp/flow.h"
 
-void rtt_sample(struct tcp_leg *leg, uint32_t rtt_us)
+enum {
+	SLOW_START_SEGMENTS = 8,    /* RFC 9406 4.3: L, what one ACK may add */
+	AFTER_TIMEOUT_SEGMENTS = 2, /* RFC 3465 2.3: it may acknowledge what arrived long ago */
+	RTT_SAMPLES = 8,
+	RTT_THRESH_MIN_US = 4000,
+	RTT_THRESH_MAX_US = 16000,
+	RTT_DIVISOR = 8,
+	CSS_GROWTH_DIVISOR = 4,
+	CSS_ROUNDS = 5,
+};
+
+const struct congestion *const congestion_algorithms[TCP_CONGESTIONS] = {
+    [TCP_CUBIC] = &congestion_cubic,
+    [TCP_NEWRENO] = &congestion_newreno,
+};
+
+const char *tcp_congestion_name(enum tcp_congestion congestion)
 {
-	if (leg->srtt_us == 0) {
-		leg->srtt_us = rtt_us;
-		leg->rttvar_us = rtt_us / 2;
-		leg->min_rtt_us = rtt_us;
-	} else {
-		uint32_t off = leg->srtt_us > rtt_us ? leg->srtt_us - rtt_us : rtt_us - leg->srtt_us;
-		leg->rttvar_us = leg->rttvar_us - leg->rttvar_us / 4 + off / 4;
-		leg->srtt_us = leg->srtt_us - leg->srtt_us / 8 + rtt_us / 8;
-	}
-	if (leg->srtt_us == 0)
-		leg->srtt_us = 1;
-	if (rtt_us < leg->min_rtt_us)
-		leg->min_rtt_us = rtt_us;
-	uint64_t rto = leg->srtt_us + (4ull * leg->rttvar_us > 1000 ? 4ull * leg->rttvar_us : 1000);
-	leg->rto_us = rto < RTO_MIN_US ? RTO_MIN_US : rto > RTO_MAX_US ? RTO_MAX_US : (uint32_t)rto;
+	return congestion_algorithms[congestion]->name;
 }
 
-/* -- NewReno (RFC 5681, 6582) -- */
-
 /* RFC 6928 */
-static uint32_t initial_window(const struct tcp_leg *leg)
+uint32_t congestion_initial_window(const struct tcp_leg *leg)
 {
 	uint32_t ten = 10u * leg->mss, floor = 2u * leg->mss > 14600 ? 2u * leg->mss : 14600;
 
 	return ten < floor ? ten : floor;
 }
 
-static void newreno_init(struct tcp_leg *leg)
+void congestion_init(struct tcp_leg *leg)
 {
-	leg->cwnd = initial_window(leg);
+	leg->cwnd = congestion_initial_window(leg);
 	leg->ssthresh = UINT32_MAX;
+	leg->hystart = (struct hystart){.round_end = leg->snd_nxt};
 }
 
-static void newreno_acked(struct tcp_leg *leg, uint32_t bytes, uint64_t now_us)
+/* -- HyStart++: leaves the first slow start when the round-trip time of a whole round has grown, before the
+ *    queue of the bottleneck overflows. Conservative slow start (CSS) in between, as it may have been jitter.
+ *    A round is a flight of data. -- */
+
+static void round_begins(struct tcp_leg *leg)
 {
-	(void)now_us;
-	/* A window that was not used proves nothing (RFC 7661). */
-	if (!(leg->flags & LEG_CWND_LIMITED))
-		return;
-	if (leg->cwnd < leg->ssthresh) {
-		/* After a time-out 2 segments an ACK at most (RFC 3465); else what was acknowledged. */
-		uint32_t most = leg->flags & LEG_LOSS ? 2u * leg->mss : bytes;
-		leg->cwnd += bytes < most ? bytes : most;
-		return;
+	struct hystart *h = &leg->hystart;
+
+	h->last_rtt_us = h->round_rtt_us;
+	h->round_rtt_us = 0;
+	h->samples = 0;
+	h->round_end = leg->snd_nxt;
+	if (h->css_rtt_us != 0 && ++h->css_rounds >= CSS_ROUNDS) {
+		leg->ssthresh = leg->cwnd;
+		leg->cubic = (struct cubic){0};
 	}
-	leg->acked_in_round += bytes;
-	if (leg->acked_in_round >= leg->cwnd) {
-		leg->acked_in_round -= leg->cwnd;
-		leg->cwnd += leg->mss;
+}
+
+void congestion_rtt(struct tcp_leg *leg, uint32_t rtt_us)
+{
+	struct hystart *h = &leg->hystart;
+
+	if (leg->ssthresh != UINT32_MAX)
+		return;
+	if (h->round_rtt_us == 0 || rtt_us < h->round_rtt_us)
+		h->round_rtt_us = rtt_us;
+	if (h->samples < RTT_SAMPLES)
+		h->samples++;
+	if (h->samples == RTT_SAMPLES && h->css_rtt_us != 0) {
+		if (h->round_rtt_us < h->css_rtt_us) /* it was jitter */
+			h->css_rtt_us = 0;
+	} else if (h->samples == RTT_SAMPLES && h->last_rtt_us != 0) {
+		uint32_t thresh = h->last_rtt_us / RTT_DIVISOR;
+		thresh = thresh < RTT_THRESH_MIN_US ? RTT_THRESH_MIN_US : thresh;
+		thresh = thresh > RTT_THRESH_MAX_US ? RTT_THRESH_MAX_US : thresh;
+		if (h->round_rtt_us >= h->last_rtt_us + thresh) {
+			h->css_rtt_us = h->round_rtt_us;
+			h->css_rounds = 0;
+		}
 	}
+	if (SEQ_GEQ(leg->snd_una, h->round_end))
+		round_begins(leg);
 }
 
-static void halve(struct tcp_leg *leg)
+uint32_t congestion_slow_start(struct tcp_leg *leg, uint32_t bytes)
 {
-	uint32_t flight = leg->snd_nxt - leg->snd_una, half = flight / 2;
+	bool first = leg->ssthresh == UINT32_MAX;
+	uint32_t most =
+	    (leg->flags & LEG_LOSS ? AFTER_TIMEOUT_SEGMENTS : SLOW_START_SEGMENTS) * (uint32_t)leg->mss;
+	uint32_t grow = bytes < most ? bytes : most, room = leg->ssthresh - leg->cwnd;
 
-	leg->ssthresh = half > 2u * leg->mss ? half : 2u * leg->mss;
-	leg->acked_in_round = 0;
-}
-
-static void newreno_lost(struct tcp_leg *leg, uint64_t now_us)
-{
-	(void)now_us;
-	halve(leg);
+	if (first && leg->hystart.css_rtt_us != 0)
+		grow /= CSS_GROWTH_DIVISOR;
+	if (leg->cwnd + grow > CWND_MAX)
+		grow = CWND_MAX - leg->cwnd;
+	if (grow <= room) {
+		leg->cwnd += grow;
+		return 0;
+	}
 	leg->cwnd = leg->ssthresh;
+	return bytes > room ? bytes - room : 0;
 }
 
-static void newreno_recovered(struct tcp_leg *leg, uint64_t now_us)
+/* RFC 2861: for each RTO without a segment the window says less about the path. Not below the window that
+ * would be a new connection's (RFC 5681 4.1); ssthresh remembers most of it. */
+void congestion_decay(struct tcp_leg *leg, uint64_t idle_us)
 {
-	(void)now_us;
-	leg->cwnd = leg->ssthresh;
-}
+	uint32_t restart = congestion_initial_window(leg), three_quarters = leg->cwnd / 4 * 3;
 
-static void newreno_timed_out(struct tcp_leg *leg, uint64_t now_us)
-{
-	(void)now_us;
-	/* Only the first time-out of a loss halves: the flight does not shrink meanwhile (RFC 5681
-	 * section 3.1). */
-	if (leg->backoff == 0)
-		halve(leg);
-	leg->cwnd = leg->mss;
-}
-
-static void newreno_idled(struct tcp_leg *leg)
-{
-	uint32_t restart = initial_window(leg);
-
-	if (leg->cwnd > restart)
+	if (leg->cwnd <= restart)
+		return;
+	if (leg->ssthresh != UINT32_MAX && leg->ssthresh < three_quarters)
+		leg->ssthresh = three_quarters;
+	for (; idle_us > leg->rto_us && leg->cwnd > restart; idle_us -= leg->rto_us)
+		leg->cwnd /= 2;
+	if (leg->cwnd < restart)
 		leg->cwnd = restart;
 }
 
-const struct congestion congestion_newreno = {
-    .name = "newreno",
-    .init = newreno_init,
-    .acked = newreno_acked,
-    .lost = newreno_lost,
-    .recovered = newreno_recovered,
-    .timed_out = newreno_timed_out,
-    .idled = newreno_idled,
-};
+/* What was in flight says what the path carries; cwnd only where it was used up. */
+uint32_t congestion_flight(const struct tcp_leg *leg)
+{
+	uint32_t flight = leg->snd_nxt - leg->snd_una;
+
+	return (leg->flags & LEG_CWND_LIMITED) || flight > leg->cwnd ? leg->cwnd : flight;
+}

@@ -37,6 +37,7 @@ enum {
 	MSS_MIN = 48,
 	WINDOW_SCALE_MAX = 14,
 	DUP_THRESHOLD = 3,
+	CWND_MAX = 1 << 30, /* no window is larger (RFC 7323 2.3) */
 	CHUNK_BYTES = 1524,
 	HANDSHAKE_HANGS_US = 5000000, /* a handshake this old may give way in a full table */
 	PASS_IDLE_US = 600000000,     /* a forwarded flow is forgotten after one to two of these */
@@ -94,12 +95,13 @@ void options_cut_payload(const struct frame *frame, uint8_t *bytes, uint32_t *le
 enum sent_flags {
 	SENT_FIN = 1,    /* the last sequence number of it is the FIN */
 	SENT_SACKED = 2, /* RFC 2018 */
-	SENT_LOST = 4,   /* thought lost and not yet sent again */
+	SENT_LOST = 4,   /* thought lost and not yet sent again; neither: in flight */
 	SENT_AGAIN = 8,  /* was retransmitted: no RTT from it (Karn) */
 };
 struct sent_segment {
 	uint64_t sent_us; /* last transmission */
 	uint32_t next;
+	uint32_t older, newer; /* of those in flight, by last transmission */
 	uint32_t seq;
 	uint32_t len; /* sequence numbers, FIN included */
 	uint32_t flags;
@@ -139,6 +141,13 @@ enum leg_flags {
 	LEG_CWND_LIMITED = 1 << 15,
 	LEG_OVERRIDE = 1 << 16, /* the persist timer lets a small segment go */
 	LEG_DSACK = 1 << 17,    /* dsack_start/end are to be reported (RFC 2883) */
+	/* recovery.c */
+	LEG_UNDO = 1 << 24,         /* undo_* are of the last episode */
+	LEG_REO_ROUND = 1 << 25,    /* a duplicate was reported since reo_round */
+	LEG_PROBED = 1 << 26,       /* a tail loss probe is out, up to probe_end */
+	LEG_PROBED_AGAIN = 1 << 27, /* and was a retransmission */
+	LEG_PROBE_ARM = 1 << 28,    /* the probe's timer starts anew with the next output */
+	LEG_PACED = 1 << 29,        /* more could be sent, but not at once */
 };
 
 enum leg_timer { LEG_TIMER_NONE, LEG_TIMER_RTO, LEG_TIMER_PERSIST, LEG_TIMER_KEEPALIVE };
@@ -149,6 +158,26 @@ struct tcp_look {
 	uint8_t l2[L2_MAX];
 	uint8_t l2_len, ttl, dscp;
 	uint32_t flow_label;
+};
+
+/* HyStart++ (congestion.c), while ssthresh is UINT32_MAX. RTTs of 0: none yet. */
+struct hystart {
+	uint32_t round_end;                 /* sequence number */
+	uint32_t round_rtt_us, last_rtt_us; /* least of this round and of the one before */
+	uint32_t css_rtt_us;                /* least when conservative slow start began; 0: it did not */
+	uint8_t samples, css_rounds;
+};
+/* An epoch of CUBIC (cubic.c), afterwards. Windows in bytes. */
+struct cubic {
+	uint32_t w_max, w_est, cwnd_prior;
+	uint32_t est_credit; /* remainder of w_est's growth */
+	uint32_t k_ms, epoch_ms;
+	uint32_t paused_ms; /* the window is not used since then, if `paused` */
+	bool in_epoch, paused;
+};
+union congestion_model {
+	struct hystart hystart;
+	struct cubic cubic;
 };
 
 /* Our TCP endpoint towards one peer. */
@@ -177,6 +206,8 @@ struct tcp_leg {
 
 	/* sending */
 	uint32_t sent_head, sent_tail;
+	uint32_t flight_oldest, flight_newest;      /* records in flight, by last transmission */
+	uint32_t lost_from;                         /* no record before this one is lost; NONE: none is */
 	uint32_t slab_head, slab_tail, slab_cursor; /* numbers of the worker's slabs */
 	uint32_t head_seq, cursor_seq;              /* sequence number of their first bytes */
 	uint32_t slabs;
@@ -184,8 +215,25 @@ struct tcp_leg {
 	uint32_t sacked_bytes, lost_bytes, fack;
 	uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us;
 	uint32_t rack_end, rack_rtt_us;
+	uint32_t reo_round; /* LEG_REO_ROUND ends when this is acknowledged */
 	uint64_t rack_sent_us;
-	uint64_t rto_due, reorder_due, last_send_us, challenge_us;
+	uint64_t rto_due, reorder_due, probe_due, last_send_us, challenge_us;
+	uint64_t paced_us; /* what was sent is paced out at this time */
+	union {
+		union congestion_model model;
+		struct hystart hystart;
+		struct cubic cubic;
+	};
+
+	/* recovery */
+	uint32_t recover_flight, prr_delivered, prr_out; /* RFC 6937 */
+	uint32_t probe_end;
+	uint32_t undo_cwnd, undo_ssthresh;
+	uint32_t undo_from, undo_stamp; /* snd_una then; our clock at the first retransmission */
+	union congestion_model undo_model;
+	uint16_t undo_retransmits;     /* segments sent again and not reported as duplicates */
+	uint8_t reo_mult, reo_persist; /* RACK's reordering window: in quarters of the least RTT; for how
+	                                  many recoveries yet */
 
 	/* receiving */
 	uint32_t fin_seq;
@@ -393,40 +441,95 @@ bool leg_slab_append(
     struct tcp_shard *shard, struct tcp_leg *leg, uint32_t slab, const uint8_t *bytes, uint32_t len);
 void leg_slabs_release(struct tcp_shard *shard, struct tcp_leg *leg, bool all);
 /* -- path_mtu.c -- */
-/* A router could not pass on a segment of ours that made a datagram of `datagram` bytes; `mtu` is what fits, 0
- * where it does not say. */
+/* A router could not pass on a segment of ours that made a datagram of `datagram` bytes; `mtu` is what fits,
+ * 0 where it does not say. */
 void leg_too_big(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t datagram, uint32_t mtu);
 /* A retransmission time-out, which `backoff` does not count yet: is it one too many for full segments? */
 void leg_black_hole(struct tcp_shard *shard, struct tcp_leg *leg);
+/* One retransmission, or one segment of new data, whatever cwnd says; the RTO comes next (RFC 8985 7.3). */
+void leg_probe_tail(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
+
+/* -- what one ACK says, gathered by input.c and sack.c for recovery.c -- */
+struct ack {
+	uint64_t now_us;
+	uint32_t number;
+	uint32_t echo;   /* TSecr; 0: none */
+	uint32_t rtt_us; /* sample; 0: none */
+	bool advances;   /* snd_una */
+	bool duplicate;  /* RFC 5681 section 2 */
+	bool twice;      /* D-SACK: these numbers arrived twice */
+	uint32_t twice_start, twice_end;
+};
+
+/* -- recovery.c -- */
+/* After sent_sacked, sent_acked and snd_una: loss, its end, and cwnd. `acked`: how far snd_una moved;
+ * `delivered`: bytes that are now known to have arrived. */
+void recovery_acked(
+    struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack, uint32_t acked, uint32_t delivered);
+/* RACK's reordering timer. */
+void recovery_reordered(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
+/* The RTO. */
+void recovery_timed_out(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
+void recovery_retransmitted(struct tcp_leg *leg, uint32_t bytes, uint64_t now_us);
+/* Sets probe_due: data was sent, or acknowledged (RFC 8985 7.2). */
+void recovery_schedule_probe(struct tcp_leg *leg, uint64_t now_us);
+/* The probe is out; `again`: it was a retransmission. */
+void recovery_probed(struct tcp_shard *shard, struct tcp_leg *leg, bool again, uint64_t now_us);
+
 /* -- sack.c: the scoreboard -- */
+void sent_begin(struct tcp_leg *leg);
 struct sent_segment *sent_append(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, uint32_t len,
     uint32_t flags, uint64_t now_us);
 /* Splits so that `segment` keeps `len` sequence numbers. False: no record. */
 bool sent_split(struct tcp_shard *shard, struct tcp_leg *leg, struct sent_segment *segment, uint32_t len);
 void sent_release(struct tcp_shard *shard, struct tcp_leg *leg);
-/* Cumulative ACK: drops records below `ack`; returns the RTT sample in us, or 0. */
-uint32_t sent_acked(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t ack, uint64_t now_us);
-/* SACK blocks; returns newly SACKed bytes. */
-uint32_t sent_sacked(struct tcp_shard *shard, struct tcp_leg *leg, const struct tcp_options *options,
-    uint32_t ack, uint64_t now_us);
+/* `record` was sent once more. */
+void sent_again(struct tcp_shard *shard, struct tcp_leg *leg, struct sent_segment *record, uint64_t now_us);
+/* Cumulative ACK: drops records below ack->number. */
+void sent_acked(struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack);
+/* SACK blocks; the first may be a D-SACK. */
+void sent_sacked(
+    struct tcp_shard *shard, struct tcp_leg *leg, const struct tcp_options *options, struct ack *ack);
+/* Adapts RACK's reordering window to what the peer says of duplicates. */
+void sent_note_duplicate(struct tcp_leg *leg, const struct ack *ack);
+/* A recovery is over: the window may narrow again. */
+void sent_recovered(struct tcp_leg *leg);
 /* RACK's rule (RFC 8985 6.2): marks records lost; returns how many bytes became so. */
 uint32_t sent_detect_losses(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
-/* After a time-out all that was not delivered is lost, and SACKs are forgotten (RFC 2018 section 8). */
-void sent_all_lost(struct tcp_shard *shard, struct tcp_leg *leg);
+/* The RTO's verdict (RFC 8985 6.3). SACKs are forgotten where the peer reneged on them. */
+void sent_timed_out(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
 void sent_head_lost(struct tcp_shard *shard, struct tcp_leg *leg);
+/* Those of more than `len` sequence numbers. */
+void sent_larger_lost(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t len);
+/* It was a mistake: what was not sent again is in flight as before. */
+void sent_none_lost(struct tcp_shard *shard, struct tcp_leg *leg);
 /* Bytes thought to be in the network (RFC 6675 `pipe`). */
 uint32_t sent_pipe(const struct tcp_leg *leg);
-/* -- congestion.c -- */
+/* -- congestion.c, cubic.c, newreno.c -- */
 struct congestion {
 	const char *name;
-	void (*init)(struct tcp_leg *leg);
+	/* Bytes acknowledged outside of fast recovery: grows cwnd. */
 	void (*acked)(struct tcp_leg *leg, uint32_t bytes, uint64_t now_us);
-	void (*lost)(struct tcp_leg *leg, uint64_t now_us);      /* entering fast recovery */
-	void (*recovered)(struct tcp_leg *leg, uint64_t now_us); /* leaving it */
-	void (*timed_out)(struct tcp_leg *leg, uint64_t now_us);
-	void (*idled)(struct tcp_leg *leg); /* nothing sent for an RTO (RFC 5681 4.1) */
+	/* A congestion event: chooses ssthresh; cwnd follows by recovery.c. */
+	void (*lost)(struct tcp_leg *leg, bool timed_out, uint64_t now_us);
+	void (*idled)(struct tcp_leg *leg, uint64_t idle_us); /* nothing sent for more than an RTO */
 };
-extern const struct congestion congestion_newreno;
+extern const struct congestion congestion_cubic, congestion_newreno;
+extern const struct congestion *const congestion_algorithms[TCP_CONGESTIONS];
+void congestion_init(struct tcp_leg *leg);
+uint32_t congestion_initial_window(const struct tcp_leg *leg);
+/* Grows cwnd for `bytes` acknowledged below ssthresh; returns how many are left for congestion avoidance. */
+uint32_t congestion_slow_start(struct tcp_leg *leg, uint32_t bytes);
+/* An RTT of this round of the first slow start (HyStart++). */
+void congestion_rtt(struct tcp_leg *leg, uint32_t rtt_us);
+void congestion_decay(struct tcp_leg *leg, uint64_t idle_us);
+/* What ssthresh after a loss is a part of. */
+uint32_t congestion_flight(const struct tcp_leg *leg);
+/* W_cubic(t), bytes, `t_ms` into the epoch. */
+uint32_t cubic_window(const struct cubic *cubic, uint32_t mss, uint32_t t_ms);
+/* Rounded down. */
+uint32_t cubic_root(uint64_t n);
+/* -- rtt.c -- */
 void rtt_sample(struct tcp_leg *leg, uint32_t rtt_us);
 /* -- reassembly.c -- */
 bool chunks_init(struct tcp_shard *shard);

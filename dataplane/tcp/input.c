@@ -126,82 +126,67 @@ static void take_window(struct tcp_leg *leg, const struct frame *frame)
 	}
 }
 
-static void advance_una(struct tcp_shard *shard, struct tcp_leg *leg, const struct frame *frame,
-    const struct tcp_options *options, uint64_t now_us)
+static void advance_una(struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack)
 {
-	uint32_t rtt = sent_acked(shard, leg, frame->ack, now_us);
-
-	leg->snd_una = frame->ack;
+	sent_acked(shard, leg, ack);
+	leg->snd_una = ack->number;
 	leg_slabs_release(shard, leg, false);
 	if ((leg->flags & LEG_FIN_SENT) && leg->snd_una == leg->snd_nxt)
 		leg->flags |= LEG_FIN_ACKED;
 	/* Karn: a retransmitted segment gives no sample, but for an echoed timestamp. */
-	if (rtt == 0 && (leg->flags & LEG_TIMESTAMPS) && options->timestamps && options->tsecr != 0) {
-		uint32_t ticks = leg_timestamp(leg, now_us) - options->tsecr;
+	if (ack->rtt_us == 0 && ack->echo != 0) {
+		uint32_t ticks = leg_timestamp(leg, ack->now_us) - ack->echo;
 		if (ticks < RTO_MAX_US / TIMESTAMP_TICK_US)
-			rtt = ticks == 0 ? TIMESTAMP_TICK_US : ticks * TIMESTAMP_TICK_US;
+			ack->rtt_us = ticks == 0 ? TIMESTAMP_TICK_US : ticks * TIMESTAMP_TICK_US;
 	}
-	if (rtt != 0) {
-		rtt_sample(leg, rtt);
+	if (ack->rtt_us != 0) {
+		rtt_sample(leg, ack->rtt_us);
+		congestion_rtt(leg, ack->rtt_us);
 		leg->backoff = 0;
 	} else if (leg->backoff > 1) {
 		/* Something arrived, we cannot tell which copy: the path is alive, the full backoff is over.
 		 * Without this a lossy path without timestamps waits RTO_MAX for each further loss. */
 		leg->backoff = 1;
 	}
-	leg_restart_rto(leg, now_us);
+	leg_restart_rto(leg, ack->now_us);
+	leg->flags |= LEG_PROBE_ARM;
 }
 
-/* Which segments are lost now, and does recovery begin or end? */
-static void react_to_loss(struct tcp_shard *shard, struct tcp_leg *leg, bool advanced, uint64_t now_us)
+/* Bytes that this ACK shows to have arrived. Without SACK a duplicate stands for a segment, of which the ACK
+ * that fills the hole must not tell once more. */
+static uint32_t delivered_bytes(struct tcp_leg *leg, const struct ack *ack, uint32_t acked, uint32_t sacked)
 {
-	bool recovering = leg->flags & (LEG_RECOVERY | LEG_LOSS);
-
-	if (recovering && SEQ_GEQ(leg->snd_una, leg->recover)) {
-		if (leg->flags & LEG_RECOVERY)
-			shard->congestion->recovered(leg, now_us);
-		leg->flags &= ~(uint32_t)(LEG_RECOVERY | LEG_LOSS);
-		recovering = false;
-	}
-	leg->reorder_due = NEVER;
-	if (leg->sent_head == NONE)
-		return;
-	if (leg->flags & LEG_SACK) {
-		if (leg->sacked_bytes > 0 || recovering)
-			sent_detect_losses(shard, leg, now_us);
-	} else if (leg->flags & LEG_RECOVERY) {
-		if (advanced) /* a partial ACK points at the next hole (RFC 6582) */
-			sent_head_lost(shard, leg);
-	} else if (leg->dup_acks == DUP_THRESHOLD && !recovering) {
-		sent_head_lost(shard, leg);
-	}
-	if (leg->lost_bytes > 0 && !recovering) {
-		leg->flags |= LEG_RECOVERY;
-		leg->recover = leg->snd_nxt;
-		shard->congestion->lost(leg, now_us);
-	}
+	if (leg->flags & LEG_SACK)
+		return acked + leg->sacked_bytes - sacked;
+	if (!ack->advances)
+		return ack->duplicate ? leg->mss : 0;
+	uint32_t told = (uint32_t)leg->dup_acks * leg->mss;
+	return acked > told ? acked - told : 0;
 }
 
 static void process_ack(struct tcp_shard *shard, struct tcp_leg *leg, const struct frame *frame,
     const struct tcp_options *options, uint64_t now_us)
 {
-	uint32_t old_window = leg->snd_wnd, acked = frame->ack - leg->snd_una;
+	uint32_t old_window = leg->snd_wnd, acked = frame->ack - leg->snd_una, sacked = leg->sacked_bytes;
+	struct ack ack = {.now_us = now_us, .number = frame->ack, .advances = acked > 0};
 
 	if (SEQ_LT(frame->ack, leg->snd_una))
 		return;
+	if ((leg->flags & LEG_TIMESTAMPS) && options->timestamps)
+		ack.echo = options->tsecr;
 	take_window(leg, frame);
+	ack.duplicate = acked == 0 && frame->payload_len == 0 && leg->snd_wnd == old_window &&
+	                !(frame->tcp_flags & TCP_FIN); /* RFC 5681 section 2 */
 	if (options->sack_count > 0 && (leg->flags & LEG_SACK))
-		sent_sacked(shard, leg, options, frame->ack, now_us);
-	if (acked > 0) {
-		advance_una(shard, leg, frame, options, now_us);
+		sent_sacked(shard, leg, options, &ack);
+	if (acked > 0)
+		advance_una(shard, leg, &ack);
+	uint32_t delivered = delivered_bytes(leg, &ack, acked, sacked);
+	if (acked > 0)
 		leg->dup_acks = 0;
-	} else if (leg->sent_head != NONE && frame->payload_len == 0 && leg->snd_wnd == old_window &&
-	           !(frame->tcp_flags & TCP_FIN) && leg->dup_acks < UINT16_MAX) {
-		leg->dup_acks++; /* RFC 5681 section 2 */
-	}
-	react_to_loss(shard, leg, acked > 0, now_us);
-	if (acked > 0 && !(leg->flags & LEG_RECOVERY))
-		shard->congestion->acked(leg, acked, now_us);
+	else if (ack.duplicate && leg->sent_head != NONE && leg->dup_acks < UINT16_MAX)
+		leg->dup_acks++;
+	recovery_acked(shard, leg, &ack, acked, delivered);
 	if (acked > 0 || leg->lost_bytes > 0 || leg->snd_nxt != leg->snd_end ||
 	    leg->timer_kind != LEG_TIMER_NONE)
 		leg_mark_dirty(shard, leg);

@@ -8,7 +8,12 @@
 #include <errno.h>
 
 enum { IP_TCP_HEADERS_MAX = 40 + 60, TSO_MSS_MIN = 256 /* what ports can cut into at least */ };
-enum { BACKOFF_SHIFT_MAX = 8, KEEPALIVE_INTERVAL_MIN_US = 1000000 };
+enum {
+	BACKOFF_SHIFT_MAX = 8,
+	KEEPALIVE_INTERVAL_MIN_US = 1000000,
+	BURST_SEGMENTS = 64, /* of a leg in one flush: then it is the others' turn, and the port's to send */
+	PACE_AHEAD_US = 2 * WHEEL_SLOT_US, /* what may go before its time: the wheel is no finer */
+};
 
 /* -- the worker's slabs -- */
 
@@ -137,32 +142,74 @@ static uint8_t data_flags(const struct tcp_leg *leg, uint32_t end, bool fin)
 	return (uint8_t)(TCP_ACK | (end == leg->snd_end ? TCP_PSH : 0) | (fin ? TCP_FIN : 0));
 }
 
+/* -- pacing: as Linux does, at twice the rate of slow start or 1.2 times that of congestion avoidance, but
+ *    only where that is more than the wheel's grain: a short path takes its bursts from the ACKs -- */
+
+static uint64_t pace_of(const struct tcp_leg *leg, uint32_t bytes)
+{
+	uint64_t us = (uint64_t)bytes * leg->srtt_us / leg->cwnd;
+
+	return leg->cwnd < leg->ssthresh / 2 ? us / 2 : us * 5 / 6;
+}
+
+static bool pace_permits(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+{
+	if (leg->srtt_us <= PACE_AHEAD_US || leg->paced_us <= now_us + PACE_AHEAD_US ||
+	    leg->sent_head == NONE)
+		return true;
+	if (leg->paced_us <= now_us + pace_of(leg, congestion_initial_window(leg)))
+		return true;
+	leg->flags |= LEG_PACED;
+	shard->counters.bursts_held++;
+	return false;
+}
+
+static void pace_sent(struct tcp_leg *leg, uint32_t bytes, uint64_t now_us)
+{
+	if (leg->srtt_us > PACE_AHEAD_US)
+		leg->paced_us = (leg->paced_us > now_us ? leg->paced_us : now_us) + pace_of(leg, bytes);
+}
+
+/* -- segments -- */
+
+static bool retransmit(
+    struct tcp_shard *shard, struct tcp_leg *leg, struct sent_segment *record, uint64_t now_us)
+{
+	bool fin = record->flags & SENT_FIN;
+	uint32_t payload = record->len - fin;
+
+	if (!segment_send(
+	        shard, leg, record->seq, data_flags(leg, record->seq + payload, fin), payload, now_us))
+		return false;
+	sent_again(shard, leg, record, now_us);
+	recovery_retransmitted(leg, record->len, now_us);
+	leg->last_send_us = now_us;
+	shard->counters.retransmits++;
+	return true;
+}
+
 static void retransmit_lost(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 {
-	for (uint32_t i = leg->sent_head; i != NONE && leg->lost_bytes > 0; i = shard->sent[i].next) {
+	for (uint32_t i = leg->lost_from; i != NONE && leg->lost_bytes > 0; i = shard->sent[i].next) {
 		struct sent_segment *record = &shard->sent[i];
 		/* The first goes whatever cwnd and the window say: it is the fast retransmit, and the probe.
 		 */
 		bool first = i == leg->sent_head;
+		leg->lost_from = i;
 		if (!(record->flags & SENT_LOST))
 			continue;
 		if (record->len > leg->mss + (record->flags & SENT_FIN ? 1u : 0u) &&
 		    !sent_split(shard, leg, record, leg->mss))
 			return;
-		if (!first && (sent_pipe(leg) + record->len > leg->cwnd ||
-		                  SEQ_GT(record->seq + record->len, leg->snd_una + leg->snd_wnd)))
+		if (!first && sent_pipe(leg) + record->len > leg->cwnd) {
+			leg->flags |= LEG_CWND_LIMITED;
 			return;
-		bool fin = record->flags & SENT_FIN;
-		uint32_t payload = record->len - fin;
-		if (!segment_send(shard, leg, record->seq, data_flags(leg, record->seq + payload, fin),
-		        payload, now_us))
+		}
+		if ((!first && SEQ_GT(record->seq + record->len, leg->snd_una + leg->snd_wnd)) ||
+		    !retransmit(shard, leg, record, now_us))
 			return;
-		record->flags = (record->flags & ~(uint32_t)SENT_LOST) | SENT_AGAIN;
-		record->sent_us = now_us;
-		leg->lost_bytes -= record->len;
-		leg->last_send_us = now_us;
-		shard->counters.retransmits++;
 	}
+	leg->lost_from = NONE;
 }
 
 /* Where ports cut frames into segments: as many full ones as may go now, in one frame. */
@@ -178,8 +225,10 @@ static uint32_t super_segment(
 	return segments > 1 ? segments * leg->mss : leg->mss;
 }
 
-/* How much new data may go now in one frame: *fin where the FIN goes with it. False: nothing. */
-static bool next_segment(const struct tcp_shard *shard, struct tcp_leg *leg, uint32_t *payload, bool *fin)
+/* How much new data may go now in one frame: *fin where the FIN goes with it. False: nothing. A probe is one
+ * segment and minds the peer's window only. */
+static bool next_segment(
+    const struct tcp_shard *shard, struct tcp_leg *leg, bool probe, uint32_t *payload, bool *fin)
 {
 	uint32_t left = leg->flags & LEG_FIN_SENT ? 0 : leg->snd_end - leg->snd_nxt;
 	bool fin_left = (leg->flags & (LEG_FIN_QUEUED | LEG_FIN_SENT)) == LEG_FIN_QUEUED;
@@ -196,11 +245,11 @@ static bool next_segment(const struct tcp_shard *shard, struct tcp_leg *leg, uin
 		n = room;
 	}
 	uint32_t pipe = sent_pipe(leg);
-	if (pipe > 0 && n > 0 && pipe + n > leg->cwnd) {
+	if (pipe > 0 && n > 0 && pipe + n > leg->cwnd && !probe) {
 		leg->flags |= LEG_CWND_LIMITED;
 		return false;
 	}
-	if (n == leg->mss && n >= TSO_MSS_MIN && shard->config.offloads.frame_max > 0)
+	if (!probe && n == leg->mss && n >= TSO_MSS_MIN && shard->config.offloads.frame_max > 0)
 		n = super_segment(shard, leg, left < room ? left : room, pipe);
 	*fin = fin_left && n == left && room > n;
 	*payload = n;
@@ -239,36 +288,85 @@ static bool send_frame(
 	return segment_send(shard, leg, seq, data_flags(leg, seq + *payload, *fin), *payload, now_us);
 }
 
+static bool send_segments(
+    struct tcp_shard *shard, struct tcp_leg *leg, uint32_t *payload, bool fin, uint64_t now_us)
+{
+	if (shard->free_sent == NONE) {
+		shard->counters.no_segment++;
+		return false;
+	}
+	if (!send_frame(shard, leg, payload, &fin, now_us))
+		return false;
+	if (leg->sent_head == NONE)
+		leg_restart_rto(leg, now_us);
+	note_sent(shard, leg, *payload, fin, now_us);
+	leg->prr_out += *payload;
+	leg->last_send_us = now_us;
+	leg->flags |= LEG_PROBE_ARM | (fin ? LEG_FIN_SENT : 0);
+	shard->counters.bytes_out += *payload;
+	pace_sent(leg, *payload, now_us);
+	return true;
+}
+
 static void send_new(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 {
 	uint32_t payload;
 	bool fin;
 
 	if (leg->sent_head == NONE && leg->last_send_us != 0 && now_us - leg->last_send_us > leg->rto_us)
-		shard->congestion->idled(leg);
-	while (next_segment(shard, leg, &payload, &fin)) {
-		if (shard->free_sent == NONE) {
-			shard->counters.no_segment++;
-			break;
+		shard->congestion->idled(leg, now_us - leg->last_send_us);
+	for (uint32_t sent = 0; next_segment(shard, leg, false, &payload, &fin); sent += payload) {
+		if (sent >= BURST_SEGMENTS * (uint32_t)leg->mss) {
+			leg_mark_dirty(shard, leg);
+			return;
 		}
-		if (!send_frame(shard, leg, &payload, &fin, now_us))
+		if (!pace_permits(shard, leg, now_us))
+			return;
+		if (!send_segments(shard, leg, &payload, fin, now_us))
 			break;
-		if (leg->sent_head == NONE)
-			leg_restart_rto(leg, now_us);
-		note_sent(shard, leg, payload, fin, now_us);
-		leg->last_send_us = now_us;
-		shard->counters.bytes_out += payload;
-		if (fin)
-			leg->flags |= LEG_FIN_SENT;
 	}
 	if (2 * sent_pipe(leg) < leg->cwnd)
 		leg->flags &= ~(uint32_t)LEG_CWND_LIMITED;
+}
+
+void leg_probe_tail(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+{
+	struct sent_segment *last = &shard->sent[leg->sent_tail];
+	uint32_t payload;
+	bool fin, again = !next_segment(shard, leg, true, &payload, &fin);
+
+	if (!again) {
+		if (!send_segments(shard, leg, &payload, fin, now_us))
+			return;
+	} else {
+		uint32_t full = leg->mss + (last->flags & SENT_FIN ? 1u : 0u);
+		if (last->len > full) {
+			if (!sent_split(shard, leg, last, last->len - full))
+				return;
+			last = &shard->sent[leg->sent_tail];
+		}
+		if (!retransmit(shard, leg, last, now_us))
+			return;
+	}
+	recovery_probed(shard, leg, again, now_us);
 }
 
 static bool something_waits(const struct tcp_leg *leg)
 {
 	return !(leg->flags & LEG_FIN_SENT) &&
 	       (leg->snd_nxt != leg->snd_end || (leg->flags & LEG_FIN_QUEUED));
+}
+
+/* Of what a leg with data in flight may wait for. */
+static uint64_t first_due(const struct tcp_leg *leg)
+{
+	uint64_t due = leg->rto_due < leg->reorder_due ? leg->rto_due : leg->reorder_due;
+
+	if (leg->probe_due < due)
+		due = leg->probe_due;
+	if ((leg->flags & LEG_PACED) && leg->paced_us - PACE_AHEAD_US < due)
+		due = leg->paced_us - PACE_AHEAD_US;
+	return due;
 }
 
 void leg_arm(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
@@ -282,8 +380,10 @@ void leg_arm(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 			leg_restart_rto(leg, now_us);
 		}
 		leg->timer_kind = LEG_TIMER_RTO;
-		wheel_arm(&shard->wheel, &leg->timer,
-		    leg->rto_due < leg->reorder_due ? leg->rto_due : leg->reorder_due);
+		if (leg->flags & LEG_PROBE_ARM)
+			recovery_schedule_probe(leg, now_us);
+		leg->flags &= ~(uint32_t)LEG_PROBE_ARM;
+		wheel_arm(&shard->wheel, &leg->timer, first_due(leg));
 	} else if (something_waits(leg)) {
 		if (leg->timer_kind == LEG_TIMER_PERSIST)
 			return;
@@ -302,6 +402,7 @@ void leg_output(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 	if (leg->flags & LEG_RESET)
 		return;
 	if (leg_flow(leg)->state == FLOW_ADOPTED) {
+		leg->flags &= ~(uint32_t)LEG_PACED;
 		if (leg->lost_bytes > 0)
 			retransmit_lost(shard, leg, now_us);
 		if (something_waits(leg))
@@ -327,15 +428,7 @@ static void retransmission_timeout(struct tcp_shard *shard, struct tcp_leg *leg,
 		return;
 	}
 	leg_black_hole(shard, leg);
-	shard->congestion->timed_out(leg, now_us);
-	if (leg->backoff < UINT8_MAX)
-		leg->backoff++;
-	leg->flags = (leg->flags & ~(uint32_t)LEG_RECOVERY) | LEG_LOSS;
-	leg->recover = leg->snd_nxt;
-	leg->dup_acks = 0;
-	leg->reorder_due = NEVER;
-	sent_all_lost(shard, leg);
-	leg_restart_rto(leg, now_us);
+	recovery_timed_out(shard, leg, now_us);
 	leg_output(shard, leg, now_us);
 }
 
@@ -378,20 +471,20 @@ void leg_keepalive(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us
 	    now_us + (interval > KEEPALIVE_INTERVAL_MIN_US ? interval : KEEPALIVE_INTERVAL_MIN_US));
 }
 
-static void rto_or_reorder(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+static void flight_timeout(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 {
 	if (leg->sent_head == NONE)
 		return;
-	if (now_us >= leg->rto_due) {
+	/* A probe that is due goes before the RTO, which then runs anew. */
+	if (now_us >= leg->probe_due) {
+		leg->probe_due = NEVER;
+		leg_probe_tail(shard, leg, now_us);
+	} else if (now_us >= leg->rto_due) {
 		retransmission_timeout(shard, leg, now_us);
 		return;
 	}
-	if (now_us >= leg->reorder_due && sent_detect_losses(shard, leg, now_us) > 0 &&
-	    !(leg->flags & (LEG_RECOVERY | LEG_LOSS))) {
-		leg->flags |= LEG_RECOVERY;
-		leg->recover = leg->snd_nxt;
-		shard->congestion->lost(leg, now_us);
-	}
+	if (now_us >= leg->reorder_due)
+		recovery_reordered(shard, leg, now_us);
 	leg_output(shard, leg, now_us);
 }
 
@@ -399,7 +492,7 @@ void leg_timer_fired(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_
 {
 	switch ((enum leg_timer)leg->timer_kind) {
 	case LEG_TIMER_RTO:
-		rto_or_reorder(shard, leg, now_us);
+		flight_timeout(shard, leg, now_us);
 		break;
 	case LEG_TIMER_PERSIST:
 		persist_timeout(shard, leg, now_us);

@@ -55,13 +55,7 @@ void leg_too_big(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t datagram
 	set_mtu(leg, mtu);
 	shard->counters.path_mtu_lowered++;
 	/* What is too large never arrived; sending it again in pieces is not congestion. */
-	for (uint32_t i = leg->sent_head; i != NONE; i = shard->sent[i].next) {
-		struct sent_segment *record = &shard->sent[i];
-		if (record->len > leg->mss && !(record->flags & (SENT_LOST | SENT_SACKED))) {
-			record->flags |= SENT_LOST;
-			leg->lost_bytes += record->len;
-		}
-	}
+	sent_larger_lost(shard, leg, leg->mss);
 	leg_mark_dirty(shard, leg);
 }
 

@@ -3,18 +3,60 @@
  * The scoreboard: one record for each transmitted segment that is not cumulatively acknowledged, in order of
  * sequence, with the time of its last transmission. From it come the RTT, the SACKed bytes, and RACK's
  * verdict (RFC 8985 section 6.2): a segment is lost when one sent sufficiently later has arrived.
+ *
+ * Those in flight, neither SACKed nor lost, are in a second list, in order of their last transmission: RACK
+ * looks at its oldest only. Neighbours that are SACKed become one record, so that a list is as long as there
+ * are holes, however large the window is.
  */
 #include "dataplane/tcp/flow.h"
+
+enum { REO_PERSIST = 16, REO_MULT_MAX = 254, REO_WINDOW_MIN_US = 1000 };
 
 static struct sent_segment *record_take(struct tcp_shard *shard, uint32_t *index)
 {
 	*index = shard->free_sent;
-	if (*index == NONE)
+	if (*index == NONE) {
+		shard->counters.no_segment++;
 		return NULL;
+	}
 	struct sent_segment *record = &shard->sent[*index];
 	shard->free_sent = record->next;
 	return record;
 }
+
+/* -- the list by time -- */
+
+static void flight_append(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t index)
+{
+	struct sent_segment *record = &shard->sent[index];
+
+	record->older = leg->flight_newest;
+	record->newer = NONE;
+	if (leg->flight_newest == NONE)
+		leg->flight_oldest = index;
+	else
+		shard->sent[leg->flight_newest].newer = index;
+	leg->flight_newest = index;
+}
+
+static void flight_remove(struct tcp_shard *shard, struct tcp_leg *leg, const struct sent_segment *record)
+{
+	if (record->older == NONE)
+		leg->flight_oldest = record->newer;
+	else
+		shard->sent[record->older].newer = record->newer;
+	if (record->newer == NONE)
+		leg->flight_newest = record->older;
+	else
+		shard->sent[record->newer].older = record->older;
+}
+
+static bool in_flight(const struct sent_segment *record)
+{
+	return !(record->flags & (SENT_SACKED | SENT_LOST));
+}
+
+/* -- records -- */
 
 struct sent_segment *sent_append(
     struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, uint32_t len, uint32_t flags, uint64_t now_us)
@@ -22,10 +64,8 @@ struct sent_segment *sent_append(
 	uint32_t index;
 	struct sent_segment *record = record_take(shard, &index);
 
-	if (record == NULL) {
-		shard->counters.no_segment++;
+	if (record == NULL)
 		return NULL;
-	}
 	*record =
 	    (struct sent_segment){.sent_us = now_us, .next = NONE, .seq = seq, .len = len, .flags = flags};
 	if (leg->sent_head == NONE)
@@ -33,6 +73,7 @@ struct sent_segment *sent_append(
 	else
 		shard->sent[leg->sent_tail].next = index;
 	leg->sent_tail = index;
+	flight_append(shard, leg, index);
 	return record;
 }
 
@@ -41,10 +82,8 @@ bool sent_split(struct tcp_shard *shard, struct tcp_leg *leg, struct sent_segmen
 	uint32_t index;
 	struct sent_segment *rest = record_take(shard, &index);
 
-	if (rest == NULL) {
-		shard->counters.no_segment++;
+	if (rest == NULL)
 		return false;
-	}
 	*rest = *segment;
 	rest->seq += len;
 	rest->len -= len;
@@ -53,19 +92,43 @@ bool sent_split(struct tcp_shard *shard, struct tcp_leg *leg, struct sent_segmen
 	segment->next = index;
 	if (rest->next == NONE)
 		leg->sent_tail = index;
+	if (in_flight(segment)) { /* right behind it: sent at the same time */
+		rest->older = (uint32_t)(segment - shard->sent);
+		segment->newer = index;
+		if (rest->newer == NONE)
+			leg->flight_newest = index;
+		else
+			shard->sent[rest->newer].older = index;
+	}
 	return true;
+}
+
+static void record_free(struct tcp_shard *shard, uint32_t index)
+{
+	shard->sent[index].next = shard->free_sent;
+	shard->free_sent = index;
 }
 
 static void drop_head(struct tcp_shard *shard, struct tcp_leg *leg)
 {
-	struct sent_segment *head = &shard->sent[leg->sent_head];
-	uint32_t next = head->next;
+	uint32_t index = leg->sent_head;
+	struct sent_segment *head = &shard->sent[index];
 
-	head->next = shard->free_sent;
-	shard->free_sent = leg->sent_head;
-	leg->sent_head = next;
-	if (next == NONE)
+	if (in_flight(head))
+		flight_remove(shard, leg, head);
+	leg->sent_head = head->next;
+	if (leg->sent_head == NONE)
 		leg->sent_tail = NONE;
+	if (leg->lost_from == index)
+		leg->lost_from = leg->sent_head;
+	record_free(shard, index);
+}
+
+void sent_begin(struct tcp_leg *leg)
+{
+	leg->sent_head = leg->sent_tail = NONE;
+	leg->flight_oldest = leg->flight_newest = leg->lost_from = NONE;
+	leg->reo_mult = 1;
 }
 
 void sent_release(struct tcp_shard *shard, struct tcp_leg *leg)
@@ -75,14 +138,41 @@ void sent_release(struct tcp_shard *shard, struct tcp_leg *leg)
 	leg->sacked_bytes = leg->lost_bytes = 0;
 }
 
-/* What RACK keeps of a delivery: the latest sent segment that is known to have arrived. */
-static void rack_delivered(struct tcp_leg *leg, const struct sent_segment *record, uint64_t now_us)
+void sent_again(struct tcp_shard *shard, struct tcp_leg *leg, struct sent_segment *record, uint64_t now_us)
 {
-	uint32_t rtt = (uint32_t)(now_us - record->sent_us);
+	if (record->flags & SENT_LOST)
+		leg->lost_bytes -= record->len;
+	else
+		flight_remove(shard, leg, record);
+	record->flags = (record->flags & ~(uint32_t)SENT_LOST) | SENT_AGAIN;
+	record->sent_us = now_us;
+	flight_append(shard, leg, (uint32_t)(record - shard->sent));
+}
+
+/* -- what arrived -- */
+
+/* An ACK that came too early for the retransmission, or that echoes a clock from before it, is for the
+ * original (RFC 8985 6.2 step 2). */
+static bool of_the_original(
+    const struct tcp_leg *leg, const struct sent_segment *record, const struct ack *ack, uint32_t rtt)
+{
+	if (!(record->flags & SENT_AGAIN))
+		return false;
+	return rtt < leg->min_rtt_us ||
+	       (ack->echo != 0 && SEQ_LT(ack->echo, leg_timestamp(leg, record->sent_us)));
+}
+
+/* What RACK keeps of a delivery: the latest sent segment that is known to have arrived. */
+static void rack_delivered(struct tcp_leg *leg, const struct sent_segment *record, const struct ack *ack)
+{
+	uint32_t rtt = (uint32_t)(ack->now_us - record->sent_us);
 	uint32_t end = record->seq + record->len;
 
-	/* An ACK too early for the retransmission is for the original. */
-	if ((record->flags & SENT_AGAIN) && rtt < leg->min_rtt_us)
+	if (!(record->flags & SENT_AGAIN) && SEQ_LT(end, leg->fack))
+		leg->flags |= LEG_REORDERING;
+	if (SEQ_GT(end, leg->fack))
+		leg->fack = end;
+	if (of_the_original(leg, record, ack, rtt))
 		return;
 	if (record->sent_us > leg->rack_sent_us ||
 	    (record->sent_us == leg->rack_sent_us && SEQ_GT(end, leg->rack_end))) {
@@ -90,10 +180,6 @@ static void rack_delivered(struct tcp_leg *leg, const struct sent_segment *recor
 		leg->rack_end = end;
 		leg->rack_rtt_us = rtt;
 	}
-	if (!(record->flags & SENT_AGAIN) && SEQ_LT(end, leg->fack))
-		leg->flags |= LEG_REORDERING;
-	if (SEQ_GT(end, leg->fack))
-		leg->fack = end;
 }
 
 static void uncount(struct tcp_leg *leg, const struct sent_segment *record, uint32_t bytes)
@@ -104,7 +190,7 @@ static void uncount(struct tcp_leg *leg, const struct sent_segment *record, uint
 		leg->lost_bytes -= bytes;
 }
 
-uint32_t sent_acked(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t ack, uint64_t now_us)
+void sent_acked(struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack)
 {
 	uint32_t rtt = 0;
 	bool again = false;
@@ -113,62 +199,126 @@ uint32_t sent_acked(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t ack, 
 		leg->fack = leg->snd_una;
 	while (leg->sent_head != NONE) {
 		struct sent_segment *head = &shard->sent[leg->sent_head];
-		if (SEQ_GT(head->seq + head->len, ack)) {
-			if (SEQ_LT(head->seq, ack)) {
-				uint32_t part = ack - head->seq;
+		if (SEQ_GT(head->seq + head->len, ack->number)) {
+			if (SEQ_LT(head->seq, ack->number)) {
+				uint32_t part = ack->number - head->seq;
 				uncount(leg, head, part);
 				head->seq += part;
 				head->len -= part;
 			}
 			break;
 		}
-		again = again || (head->flags & SENT_AGAIN);
-		if (!(head->flags & (SENT_SACKED | SENT_AGAIN))) {
-			rtt = (uint32_t)(now_us - head->sent_us);
+		if (!(head->flags & SENT_SACKED)) {
+			again = again || (head->flags & SENT_AGAIN);
+			rtt = (uint32_t)(ack->now_us - head->sent_us);
 			if (rtt == 0)
 				rtt = 1;
+			rack_delivered(leg, head, ack);
 		}
-		if (!(head->flags & SENT_SACKED))
-			rack_delivered(leg, head, now_us);
 		uncount(leg, head, head->len);
 		drop_head(shard, leg);
 	}
 	/* What waited behind a hole was not that long on its way. */
-	return again ? 0 : rtt;
+	if (rtt != 0 && !again)
+		ack->rtt_us = rtt;
 }
 
-uint32_t sent_sacked(struct tcp_shard *shard, struct tcp_leg *leg, const struct tcp_options *options,
-    uint32_t ack, uint64_t now_us)
+/* Joins `record` to its predecessor where both are SACKed; returns the one that is left. */
+static uint32_t join(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t before, uint32_t index)
 {
-	uint32_t fresh = 0;
+	struct sent_segment *record = &shard->sent[index];
 
-	for (unsigned b = 0; b < options->sack_count; b++) {
-		uint32_t start = options->sack[b].start, end = options->sack[b].end;
-		/* Foreign numbers: only what is outstanding counts; a block below the ACK is a D-SACK. */
-		if (SEQ_GEQ(start, end) || SEQ_LT(start, ack) || SEQ_GT(end, leg->snd_nxt))
-			continue;
-		for (uint32_t i = leg->sent_head; i != NONE; i = shard->sent[i].next) {
-			struct sent_segment *record = &shard->sent[i];
-			if (SEQ_GEQ(record->seq, end))
-				break;
-			if ((record->flags & SENT_SACKED) || SEQ_LT(record->seq, start) ||
-			    SEQ_GT(record->seq + record->len, end))
-				continue;
-			rack_delivered(leg, record, now_us);
+	if (before == NONE || !(shard->sent[before].flags & record->flags & SENT_SACKED))
+		return index;
+	shard->sent[before].len += record->len;
+	shard->sent[before].flags |= record->flags;
+	shard->sent[before].next = record->next;
+	if (leg->sent_tail == index)
+		leg->sent_tail = before;
+	if (leg->lost_from == index)
+		leg->lost_from = before;
+	record_free(shard, index);
+	return before;
+}
+
+static void sack_block(
+    struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack, uint32_t start, uint32_t end)
+{
+	for (uint32_t before = NONE, i = leg->sent_head; i != NONE; i = shard->sent[i].next) {
+		struct sent_segment *record = &shard->sent[i];
+		if (SEQ_GT(record->seq, end))
+			break;
+		if (!(record->flags & SENT_SACKED) && SEQ_GEQ(record->seq, start) &&
+		    SEQ_LEQ(record->seq + record->len, end)) {
+			rack_delivered(leg, record, ack);
+			if (!(record->flags & SENT_AGAIN)) {
+				uint32_t rtt = (uint32_t)(ack->now_us - record->sent_us);
+				ack->rtt_us = rtt == 0 ? 1 : rtt;
+			}
 			if (record->flags & SENT_LOST)
 				leg->lost_bytes -= record->len;
+			else
+				flight_remove(shard, leg, record);
 			record->flags = (record->flags & ~(uint32_t)SENT_LOST) | SENT_SACKED;
 			leg->sacked_bytes += record->len;
-			fresh += record->len;
 		}
+		before = i = join(shard, leg, before, i);
 	}
-	return fresh;
 }
 
-static void mark_lost(struct tcp_leg *leg, struct sent_segment *record)
+void sent_sacked(
+    struct tcp_shard *shard, struct tcp_leg *leg, const struct tcp_options *options, struct ack *ack)
 {
+	for (unsigned b = 0; b < options->sack_count; b++) {
+		uint32_t start = options->sack[b].start, end = options->sack[b].end;
+		/* Foreign numbers: only what is outstanding counts. */
+		if (SEQ_GEQ(start, end) || SEQ_GT(end, leg->snd_nxt))
+			continue;
+		/* RFC 2883: the first block, below the ACK or within the second, is what came twice. */
+		if (b == 0 && (SEQ_LEQ(end, ack->number) ||
+		                  (options->sack_count > 1 && SEQ_GEQ(start, options->sack[1].start) &&
+		                      SEQ_LEQ(end, options->sack[1].end)))) {
+			ack->twice = true;
+			ack->twice_start = start;
+			ack->twice_end = end;
+			continue;
+		}
+		if (SEQ_GEQ(start, ack->number))
+			sack_block(shard, leg, ack, start, end);
+	}
+}
+
+/* -- RACK: what is lost -- */
+
+static void mark_lost(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t index)
+{
+	struct sent_segment *record = &shard->sent[index];
+
+	flight_remove(shard, leg, record);
 	record->flags |= SENT_LOST;
 	leg->lost_bytes += record->len;
+	if (leg->lost_from == NONE || SEQ_LT(record->seq, shard->sent[leg->lost_from].seq))
+		leg->lost_from = index;
+}
+
+void sent_note_duplicate(struct tcp_leg *leg, const struct ack *ack)
+{
+	/* Once a round trip: our window was too small for how this path reorders (RFC 8985 6.2 step 4). */
+	if ((leg->flags & LEG_REO_ROUND) && SEQ_GEQ(leg->snd_una, leg->reo_round))
+		leg->flags &= ~(uint32_t)LEG_REO_ROUND;
+	if (!ack->twice || (leg->flags & LEG_REO_ROUND))
+		return;
+	leg->flags |= LEG_REO_ROUND;
+	leg->reo_round = leg->snd_nxt;
+	if (leg->reo_mult < REO_MULT_MAX)
+		leg->reo_mult++;
+	leg->reo_persist = REO_PERSIST;
+}
+
+void sent_recovered(struct tcp_leg *leg)
+{
+	if (leg->reo_persist > 0 && --leg->reo_persist == 0)
+		leg->reo_mult = 1;
 }
 
 /* How much later than its successor a segment may arrive before it counts as lost. */
@@ -178,10 +328,11 @@ static uint32_t reordering_window(const struct tcp_leg *leg)
 
 	if (!(leg->flags & LEG_REORDERING) && (three || (leg->flags & (LEG_RECOVERY | LEG_LOSS))))
 		return 0;
-	uint32_t window = (leg->srtt_us != 0 ? leg->min_rtt_us : leg->rack_rtt_us) / 4;
-	if (window < 1000)
-		window = 1000;
-	return leg->srtt_us == 0 || window < leg->srtt_us ? window : leg->srtt_us;
+	uint64_t window =
+	    (uint64_t)(leg->srtt_us != 0 ? leg->min_rtt_us : leg->rack_rtt_us) / 4 * leg->reo_mult;
+	if (window < REO_WINDOW_MIN_US)
+		window = REO_WINDOW_MIN_US;
+	return leg->srtt_us == 0 || window < leg->srtt_us ? (uint32_t)window : leg->srtt_us;
 }
 
 uint32_t sent_detect_losses(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
@@ -189,43 +340,102 @@ uint32_t sent_detect_losses(struct tcp_shard *shard, struct tcp_leg *leg, uint64
 	uint32_t lost = 0, window = reordering_window(leg);
 
 	leg->reorder_due = NEVER;
-	for (uint32_t i = leg->sent_head; i != NONE; i = shard->sent[i].next) {
-		struct sent_segment *record = &shard->sent[i];
-		if (record->flags & (SENT_SACKED | SENT_LOST))
-			continue;
+	while (leg->flight_oldest != NONE) {
+		struct sent_segment *record = &shard->sent[leg->flight_oldest];
 		if (record->sent_us > leg->rack_sent_us ||
 		    (record->sent_us == leg->rack_sent_us &&
-		        SEQ_GEQ(record->seq + record->len, leg->rack_end))) {
-			/* Records sent for the first time are in order of time, too: none older follows. */
-			if (!(record->flags & SENT_AGAIN))
-				break;
-			continue;
-		}
+		        SEQ_GEQ(record->seq + record->len, leg->rack_end)))
+			break;
 		uint64_t due = record->sent_us + leg->rack_rtt_us + window;
-		if (due <= now_us) {
-			mark_lost(leg, record);
-			lost += record->len;
-		} else if (due < leg->reorder_due) {
+		if (due > now_us) { /* those behind it are due later */
 			leg->reorder_due = due;
+			break;
 		}
+		lost += record->len;
+		mark_lost(shard, leg, leg->flight_oldest);
 	}
 	return lost;
 }
 
-void sent_all_lost(struct tcp_shard *shard, struct tcp_leg *leg)
+void sent_timed_out(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 {
-	leg->sacked_bytes = leg->lost_bytes = 0;
-	for (uint32_t i = leg->sent_head; i != NONE; i = shard->sent[i].next) {
-		shard->sent[i].flags &= ~(uint32_t)SENT_SACKED;
-		shard->sent[i].flags |= SENT_LOST;
-		leg->lost_bytes += shard->sent[i].len;
+	bool all = !(leg->flags & LEG_SACK) || leg->srtt_us == 0;
+	uint32_t wait = leg->rack_rtt_us + reordering_window(leg);
+
+	if (leg->sent_head == NONE)
+		return;
+	/* What was SACKed must be acknowledged once the holes before it are filled. If it is not, the peer
+	 * has thrown it away again (RFC 2018 section 8): nothing that it said holds. */
+	if (shard->sent[leg->sent_head].flags & SENT_SACKED) {
+		shard->counters.sack_reneged++;
+		leg->sacked_bytes = 0;
+		all = true;
+		for (uint32_t i = leg->sent_head; i != NONE; i = shard->sent[i].next) {
+			if (!(shard->sent[i].flags & SENT_SACKED))
+				continue;
+			shard->sent[i].flags &= ~(uint32_t)SENT_SACKED;
+			flight_append(shard, leg, i);
+		}
 	}
+	/* RFC 8985 6.3: the first, and all that had time enough. */
+	if (in_flight(&shard->sent[leg->sent_head]))
+		mark_lost(shard, leg, leg->sent_head);
+	while (
+	    leg->flight_oldest != NONE && (all || shard->sent[leg->flight_oldest].sent_us + wait <= now_us))
+		mark_lost(shard, leg, leg->flight_oldest);
 }
 
 void sent_head_lost(struct tcp_shard *shard, struct tcp_leg *leg)
 {
-	if (leg->sent_head != NONE && !(shard->sent[leg->sent_head].flags & (SENT_LOST | SENT_SACKED)))
-		mark_lost(leg, &shard->sent[leg->sent_head]);
+	if (leg->sent_head != NONE && in_flight(&shard->sent[leg->sent_head]))
+		mark_lost(shard, leg, leg->sent_head);
+}
+
+void sent_larger_lost(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t len)
+{
+	for (uint32_t i = leg->sent_head; i != NONE; i = shard->sent[i].next)
+		if (shard->sent[i].len > len && in_flight(&shard->sent[i]))
+			mark_lost(shard, leg, i);
+}
+
+/* Puts a record back into the list by time, looking from `from` on (NONE: from the oldest). */
+static void flight_insert(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t index, uint32_t from)
+{
+	struct sent_segment *record = &shard->sent[index];
+	uint32_t older = from, newer;
+
+	if (older != NONE && shard->sent[older].sent_us > record->sent_us)
+		older = NONE;
+	newer = older == NONE ? leg->flight_oldest : shard->sent[older].newer;
+	while (newer != NONE && shard->sent[newer].sent_us <= record->sent_us) {
+		older = newer;
+		newer = shard->sent[newer].newer;
+	}
+	record->older = older;
+	record->newer = newer;
+	if (older == NONE)
+		leg->flight_oldest = index;
+	else
+		shard->sent[older].newer = index;
+	if (newer == NONE)
+		leg->flight_newest = index;
+	else
+		shard->sent[newer].older = index;
+}
+
+void sent_none_lost(struct tcp_shard *shard, struct tcp_leg *leg)
+{
+	for (uint32_t i = leg->lost_from, from = NONE; i != NONE && leg->lost_bytes > 0;
+	     i = shard->sent[i].next) {
+		struct sent_segment *record = &shard->sent[i];
+		if (!(record->flags & SENT_LOST))
+			continue;
+		record->flags &= ~(uint32_t)SENT_LOST;
+		leg->lost_bytes -= record->len;
+		flight_insert(shard, leg, i, from);
+		from = i;
+	}
+	leg->lost_from = NONE;
 }
 
 uint32_t sent_pipe(const struct tcp_leg *leg)

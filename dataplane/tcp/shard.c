@@ -67,6 +67,7 @@ void tcp_config_defaults(struct tcp_config *config)
 	    .fin_wait_ms = 60000,
 	    .idle_keepalive_ms = 120000,
 	    .retransmit_limit = 12,
+	    .congestion = TCP_CUBIC,
 	};
 }
 
@@ -108,6 +109,7 @@ struct tcp_shard *tcp_shard_create(const struct tcp_config *config, const struct
 		return NULL;
 	shard->config = *config;
 	if (shard->config.flows == 0 || shard->config.flows > NONE / 4 || shard->config.workers > INT16_MAX ||
+	    (unsigned)shard->config.congestion >= TCP_CONGESTIONS ||
 	    (shard->config.offloads.frame_max > 0 &&
 	        (!shard->config.offloads.checksum ||
 	            shard->config.offloads.frame_max < config->mtu + L2_MAX))) {
@@ -117,7 +119,7 @@ struct tcp_shard *tcp_shard_create(const struct tcp_config *config, const struct
 	if (shard->config.workers == 0)
 		shard->config.workers = 1;
 	shard->hooks = *hooks;
-	shard->congestion = &congestion_newreno;
+	shard->congestion = congestion_algorithms[config->congestion];
 	shard->dirty_head = shard->dirty_tail = NONE;
 	struct timer *lists[] = {&shard->handshakes, &shard->time_waits, &shard->fin_waits, &shard->passes,
 	    &shard->idles, &shard->delayed_acks};
@@ -324,8 +326,12 @@ static uint64_t next_due(const struct tcp_shard *shard, uint64_t now_us)
 
 uint64_t tcp_flush(struct tcp_shard *shard, uint64_t now_us)
 {
-	while (shard->dirty_head != NONE) {
+	uint32_t last = shard->dirty_tail;
+
+	/* Each once: one with more to send than fits a burst is dirty again, and has its turn next time. */
+	for (bool more = shard->dirty_head != NONE; more;) {
 		uint32_t number = shard->dirty_head;
+		more = number != last;
 		struct tcp_flow *flow = &shard->flows[number / 2];
 		struct tcp_leg *leg = &flow->leg[number % 2];
 		shard->dirty_head = leg->dirty_next;
@@ -335,5 +341,5 @@ uint64_t tcp_flush(struct tcp_shard *shard, uint64_t now_us)
 		if (!flow_orphaned(shard, flow, now_us))
 			leg_output(shard, leg, now_us);
 	}
-	return next_due(shard, now_us);
+	return shard->dirty_head != NONE ? now_us : next_due(shard, now_us);
 }

@@ -32,6 +32,10 @@ struct tcp_offloads {
 	                       `checksum` */
 };
 
+enum tcp_congestion { TCP_CUBIC, TCP_NEWRENO, TCP_CONGESTIONS }; /* RFC 9438; RFC 6582 */
+/* Its name in settings, statistics and logs. */
+const char *tcp_congestion_name(enum tcp_congestion congestion);
+
 struct tcp_config {
 	uint32_t flows;          /* flow table size, taken at start */
 	uint32_t workers;        /* worker numbers are 0 .. workers - 1 */
@@ -48,6 +52,7 @@ struct tcp_config {
 	uint32_t idle_keepalive_ms; /* a silent peer is probed after it; 0: never */
 	uint32_t retransmit_limit;  /* time-outs in a row before a leg is given up */
 	struct tcp_offloads offloads;
+	enum tcp_congestion congestion;
 	uint64_t seed[2]; /* hash key of the flow table: random, secret */
 };
 /* Sensible values for everything; the caller sets flows, workers, mtu, seed. */
@@ -161,6 +166,12 @@ uint32_t tcp_flow_bytes(void);
 	F(bad_checksum, "segments of adopted flows with a wrong checksum")                                   \
 	F(out_of_window, "segments outside the window")                                                      \
 	F(retransmits, "segments sent again")                                                                \
+	F(fast_recoveries, "losses noticed by later segments' arrival")                                      \
+	F(retransmit_timeouts, "retransmission time-outs")                                                   \
+	F(tail_probes, "tail loss probes sent (RFC 8985)")                                                   \
+	F(spurious_recoveries, "losses that were none, undone")                                              \
+	F(sack_reneged, "peers that threw away what they had SACKed")                                        \
+	F(bursts_held, "times that data waited to be paced")                                                 \
 	F(reordered, "segments kept out of order")                                                           \
 	F(reorder_dropped, "out-of-order segments dropped for want of memory")                               \
 	F(resets_in, "RSTs accepted")                                                                        \

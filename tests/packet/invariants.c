@@ -20,7 +20,8 @@ void box_pools(const struct box *box, uint32_t *sent, uint32_t *chunks)
 
 static const char *sent_whole(const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t *count)
 {
-	uint32_t seq = leg->snd_una, sacked = 0, lost = 0, last = NONE;
+	uint32_t seq = leg->snd_una, sacked = 0, lost = 0, last = NONE, flying = 0;
+	bool before_lost_from = leg->lost_from != NONE;
 
 	for (uint32_t i = leg->sent_head; i != NONE; last = i, i = shard->sent[i].next, ++*count) {
 		const struct sent_segment *record = &shard->sent[i];
@@ -30,6 +31,10 @@ static const char *sent_whole(const struct tcp_shard *shard, const struct tcp_le
 			return "a record is both SACKed and lost";
 		if ((record->flags & SENT_FIN) && record->next != NONE)
 			return "the FIN is not the last record";
+		before_lost_from = before_lost_from && i != leg->lost_from;
+		if ((record->flags & SENT_LOST) && (before_lost_from || leg->lost_from == NONE))
+			return "a record is lost before lost_from";
+		flying += !(record->flags & (SENT_SACKED | SENT_LOST));
 		sacked += record->flags & SENT_SACKED ? record->len : 0;
 		lost += record->flags & SENT_LOST ? record->len : 0;
 		seq += record->len;
@@ -38,6 +43,19 @@ static const char *sent_whole(const struct tcp_shard *shard, const struct tcp_le
 		return "sent_tail is not the last record";
 	if (seq != leg->snd_nxt)
 		return "the records do not end at snd_nxt";
+	if (before_lost_from)
+		return "lost_from is none of the leg's records";
+	last = NONE;
+	for (uint32_t i = leg->flight_oldest; i != NONE && flying > 0;
+	     last = i, i = shard->sent[i].newer, flying--) {
+		const struct sent_segment *record = &shard->sent[i];
+		if (record->older != last || (record->flags & (SENT_SACKED | SENT_LOST)))
+			return "the list of what is in flight is broken";
+		if (last != NONE && record->sent_us < shard->sent[last].sent_us)
+			return "what is in flight is not in order of time";
+	}
+	if (flying > 0 || leg->flight_newest != last)
+		return "not all that is in flight is in its list";
 	return sacked != leg->sacked_bytes ? "sacked_bytes is not the sum of the records"
 	       : lost != leg->lost_bytes   ? "lost_bytes is not the sum of the records"
 	                                   : NULL;
@@ -168,5 +186,9 @@ const char *box_invariant(const struct box *box)
 		return "records of what was sent are lost";
 	if (chunks != box->pool_chunks)
 		return "chunks are lost";
-	return shard->dirty_head != NONE ? "a leg was left dirty" : NULL;
+	/* One that had more to send than fits a burst has its turn in the next flush. */
+	for (uint32_t i = shard->dirty_head; i != NONE; i = shard->flows[i / 2].leg[i % 2].dirty_next)
+		if (shard->flows[i / 2].leg[i % 2].snd_nxt == shard->flows[i / 2].leg[i % 2].snd_end)
+			return "a leg was left dirty";
+	return NULL;
 }

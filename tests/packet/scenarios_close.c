@@ -23,7 +23,7 @@ const struct scenario scenarios_close[] = {
 	"wait 120000\nto-client A 1 701\nlive\n"},
 {"a FIN with data and the ACK of ours", "setup\nadopt\nfinish client\nto-client FA 1 1\nclient FA 1+500 2\ngot client 500\nto-client A 2 502\ntold client fin\nfinish origin\nto-origin FA 1 1\norigin FA 1 2\nto-origin A 2 2\ngone\nquiet\n"},
 {"both close at once, all is lost, all is repeated", "setup\nadopt\nfinish client\nfinish origin\nto-client FA 1 1\nto-origin FA 1 1\nwait 1020\nto-client FA 1 1\nto-origin FA 1 1\nclient FA 1 1\nto-client A 2 2\norigin FA 1 1\nto-origin A 2 2\n"
-	"wait 1000\nclient FA 1 1\nto-client A 2 2\nwait 990\nto-client FA 1 2\nto-origin FA 1 2\nclient A 2 2\norigin A 2 2\ngone\nquiet\n"},
+	"wait 900\nclient FA 1 1\nto-client A 2 2\nwait 150\nto-client FA 1 2\nto-origin FA 1 2\nclient A 2 2\norigin A 2 2\ngone\nquiet\n"},
 {"FINs cross: theirs has not our FIN's ACK, the ACK comes later", "setup\nadopt\nfinish origin\nto-origin FA 1 1\norigin FA 1 1\nto-origin A 2 2\ntold origin fin\nlive\norigin A 2 2\nwait 3000\nquiet\n"},
 {"a FIN is only the worker's business once all before it was taken", "setup\nadopt\nfull\nclient FA 1+10 1\nto-client A 1 12\ntold client nothing\nfinish origin\nto-origin FA 1 1\nfinish client\nto-client FA 1 12\nclient A 12 2\norigin FA 1 2\nto-origin A 2 2\n"
 	"quiet\nlive\nready\ngot client 10\ntold client fin\ngone\nwait 1100\ncount flows 0\n"},
@@ -41,7 +41,7 @@ const struct scenario scenarios_close[] = {
 {"TIME_WAIT is not prolonged", "setup\nadopt\nclient FA 1 1\nto-client A 1 2\nfinish origin\nfinish client\nto-origin FA 1 1\nto-client FA 1 2\nclient A 2 2\norigin FA 1 2\nto-origin A 2 2\ngone\nwait 900\nclient FA 1 2\nto-client A 2 2\nwait 110\ncount flows 0\nclient FA 1 2\nto-client R 2 0\nto-origin A -1073741823 2\nquiet\n"},
 {"one leg reset by the worker, the other closes in order", "setup\nadopt\nclient A 1+10 1\nreset client\nto-client RA 1 11\nwrite origin 100\nto-origin A 1+100 1\norigin A 1 101\nfinish origin\nto-origin FA 101 1\nlive\norigin FA 1 102\nto-origin A 102 2\ntold origin fin\ngone\nquiet\nwait 1100\ncount flows 0\n"},
 {"one leg reset by the worker, the peer of the other never closes", "setup fin-wait 3000\nadopt\nreset client\nto-client RA 1 1\nfinish origin\nto-origin FA 1 1\norigin A 1 2\nwait 3010\nto-origin RA 2 1\ngone\ncount timeouts 1\nquiet\n"},
-{"fin_wait_ms begins anew once the peer has taken all", "setup fin-wait 3000\nadopt\nfinish client\nfinish origin\nto-client FA 1 1\nto-origin FA 1 1\norigin FA 1 2\nto-origin A 2 2\nwait 1020\nto-client FA 1 1\nwait 1500\nclient A 1 2\nwait 2900\nlive\nquiet\nwait 110\nto-client RA 2 1\ngone\n"},
+{"fin_wait_ms begins anew once the peer has taken all", "setup fin-wait 3000\nadopt\nfinish client\nfinish origin\nto-client FA 1 1\nto-origin FA 1 1\norigin FA 1 2\nto-origin A 2 2\nwait 1020\nto-client FA 1 1\nwait 900\nclient A 1 2\nwait 2900\nlive\nquiet\nwait 110\nto-client RA 2 1\ngone\n"},
 {"answers to strays of a leg that was reset are few", "setup\nadopt\nclient RA 1 1\nto-origin RA 1 1\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\n"
 	"origin A 1 1\nquiet\nwait 510\norigin A 1 1\nto-origin R 1 0\norigin R 1 0\nquiet\n"},
 {NULL, NULL},

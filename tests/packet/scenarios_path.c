@@ -26,14 +26,14 @@ const struct scenario scenarios_path[] = {
 {"path MTU: a router that does not say", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 0\nto-client A 1+1440 1\nto-client A 1441+8 1\nicmp client 1 0 len 1440\nto-client A 1+954 1\nto-client A 955+486 1\n"},
 {"path MTU: it never grows", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000\nto-client A 1+948 1\nto-client A 949+500 1\nicmp client 1 1400\nquiet\nclient A 1 1449\nwrite client 1448\nto-client A 1449+948 1\ncount path_mtu_lowered 1\n"},
 
-{"black hole: full segments vanish", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nwait 1010\nto-client A 1+1448 1\nwait 2010\nto-client A 1+1448 1\ncount black_holes 0\nwait 4010\nto-client A 1+1012 1\ncount black_holes 1\n"
+{"black hole: full segments vanish", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nwait 1010\nto-client A 1+1448 1\nwait 1010\nto-client A 1+1448 1\nwait 2010\nto-client A 1+1448 1\ncount black_holes 0\nwait 4010\nto-client A 1+1012 1\ncount black_holes 1\n"
 	"client A 1 1013\nto-client A 1013+436 1\nclient A 1 1449\nwrite client 1448\nto-client A 1449+1012 1\nclient A 1 2461\nto-client A 2461+436 1\nclient A 1 2897\nquiet\n"},
-{"black hole: smaller and smaller", "setup mtu 9000 mss 8960\nadopt\nwrite client 8948\nto-client A 1+8948 1\nwait 1010\nto-client A 1+8948 1\nwait 2010\nto-client A 1+8948 1\nwait 4010\nto-client A 1+1448 1\nwait 8010\nto-client A 1+1012 1\n"
+{"black hole: smaller and smaller", "setup mtu 9000 mss 8960\nadopt\nwrite client 8948\nto-client A 1+8948 1\nwait 1010\nto-client A 1+8948 1\nwait 1010\nto-client A 1+8948 1\nwait 2010\nto-client A 1+8948 1\nwait 4010\nto-client A 1+1448 1\nwait 8010\nto-client A 1+1012 1\n"
 	"wait 16010\nto-client A 1+524 1\nwait 32010\nto-client A 1+524 1\ncount black_holes 3\n"},
-{"black hole, IPv6", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nwait 1010\nto-client A 1+1428 1\nwait 2010\nto-client A 1+1428 1\nwait 4010\nto-client A 1+1208 1\nwait 8010\nto-client A 1+1208 1\ncount black_holes 1\n"},
-{"black hole: a small segment is not lost for its size", "setup\nadopt\nwrite client 500\nto-client A 1+500 1\nwait 1010\nto-client A 1+500 1\nwait 2010\nto-client A 1+500 1\nwait 4010\nto-client A 1+500 1\nwait 8010\nto-client A 1+500 1\ncount black_holes 0\n"
+{"black hole, IPv6", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nwait 1010\nto-client A 1+1428 1\nwait 1010\nto-client A 1+1428 1\nwait 2010\nto-client A 1+1428 1\nwait 4010\nto-client A 1+1208 1\nwait 8010\nto-client A 1+1208 1\ncount black_holes 1\n"},
+{"black hole: a small segment is not lost for its size", "setup\nadopt\nwrite client 500\nto-client A 1+500 1\nwait 1010\nto-client A 1+500 1\nwait 1010\nto-client A 1+500 1\nwait 2010\nto-client A 1+500 1\nwait 4010\nto-client A 1+500 1\nwait 8010\nto-client A 1+500 1\ncount black_holes 0\n"
 	"client A 1 501\nwrite client 1448\nto-client A 501+1448 1\n"},
-{"black hole of the origin alone", "setup\nadopt\nwrite origin 1448\nto-origin A 1+1448 1\nwait 1010\nto-origin A 1+1448 1\nwait 2010\nto-origin A 1+1448 1\nwait 4010\nto-origin A 1+1012 1\nwrite client 1448\nto-client A 1+1448 1\n"},
-{"black hole: a segment that is not full, and too big all the same", "setup\nadopt\nwrite client 737\nto-client A 1+737 1\nwait 1020\nto-client A 1+737 1\nwait 2020\nto-client A 1+737 1\nwait 4020\nto-client A 1+524 1\nclient A 1 525\nto-client A 525+213 1\nclient A 1 738\nwait 500\nquiet\ncount black_holes 1\n"},
+{"black hole of the origin alone", "setup\nadopt\nwrite origin 1448\nto-origin A 1+1448 1\nwait 1010\nto-origin A 1+1448 1\nwait 1010\nto-origin A 1+1448 1\nwait 2010\nto-origin A 1+1448 1\nwait 4010\nto-origin A 1+1012 1\nwrite client 1448\nto-client A 1+1448 1\n"},
+{"black hole: a segment that is not full, and too big all the same", "setup\nadopt\nwrite client 737\nto-client A 1+737 1\nwait 1020\nto-client A 1+737 1\nwait 1020\nto-client A 1+737 1\nwait 2020\nto-client A 1+737 1\nwait 4020\nto-client A 1+524 1\nclient A 1 525\nto-client A 525+213 1\nclient A 1 738\nwait 500\nquiet\ncount black_holes 1\n"},
 {NULL, NULL},
 };

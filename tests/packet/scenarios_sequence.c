@@ -23,7 +23,7 @@ const struct scenario scenarios_sequence[] = {
 {"a FIN is the first number after the wrap", "setup isn-client 0xffffffff isn-origin 0xffffffff\nadopt\nclient FA 1 1\nto-client A 1 2\ntold client fin\nfinish origin\nto-origin FA 1 1\n"
 	"origin A 1 2\nfinish client\nto-client FA 1 2\nclient A 2 2\norigin FA 1 2\nto-origin A 2 2\ntold origin fin\ngone\n"},
 {"a FIN with data across the wrap, lost and out of order", "setup isn-client 0xffffffce isn-origin 0xffffffce\nadopt\nclient FA 51+50 1\nto-client A 1 1 sack 51-101\nclient A 1+50 1\nto-client A 1 102\ngot client 100\n"
-	"told client fin\nwrite client 100\nto-client A 1+100 102\nfinish client\nto-client FA 101 102\nwait 1020\nto-client A 1+100 102\nto-client FA 101 102\nclient A 102 102\nwait 900\nquiet\n"},
+	"told client fin\nwrite client 100\nto-client A 1+100 102\nfinish client\nto-client FA 101 102\nwait 1020\nto-client FA 101 102\nwait 1000\nto-client A 1+100 102\nto-client FA 101 102\nclient A 102 102\nwait 900\nquiet\n"},
 {"the clocks of timestamps wrap", "setup clock 0xffffec64\nadopt\nclient A 1+10 1\nwait 41\nto-client A 1 11\nwait 5000\nclient A 11+10 1\ngot client 20\nwait 41\nto-client A 1 21\n"
 	"origin A 1+10 1\nwait 41\nto-origin A 1 11\nwait 5000\nclient A 21+10 1\ngot client 30\nwrite origin 10\nto-origin A 1+10 11\norigin A 11 11\ncount paws_dropped 0\nwait 41\nto-client A 1 31\nquiet\n"},
 {"PAWS: its edges", "setup\nadopt\nclient A 1+10 1 ts 500000\nwait 41\nto-client A 1 11 ecr 500000\nclient A 11+10 1 ts 499999\nto-client A 1 11 ecr 500000\ngot client 10\ncount paws_dropped 1\n"

@@ -33,7 +33,7 @@ const struct scenario scenarios_window[] = {
 	"wait 1010\nto-client A 1+100 1\nclient A 1 1 win 0\nwait 2010\nto-client A 1+100 1\nclient A 1 1 win 0\nwait 4010\nto-client A 1+100 1\nclient A 1 1 win 0\n"
 	"wait 8020\nto-client A 1+100 1\nclient A 1 1 win 0\nwait 16020\nto-client A 1+100 1\nclient A 1 1 win 0\nwait 32020\nto-client A 1+100 1\nclient A 1 101 win 512\nlive\nwait 9000\nquiet\n"},
 {"the window shrinks to nothing and the peer is gone", "setup retries 3\nadopt\nwrite client 100\nto-client A 1+100 1\nclient A 1 1 win 0\n"
-	"wait 1010\nto-client A 1+100 1\nwait 2010\nto-client A 1+100 1\nwait 4010\nto-client A 1+100 1\nwait 8020\nto-client RA 101 1\nto-origin RA 1 1\ngone\ncount timeouts 1\n"},
+	"wait 1010\nto-client A 1+100 1\nwait 1010\nto-client A 1+100 1\nwait 2010\nto-client A 1+100 1\nwait 4010\nto-client A 1+100 1\nwait 8020\nto-client RA 101 1\nto-origin RA 1 1\ngone\ncount timeouts 1\n"},
 {"an ACK of something new brings its window, whatever its own number", "setup no-scale window 10000\nadopt\nclient A 101 1 win 10000\nwrite client 10000\nto-client A 1+1448 1\nto-client A 1449+1448 1\nto-client A 2897+1448 1\n"
 	"to-client A 4345+1448 1\nto-client A 5793+1448 1\nto-client A 7241+1448 1\nto-client A 8689+1312 1\nclient A 1+100 8689 win 1312\ngot client 100\nwrite client 3000\nwait 41\nto-client A 10001 101\nquiet\n"
 	"client A 101 10001 win 6000\nto-client A 10001+1448 101\nto-client A 11449+1448 101\nto-client A 12897+104 101\nquiet\n"},
