@@ -514,6 +514,7 @@ static bool open_tcp(struct lcore *lc, const struct lcore_config *config)
 		tcp.receive_credit = config->receive_credit;
 	if (config->send_credit > 0)
 		tcp.send_credit = config->send_credit;
+	tcp.congestion = config->congestion;
 	if (getrandom(tcp.seed, sizeof(tcp.seed), 0) != sizeof(tcp.seed))
 		return false;
 	lc->handoff = handoff_create(config->workers, config->flows);

@@ -127,6 +127,7 @@ struct lcore {
 
 struct lcore_config {
 	uint32_t flows, workers, receive_credit, send_credit;
+	enum tcp_congestion congestion;
 	uint32_t decisions4, decisions6;
 };
 

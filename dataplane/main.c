@@ -113,6 +113,7 @@ static bool make_lcores(void)
 	    .workers = settings.workers,
 	    .receive_credit = settings.receive_credit,
 	    .send_credit = settings.send_credit,
+	    .congestion = settings.congestion,
 	    .decisions4 = DECISIONS4,
 	    .decisions6 = DECISIONS6,
 	};

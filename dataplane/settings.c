@@ -85,6 +85,9 @@ bool settings_read(
 	s->generation = config->generation;
 	s->receive_credit = config->receive_credit;
 	s->send_credit = config->send_credit;
+	s->congestion = (enum tcp_congestion)config->congestion;
+	if (config->congestion >= TCP_CONGESTIONS)
+		return wrong(error, error_size, "no such congestion control");
 	if (s->mtu < MTU_MIN || s->mtu > MTU_MAX)
 		return wrong(error, error_size, "the MTU must be 1280 to 16000");
 	if (s->rx_descriptors > UINT16_MAX || s->tx_descriptors > UINT16_MAX)

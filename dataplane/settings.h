@@ -22,6 +22,7 @@ struct settings {
 	bool poll;
 	uint32_t mtu, mbufs, flows, rx_descriptors, tx_descriptors, workers, generation, receive_credit,
 	    send_credit;
+	enum tcp_congestion congestion;
 };
 
 /* False: `error` says what is wrong with it. */

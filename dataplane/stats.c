@@ -82,6 +82,7 @@ static void write_tcp(struct text *t, const struct dataplane *dp)
 	TCP_COUNTERS(TCP_LINE)
 #define HANDOFF_LINE(name, text) line(t, handoff.name, "handoff." #name);
 	HANDOFF_COUNTERS(HANDOFF_LINE)
+	line(t, 1, "tcp.congestion.%s", tcp_congestion_name(tcp_congestion_of(dp->lcore[0]->shard)));
 	line(t, whole.held, "reassembly.held");
 	line(t, whole.whole, "reassembly.whole");
 	line(t, whole.overlapping, "reassembly.overlapping");

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 static const char *const idle_names[] = {"adaptive", "poll", NULL};
+static const char *const congestion_names[] = {"cubic", "newreno", NULL};
 
 /* An absolute path without "..": children run elsewhere, and what stands in a log must be what was meant. */
 static bool read_path(struct yaml_doc *doc, const struct yaml_node *node, char *path, size_t size)
@@ -239,8 +240,8 @@ static bool read_eal(struct yaml_doc *doc, const struct yaml_node *list, struct 
 static void read_dataplane(struct yaml_doc *doc, const struct yaml_node *map, struct settings *s)
 {
 	static const char *const keys[] = {"netns", "lcores", "idle", "eal", "links", "mtu", "mbufs", "flows",
-	    "rx_descriptors", "tx_descriptors", "receive_credit", "send_credit", NULL};
-	unsigned idle = 0;
+	    "rx_descriptors", "tx_descriptors", "receive_credit", "send_credit", "congestion", NULL};
+	unsigned idle = 0, congestion = 0;
 
 	yaml_map(doc, map, keys, NULL);
 	read_name(doc, yaml_get(map, "netns"), s->netns, sizeof(s->netns));
@@ -256,6 +257,8 @@ static void read_dataplane(struct yaml_doc *doc, const struct yaml_node *map, st
 	yaml_u32(doc, yaml_get(map, "tx_descriptors"), 64, 32768, &s->tx_descriptors);
 	yaml_u32(doc, yaml_get(map, "receive_credit"), 16384, 1u << 24, &s->receive_credit);
 	yaml_u32(doc, yaml_get(map, "send_credit"), 4, 2048, &s->send_credit);
+	yaml_choice(doc, yaml_get(map, "congestion"), congestion_names, NULL, &congestion);
+	s->congestion = (uint8_t)congestion;
 }
 
 static void read_sshterm(struct yaml_doc *doc, const struct yaml_node *map, struct settings *s)

@@ -56,6 +56,7 @@ struct settings {
 	uint32_t tx_descriptors;
 	uint32_t receive_credit; /* bytes a leg on their way to a worker */
 	uint32_t send_credit;    /* slabs a leg on their way from a worker */
+	uint8_t congestion;      /* of the TCP towards both sides: 0 cubic, 1 newreno */
 	/* sshterm */
 	uint32_t cores[SETTINGS_WORKERS_MAX];
 	unsigned worker_count;

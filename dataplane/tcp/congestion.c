@@ -28,6 +28,11 @@ const char *tcp_congestion_name(enum tcp_congestion congestion)
 	return congestion_algorithms[congestion]->name;
 }
 
+enum tcp_congestion tcp_congestion_of(const struct tcp_shard *shard)
+{
+	return shard->config.congestion;
+}
+
 /* RFC 6928 */
 uint32_t congestion_initial_window(const struct tcp_leg *leg)
 {

@@ -183,6 +183,9 @@ static bool retransmit(
 		return false;
 	sent_again(shard, leg, record, now_us);
 	recovery_retransmitted(leg, record->len, now_us);
+	/* snd_una waits for this one: a round trip from now. */
+	if (record == &shard->sent[leg->sent_head])
+		leg_restart_rto(leg, now_us);
 	leg->last_send_us = now_us;
 	shard->counters.retransmits++;
 	return true;

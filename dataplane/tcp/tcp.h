@@ -196,5 +196,7 @@ struct tcp_counters {
 	TCP_COUNTERS(TCP_COUNTER_FIELD)
 };
 const struct tcp_counters *tcp_counters(const struct tcp_shard *shard);
+/* What its flows go by. */
+enum tcp_congestion tcp_congestion_of(const struct tcp_shard *shard);
 
 #endif

@@ -37,6 +37,7 @@ reeved_start
 make_cas
 enrol alice alice,root sre
 use_identity alice
+equal "dataplane.congestion: cubic, unless said otherwise" 1 "$(counter tcp.congestion.cubic)"
 equal "before" in "$(ssh_client -q alice@origin echo in)"
 sleep 1
 at_most "idle: adaptive: a worker without work uses (1/100 s a second)" 15 "$(busy_for_a_second sshterm)"
@@ -56,8 +57,9 @@ fails_to "sshterm.sessions: 2: a third is refused" ssh_client -q -o ConnectTimeo
 reeved_stop
 within "stop_grace: 0s: nobody is waited for (ms)" 3000 "$reeved_took"
 
-restart dataplane 'idle: poll'
+restart dataplane 'idle: poll' dataplane 'congestion: newreno'
 sleep 1
+equal "dataplane.congestion: newreno" 1 "$(counter tcp.congestion.newreno)"
 at_least "dataplane.idle: poll: the lcore never sleeps (1/100 s a second)" 80 "$(runnable_for_a_second dataplane)"
 
 policy <<'YAML'

@@ -82,6 +82,7 @@ Test(settings, defaults)
 	cr_expect_eq(s.flows, 65536);
 	cr_expect_eq(s.receive_credit, 262144);
 	cr_expect_eq(s.send_credit, 32);
+	cr_expect_eq(s.congestion, 0);
 	cr_expect_not(s.dataplane_poll || s.sshterm_poll);
 	cr_expect_eq(s.recipients[0][31], 31);
 	cr_expect_eq(s.admin_count + s.auditor_count + s.eal_count, 0);
@@ -101,12 +102,12 @@ Test(settings, everything_said)
 	              "  lcores: [0]\n  netns: box\n  idle: poll\n  eal: [\"--no-huge\", \"-m\", \"512\"]\n  "
 	              "mtu: 9000\n"
 	              "  mbufs: 4096\n  flows: 1000\n  rx_descriptors: 512\n  tx_descriptors: 256\n"
-	              "  receive_credit: 65536\n  send_credit: 8\n",
+	              "  receive_credit: 65536\n  send_credit: 8\n  congestion: newreno\n",
 	              error, sizeof(error)),
 	    "%s", error);
 	cr_expect(strcmp(s.netns, "box") == 0 && s.dataplane_poll && s.eal_count == 3 && s.mtu == 9000 &&
 	          s.mbufs == 4096 && s.flows == 1000 && s.rx_descriptors == 512 && s.tx_descriptors == 256 &&
-	          s.receive_credit == 65536 && s.send_credit == 8);
+	          s.receive_credit == 65536 && s.send_credit == 8 && s.congestion == 1);
 	cr_expect_str_eq(s.eal[2], "512");
 	cr_assert(parse_changed(&s, "{cores: [0]}",
 	              "{cores: [0, 0], sessions: 5, login_grace: 30s, recorder_patience: 1m, idle: poll}",
@@ -269,7 +270,7 @@ Test(settings, the_example_is_right)
 	          s.recorder_patience_s == 5 && s.mbufs == 16384);
 	static const char *const keys[] = {"admins:", "auditors:", "stop_grace:", "netns:", "idle:", "mtu:",
 	    "mbufs:", "flows:", "rx_descriptors:", "tx_descriptors:", "receive_credit:", "send_credit:",
-	    "sessions:", "login_grace:", "recorder_patience:"};
+	    "congestion:", "sessions:", "login_grace:", "recorder_patience:"};
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		cr_expect(strstr(changed, keys[i]) != NULL, "the example does not explain %s", keys[i]);
 }
