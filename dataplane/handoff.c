@@ -248,6 +248,13 @@ static bool hook_reset(void *context, int number, uint64_t flow, uint8_t leg, in
 	        .arg = (uint64_t)error});
 }
 
+static bool hook_credit(void *context, int number, uint64_t flow, uint8_t leg, uint32_t slabs)
+{
+	return say(context, number,
+	    &(struct slab_desc){
+	        .slab = SLAB_NONE, .type = SLAB_FLOW_CREDIT, .aux = leg, .flow = flow, .arg = slabs});
+}
+
 static bool hook_gone(void *context, int number, uint64_t flow)
 {
 	struct handoff *handoff = context;
@@ -310,6 +317,7 @@ void handoff_hooks(struct handoff *handoff, struct tcp_hooks *hooks)
 	hooks->worker_fin = hook_fin;
 	hooks->worker_reset = hook_reset;
 	hooks->worker_gone = hook_gone;
+	hooks->worker_credit = hook_credit;
 	hooks->slab_done = hook_slab_done;
 }
 

@@ -63,6 +63,11 @@ static void take_signal(struct session *session, const struct slab_desc *desc)
 		vsock_peer_reset(session->sock[LEG_CLIENT], (int)(desc->arg & 0xfff));
 		vsock_peer_reset(session->sock[LEG_ORIGIN], (int)(desc->arg & 0xfff));
 		break;
+	case SLAB_FLOW_CREDIT:
+		if (desc->aux <= SLAB_LEG_ORIGIN)
+			vsock_credit(session->sock[desc->aux],
+			    desc->arg < SLAB_COUNT_MAX ? (uint32_t)desc->arg : SLAB_COUNT_MAX);
+		break;
 	case SLAB_FLOW_GONE:
 		session_gone(session);
 		break;

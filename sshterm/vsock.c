@@ -12,6 +12,8 @@
 
 /* Copied bytes are gathered: a peer that sends one byte a segment must not cost 64 bytes for each. */
 #define SEGMENT_ROOM 4096u
+/* Of a channel's slabs one in so many is for legs that have none out. */
+#define RESERVED_SHARE 16u
 #define FD_COUNT (VSOCK_FD_LAST - VSOCK_FD_FIRST + 1)
 
 /* Received bytes: in a slab of the channel (this turn only), or in `room`. */
@@ -42,6 +44,7 @@ struct vsock {
 	uint8_t *open_bytes;
 	uint32_t open_len;
 	uint32_t slabs_out; /* open one included */
+	uint32_t credit;    /* that may be out, as the dataplane last said */
 	uint32_t unacked;   /* bytes put and not returned */
 	bool fin_wanted, fin_put;
 	bool is_dirty;
@@ -69,6 +72,7 @@ struct vsock *vsock_create(struct session *session, enum leg leg, struct flow_ch
 	sock->fd = VSOCK_FD_FIRST + (int)next_fd;
 	sock->open = true;
 	sock->open_slab = SLAB_NONE;
+	sock->credit = session->flow.send_credit;
 	sockets[next_fd] = sock;
 	next_fd = (next_fd + 1) % FD_COUNT;
 	return sock;
@@ -192,8 +196,8 @@ static struct segment *segment_append(struct vsock *sock, uint32_t capacity)
 
 bool vsock_deliver(struct vsock *sock, uint32_t slab, const uint8_t *bytes, uint32_t len)
 {
-	if (sock->fin || sock->reset || len > sock->session->flow.receive_credit ||
-	    sock->received > sock->session->flow.receive_credit - len)
+	if (sock->fin || sock->reset || len > sock->session->flow.receive_max ||
+	    sock->received > sock->session->flow.receive_max - len)
 		return false;
 	struct segment *segment = segment_append(sock, 0);
 	if (segment == NULL)
@@ -222,6 +226,15 @@ void vsock_peer_reset(struct vsock *sock, int error)
 		sock->error = error != 0 ? error : ECONNRESET;
 	}
 	session_wake(sock->session);
+}
+
+void vsock_credit(struct vsock *sock, uint32_t slabs)
+{
+	bool more = slabs > sock->credit;
+
+	sock->credit = slabs;
+	if (more)
+		session_wake(sock->session);
 }
 
 void vsock_abandon(struct vsock *sock, int error)
@@ -297,15 +310,34 @@ static bool put_open_slab(struct vsock *sock)
 	return true;
 }
 
+/*
+ * May the leg have one slab more? The dataplane's word says how many are of use; how the legs of a channel
+ * share them is decided here: a leg gets no more than it leaves free (k greedy ones end up with one share in
+ * k + 1 each), and the last of them are for legs that have none out, so that peers who never read cannot
+ * hold up a keystroke.
+ */
+static bool may_take(struct vsock *sock)
+{
+	uint32_t spare = slab_free_count(sock->channel->out);
+
+	if (sock->slabs_out >= sock->credit)
+		return false; /* one that comes back wakes the session */
+	if (sock->slabs_out == 0
+	        ? spare > 0
+	        : spare > sock->slabs_out && spare > slab_count(sock->channel->out) / RESERVED_SHARE)
+		return true;
+	sock->session->worker->counters.slab_waits += !sock->is_starving;
+	starve(sock);
+	return false;
+}
+
 static bool take_open_slab(struct vsock *sock)
 {
-	if (sock->slabs_out >= sock->session->flow.send_credit)
+	if (!may_take(sock))
 		return false;
 	sock->open_slab = slab_take(sock->channel->out, &sock->open_bytes);
-	if (sock->open_slab == SLAB_NONE) {
-		starve(sock);
-		return false;
-	}
+	if (sock->open_slab == SLAB_NONE)
+		return false; /* the channel is corrupt, and will be dropped */
 	sock->open_len = 0;
 	sock->slabs_out++;
 	return true;
@@ -320,13 +352,7 @@ static bool has_room(struct vsock *sock)
 		return false;
 	if (sock->open_slab != SLAB_NONE) /* full: the ring is, the end of the turn tries again */
 		return sock->open_len < slab_size(sock->channel->out);
-	if (sock->slabs_out >= sock->session->flow.send_credit)
-		return false;
-	if (slab_free_count(sock->channel->out) == 0) {
-		starve(sock);
-		return false;
-	}
-	return true;
+	return may_take(sock);
 }
 
 uint32_t vsock_write(struct vsock *sock, const uint8_t *at, uint32_t len)

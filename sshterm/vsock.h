@@ -5,9 +5,10 @@
  * Theory of operation. Received slabs are read where they lie: flow_channel.c queues them here, the session's
  * fiber runs in the same turn of the worker's loop, and what it left is copied out at the end of the turn
  * (vsock_settle), so that no slab of the shared pool is ever held by a session that does not read. Received
- * bytes are bounded by the flow's receive_credit, which the dataplane may not exceed before it is told
- * CONSUMED. Sent bytes gather in one open slab, which is put when it is full or at the end of the turn; at
- * most send_credit slabs of a leg are out.
+ * bytes are bounded by the flow's receive_max, which the dataplane may not exceed before it is told CONSUMED.
+ * Sent bytes gather in one open slab, which is put when it is full or at the end of the turn; how many slabs
+ * of a leg may be out the dataplane says (vsock_credit: it follows the path's bandwidth-delay product), as
+ * far as the slabs of the channel go round.
  *
  * libssh sees a descriptor (FIRST..LAST below) and calls vsock_poll and kin, to which its source is renamed
  * at build (libssh/vsock_rename.h). Those calls wait by yielding the session's fiber. Facts they are built
@@ -48,6 +49,8 @@ struct vsock_counters vsock_counters(const struct vsock *sock);
 bool vsock_deliver(struct vsock *sock, uint32_t slab, const uint8_t *bytes, uint32_t len);
 void vsock_peer_fin(struct vsock *sock);
 void vsock_peer_reset(struct vsock *sock, int error);
+/* From now on so many slabs may be out; more that are already come back in time. */
+void vsock_credit(struct vsock *sock, uint32_t slabs);
 /* The channel is gone, and every slab with it. */
 void vsock_abandon(struct vsock *sock, int error);
 /* A slab of `len` bytes came back: its bytes are ACKed. */

@@ -227,15 +227,15 @@ size_t worker_stats(const struct worker *worker, char *text, size_t size)
 	    "sessions_refused_of_one_source %llu\nnot_ssh %llu\nauth_failures %llu\nlogin_timeouts "
 	    "%llu\ndenied %llu\norigin_failures %llu\n"
 	    "dataplane_lost %llu\nkilled %llu\nbytes_from_client %llu\nbytes_from_origin %llu\n"
-	    "stray_descriptors %llu\ncontrol_messages_dropped %llu\n",
+	    "slab_waits %llu\nstray_descriptors %llu\ncontrol_messages_dropped %llu\n",
 	    worker->sessions.live, (unsigned long long)c->sessions_total, (unsigned long long)c->refused,
 	    (unsigned long long)c->logged_in, (unsigned long long)c->refused_source,
 	    (unsigned long long)c->not_ssh, (unsigned long long)c->auth_failures,
 	    (unsigned long long)c->login_timeouts, (unsigned long long)c->denied,
 	    (unsigned long long)c->origin_failures, (unsigned long long)c->lost,
 	    (unsigned long long)c->killed, (unsigned long long)c->bytes_from_client,
-	    (unsigned long long)c->bytes_from_origin, (unsigned long long)strays,
-	    (unsigned long long)worker->control.kept_dropped);
+	    (unsigned long long)c->bytes_from_origin, (unsigned long long)c->slab_waits,
+	    (unsigned long long)strays, (unsigned long long)worker->control.kept_dropped);
 	if (len < 0 || (size_t)len >= size)
 		return 0;
 	return (size_t)len + record_channel_stats(worker->record, text + len, size - (size_t)len);

@@ -26,6 +26,7 @@ struct worker_counters {
 	uint64_t origin_failures; /* the origin refused, closed or broke its leg before login */
 	uint64_t lost;            /* ended with the dataplane */
 	uint64_t killed;
+	uint64_t slab_waits; /* times that a leg waited for a slab because they are scarce */
 	uint64_t bytes_from_client, bytes_from_origin; /* of ended sessions */
 };
 

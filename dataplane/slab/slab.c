@@ -275,6 +275,11 @@ uint32_t slab_size(const struct slab_producer *end)
 	return end->map.slab_size;
 }
 
+uint32_t slab_count(const struct slab_producer *end)
+{
+	return end->map.slab_count;
+}
+
 uint32_t slab_free_count(const struct slab_producer *end)
 {
 	return end->free_count;

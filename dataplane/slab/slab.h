@@ -47,8 +47,10 @@ enum slab_to_worker {
 	SLAB_FLOW_OPEN = 1, /* slab: struct slab_flow; arg: none. The first word about a flow. */
 	SLAB_FLOW_DATA,     /* slab: in-order bytes from the peer of leg `aux` */
 	SLAB_FLOW_FIN,      /* leg `aux`: its peer has sent all it will */
-	SLAB_FLOW_RESET, /* leg `aux`: its peer (or a time-out; arg = errno) ended it; both legs are gone */
-	SLAB_FLOW_GONE,  /* the dataplane forgets the flow: nothing more comes, nothing more is taken */
+	SLAB_FLOW_RESET,  /* leg `aux`: its peer (or a time-out; arg = errno) ended it; both legs are gone */
+	SLAB_FLOW_GONE,   /* the dataplane forgets the flow: nothing more comes, nothing more is taken */
+	SLAB_FLOW_CREDIT, /* leg `aux`: arg = slabs that the worker may have put and not got back, from now
+	                     on; where more are out, it puts no more until they came back */
 };
 
 /* What worker -> dataplane descriptors say. */
@@ -84,8 +86,9 @@ struct slab_flow {
 	uint8_t server_addr[16];
 	uint32_t rule; /* index of the rule in the policy */
 	uint32_t
-	    receive_credit;   /* bytes a leg: most that is in flight to the worker before it says CONSUMED */
-	uint32_t send_credit; /* slabs a leg: most the worker may have put and not got back */
+	    receive_credit;   /* bytes a leg: its window at first; CONSUMED is said in steps of an eighth */
+	uint32_t receive_max; /* bytes a leg: most that is ever in flight to the worker and not CONSUMED */
+	uint32_t send_credit; /* slabs a leg: most the worker may have put and not got back, at first */
 	uint64_t generation;  /* of the policy that the rule belongs to */
 };
 
@@ -106,6 +109,7 @@ void slab_consumer_close(struct slab_consumer *end);
 uint32_t slab_producer_epoch(const struct slab_producer *end);
 uint32_t slab_consumer_epoch(const struct slab_consumer *end);
 uint32_t slab_size(const struct slab_producer *end);
+uint32_t slab_count(const struct slab_producer *end);
 
 /* -- producer ------------------------------------------------------------------------------------- */
 /* Takes an empty slab: its number, and *bytes (slab_size of them), or SLAB_NONE when none is free. */

@@ -37,7 +37,6 @@ static void leg_begin(struct tcp_shard *shard, struct tcp_flow *flow, struct tcp
 	}
 	leg->rcv_nxt = leg->dlv_nxt = leg->last_ack_sent = peer->isn + 1;
 	leg->rcv_adv = leg->rcv_nxt + other->window; /* windows of SYNs are not scaled (RFC 7323 2.2) */
-	leg->credit = shard->config.receive_credit;
 	leg->snd_una = leg->snd_nxt = leg->snd_end = leg->fack = other->isn + 1;
 	leg->recover = leg->snd_una;
 	leg->snd_wnd = leg->snd_wnd_max = peer->window;
@@ -53,7 +52,7 @@ static void leg_begin(struct tcp_shard *shard, struct tcp_flow *flow, struct tcp
 	leg->ip_id = (uint16_t)(peer->isn >> 16 ^ other->isn); /* no secret: DF is set (RFC 6864) */
 	sent_begin(leg);
 	leg->slab_head = leg->slab_tail = leg->slab_cursor = NONE;
-	leg->chunk_head = leg->chunk_tail = NONE;
+	leg->chunk_head = leg->chunk_tail = leg->run_tail = NONE;
 	leg->dirty_next = NONE;
 	leg->rto_us = RTO_INITIAL_US;
 	leg->rto_due = leg->reorder_due = leg->probe_due = NEVER;
@@ -75,6 +74,7 @@ static void about_flow(const struct tcp_shard *shard, const struct tcp_flow *flo
 	    .server_port = low ? flow->key.high_port : flow->key.low_port,
 	    .rule = flow->rule.rule,
 	    .receive_credit = shard->config.receive_credit,
+	    .receive_max = shard->config.receive_window_max,
 	    .send_credit = shard->config.send_credit,
 	    .generation = flow->rule.generation,
 	};
@@ -87,6 +87,8 @@ bool flow_adopt(struct tcp_shard *shard, struct tcp_flow *flow, const struct fra
 {
 	struct syn_note client = flow->syn[SLAB_LEG_CLIENT], origin = flow->syn[SLAB_LEG_ORIGIN];
 	struct tcp_look look[2] = {flow->look[SLAB_LEG_CLIENT], flow->look[SLAB_LEG_ORIGIN]};
+	/* SYN to SYN-ACK, SYN-ACK to ACK: the path behind each port. */
+	uint32_t rtt_us[2] = {(uint32_t)(now_us - origin.at_us), (uint32_t)(origin.at_us - client.at_us)};
 	struct slab_flow about;
 
 	/* The client's clock as it is now, not as it was at its SYN. */
@@ -103,6 +105,7 @@ bool flow_adopt(struct tcp_shard *shard, struct tcp_flow *flow, const struct fra
 		flow->leg[id].look = look[id];
 		leg_begin(shard, flow, &flow->leg[id], id == SLAB_LEG_CLIENT ? &client : &origin,
 		    id == SLAB_LEG_CLIENT ? &origin : &client, now_us);
+		window_begin(shard, &flow->leg[id], rtt_us[id], now_us);
 	}
 	leg_look_like(&flow->leg[SLAB_LEG_ORIGIN].look, frame);
 	about_flow(shard, flow, &about);

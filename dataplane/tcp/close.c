@@ -15,6 +15,7 @@ static void leg_let_go(struct tcp_shard *shard, struct tcp_leg *leg)
 	timer_unlink(&leg->idle);
 	leg->timer_kind = LEG_TIMER_NONE;
 	chunks_release(shard, leg);
+	window_end(shard, leg);
 	sent_release(shard, leg);
 	leg_slabs_release(shard, leg, true);
 }

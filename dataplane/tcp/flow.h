@@ -39,6 +39,8 @@ enum {
 	DUP_THRESHOLD = 3,
 	CWND_MAX = 1 << 30, /* no window is larger (RFC 7323 2.3) */
 	CHUNK_BYTES = 1524,
+	RUNS_MAX = 512, /* separate stretches of out-of-order bytes a leg */
+	RECENT_MAX = 3,
 	HANDSHAKE_HANGS_US = 5000000, /* a handshake this old may give way in a full table */
 	PASS_IDLE_US = 600000000,     /* a forwarded flow is forgotten after one to two of these */
 };
@@ -119,6 +121,7 @@ struct chunk {
 	uint32_t next;
 	uint32_t seq;
 	uint32_t len;
+	uint32_t run_last; /* of the first chunk of a run: its last */
 	uint8_t data[CHUNK_BYTES];
 };
 
@@ -199,7 +202,7 @@ struct tcp_leg {
 	uint64_t ts_recent_us; /* when ts_recent was noted */
 	uint64_t last_heard_us;
 	uint64_t consumed, delivered; /* bytes to the worker since adoption */
-	uint32_t credit;              /* bytes that may be with the worker and in the window */
+	uint32_t credit;              /* bytes that may be with the worker and in the window (window.c) */
 	uint16_t mss;                 /* payload of a full segment, our options taken off */
 	uint16_t dup_acks;
 	uint16_t peer_mss_seen; /* largest payload from the peer: what it calls a full segment */
@@ -238,9 +241,18 @@ struct tcp_leg {
 	/* receiving */
 	uint32_t fin_seq;
 	uint32_t chunk_head, chunk_tail, chunks;
-	uint32_t recent[3]; /* out-of-order segments, latest first: which SACK blocks come first */
+	uint32_t run_tail; /* the first chunk of the last run */
+	uint32_t runs;
+	uint32_t recent[RECENT_MAX]; /* out-of-order segments, latest first: which SACK blocks come first */
 	uint32_t dsack_start, dsack_end;
 	uint32_t probed_ms; /* when a probe was last answered */
+
+	/* windows and buffers (window.c); times are the low 32 bits of microseconds */
+	uint32_t rcv_rtt_us, rcv_tsecr;    /* round-trip time as the receiver sees it, and its last echo */
+	uint32_t round_us, round_consumed; /* when the round of measurement began, and where */
+	uint32_t round_bytes;              /* consumed in the round before, a round-trip time's worth */
+	uint32_t charged, held;            /* of receive_memory: for the window; bytes that are there */
+	uint32_t slabs_told, slabs_most;   /* what the worker may have out, and ever was allowed to */
 
 	struct tcp_look look;
 	uint8_t timer_kind; /* enum leg_timer */
@@ -337,7 +349,7 @@ struct tcp_shard {
 	uint32_t orphan_cursor, orphans_left; /* the sweep after a lost worker */
 	struct sent_segment *sent;
 	struct chunk *chunks;
-	uint32_t chunk_limit; /* a leg's */
+	uint32_t free_chunks;
 	struct worker_flows *workers;
 	struct timer handshakes, time_waits, fin_waits, passes, idles, delayed_acks;
 	struct timer_wheel wheel;
@@ -414,6 +426,24 @@ void flow_fin_wait_due(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t 
 void flow_settle(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us);
 /* Hands over in-order bytes; returns how many the worker took. */
 uint32_t leg_deliver(struct tcp_shard *shard, struct tcp_leg *leg, const uint8_t *at, uint32_t len);
+
+/* -- window.c: how much a leg may have on its way, in and out -- */
+/* A new leg's: `rtt_us` as the handshake showed it. */
+void window_begin(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t rtt_us, uint64_t now_us);
+/* The leg is over. */
+void window_end(struct tcp_shard *shard, struct tcp_leg *leg);
+/* What the leg holds (delivered, consumed, chunks) has changed. */
+void window_account(struct tcp_shard *shard, struct tcp_leg *leg);
+/* How many of `len` bytes more memory allows the leg to keep. */
+uint32_t window_keeps(const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t len);
+/* Takes the round-trip time from a segment of `len` bytes. */
+void window_rtt(struct tcp_leg *leg, const struct tcp_options *options, uint32_t len, uint64_t now_us);
+/* The worker consumed: measures, once a round-trip time, and sets the leg's credit. */
+void window_consumed(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
+/* The leg has long been silent: its window's growth is given up. */
+void window_rest(struct tcp_shard *shard, struct tcp_leg *leg);
+/* Tells the worker how many slabs it may have out, where cwnd has changed that. */
+void window_grant(struct tcp_shard *shard, struct tcp_leg *leg);
 
 /* -- handshake.c -- */
 enum tcp_verdict handshake_input(struct tcp_shard *shard, struct tcp_flow *flow, uint8_t from_leg,
@@ -538,6 +568,8 @@ bool chunks_insert(
     struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, const uint8_t *at, uint32_t len);
 /* The end of the contiguous bytes from `seq` on. */
 uint32_t chunks_contiguous(const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t seq);
+/* How many chunks the leg may have. */
+uint32_t chunks_allowed(const struct tcp_shard *shard, const struct tcp_leg *leg);
 void chunks_drop_first(struct tcp_shard *shard, struct tcp_leg *leg);
 void chunks_release(struct tcp_shard *shard, struct tcp_leg *leg);
 /* SACK blocks of what lies beyond rcv_nxt, most recent first; returns their number. */

@@ -233,8 +233,8 @@ static void receive_out_of_order(struct tcp_shard *shard, struct tcp_leg *leg, u
 	segment_send(shard, leg, leg->snd_nxt, TCP_ACK, 0, now_us);
 }
 
-static void receive_payload(
-    struct tcp_shard *shard, struct tcp_leg *leg, const struct frame *frame, uint64_t now_us)
+static void receive_payload(struct tcp_shard *shard, struct tcp_leg *leg, const struct frame *frame,
+    const struct tcp_options *options, uint64_t now_us)
 {
 	uint32_t seq = frame->seq, len = frame->payload_len;
 	const uint8_t *at = frame->bytes + frame->payload_offset;
@@ -255,12 +255,20 @@ static void receive_payload(
 		shard->counters.out_of_window++;
 		leg->flags |= LEG_ACK_NOW;
 	}
+	uint32_t kept = window_keeps(shard, leg, len);
+	if (kept < len) {
+		shard->counters.memory_dropped++;
+		leg->flags |= LEG_ACK_NOW;
+		len = kept;
+	}
 	if (len == 0)
 		return;
+	window_rtt(leg, options, frame->payload_len, now_us);
 	if (seq == leg->rcv_nxt)
 		receive_in_order(shard, leg, at, len);
 	else
 		receive_out_of_order(shard, leg, seq, at, len, now_us);
+	window_account(shard, leg);
 }
 
 static void receive_fin(struct tcp_leg *leg, const struct frame *frame)
@@ -337,7 +345,7 @@ void leg_input(struct tcp_shard *shard, struct tcp_leg *leg, const struct frame 
 	if (leg->flags & LEG_FIN_RECEIVED) { /* text or FIN after FIN: known, or nonsense */
 		ack_now(shard, leg);
 	} else {
-		receive_payload(shard, leg, frame, now_us);
+		receive_payload(shard, leg, frame, &options, now_us);
 		receive_fin(leg, frame);
 		leg_mark_dirty(shard, leg);
 	}

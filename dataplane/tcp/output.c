@@ -22,7 +22,7 @@ bool leg_slab_append(
 {
 	struct send_slab *slabs = shard->workers[leg_flow(leg)->worker].slabs;
 
-	if (slab >= SLAB_COUNT_MAX || leg->slabs >= shard->config.send_credit)
+	if (slab >= SLAB_COUNT_MAX || leg->slabs >= leg->slabs_most)
 		return false;
 	slabs[slab] = (struct send_slab){.bytes = bytes, .len = len, .next = NONE};
 	if (leg->slab_head == NONE) {
@@ -410,6 +410,7 @@ void leg_output(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 			retransmit_lost(shard, leg, now_us);
 		if (something_waits(leg))
 			send_new(shard, leg, now_us);
+		window_grant(shard, leg);
 	}
 	if ((leg->flags & LEG_ACK_NOW) && !segment_send(shard, leg, leg->snd_nxt, TCP_ACK, 0, now_us))
 		leg->flags |= LEG_ACK_DELAYED; /* no buffer: soon */

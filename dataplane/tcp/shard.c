@@ -57,10 +57,14 @@ void tcp_config_defaults(struct tcp_config *config)
 	*config = (struct tcp_config){
 	    .flows = 4096,
 	    .workers = 1,
-	    .receive_credit = 256 * 1024,
-	    .send_credit = 64,
-	    .reorder_bytes = 256 * 1024,
-	    .reorder_total = 64ull << 20,
+	    .receive_credit = 64 * 1024,
+	    .receive_window_max = 6 << 20,
+	    .receive_memory = 256ull << 20,
+	    .send_credit = 32,
+	    .send_slabs_max = (6 << 20) / 8192,
+	    .slab_bytes = 8192,
+	    .reorder_bytes = 6 << 20,
+	    .reorder_total = 256ull << 20,
 	    .mtu = 1500,
 	    .handshake_ms = 60000,
 	    .time_wait_ms = 15000,
@@ -118,6 +122,10 @@ struct tcp_shard *tcp_shard_create(const struct tcp_config *config, const struct
 	}
 	if (shard->config.workers == 0)
 		shard->config.workers = 1;
+	if (shard->config.receive_window_max < shard->config.receive_credit)
+		shard->config.receive_window_max = shard->config.receive_credit;
+	if (shard->config.send_slabs_max < shard->config.send_credit)
+		shard->config.send_slabs_max = shard->config.send_credit;
 	shard->hooks = *hooks;
 	shard->congestion = congestion_algorithms[config->congestion];
 	shard->dirty_head = shard->dirty_tail = NONE;
@@ -227,8 +235,10 @@ static void idle_due(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_
 
 	timer_append(&shard->idles, &leg->idle, now_us + idle_us);
 	/* With something in flight or held up the other timers find out. */
-	if (leg->timer_kind == LEG_TIMER_NONE && now_us - leg->last_heard_us >= idle_us)
+	if (leg->timer_kind == LEG_TIMER_NONE && now_us - leg->last_heard_us >= idle_us) {
+		window_rest(shard, leg);
 		leg_keepalive(shard, leg, now_us);
+	}
 }
 
 static void time_wait_due(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us)

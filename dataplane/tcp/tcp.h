@@ -37,12 +37,16 @@ enum tcp_congestion { TCP_CUBIC, TCP_NEWRENO, TCP_CONGESTIONS }; /* RFC 9438; RF
 const char *tcp_congestion_name(enum tcp_congestion congestion);
 
 struct tcp_config {
-	uint32_t flows;          /* flow table size, taken at start */
-	uint32_t workers;        /* worker numbers are 0 .. workers - 1 */
-	uint32_t receive_credit; /* bytes a leg to the worker before CONSUMED */
-	uint32_t send_credit;    /* slabs a leg from the worker */
-	uint32_t reorder_bytes;  /* undelivered and out-of-order bytes kept a leg */
-	uint64_t reorder_total;  /* and by all legs together */
+	uint32_t flows;              /* flow table size, taken at start */
+	uint32_t workers;            /* worker numbers are 0 .. workers - 1 */
+	uint32_t receive_credit;     /* bytes of window that a leg begins with and always has */
+	uint32_t receive_window_max; /* that it may grow to */
+	uint64_t receive_memory;     /* bytes that all legs together may have beyond receive_credit each */
+	uint32_t send_credit;        /* slabs a leg from the worker, to begin with */
+	uint32_t send_slabs_max;     /* that it may grow to */
+	uint32_t slab_bytes;         /* of each */
+	uint32_t reorder_bytes;      /* undelivered and out-of-order bytes kept a leg, in whole chunks */
+	uint64_t reorder_total;      /* and by all legs together: taken at start */
 	uint32_t sent_segments; /* unacknowledged segments that all legs together may have; 0: from `flows` */
 	uint16_t mtu;           /* of the link, bytes of IP datagram */
 	uint32_t handshake_ms;  /* a handshake may take so long */
@@ -95,6 +99,8 @@ struct tcp_hooks {
 	bool (*worker_fin)(void *context, int worker, uint64_t flow, uint8_t leg);
 	bool (*worker_reset)(void *context, int worker, uint64_t flow, uint8_t leg, int error);
 	bool (*worker_gone)(void *context, int worker, uint64_t flow);
+	/* From now on it may have `slabs` slabs of leg `leg` out. */
+	bool (*worker_credit)(void *context, int worker, uint64_t flow, uint8_t leg, uint32_t slabs);
 	/* The slab's bytes are all ACKed (or the flow is over): give it back. */
 	void (*slab_done)(void *context, int worker, uint32_t slab);
 };
@@ -174,6 +180,12 @@ uint32_t tcp_flow_bytes(void);
 	F(bursts_held, "times that data waited to be paced")                                                 \
 	F(reordered, "segments kept out of order")                                                           \
 	F(reorder_dropped, "out-of-order segments dropped for want of memory")                               \
+	F(memory_dropped, "segments dropped because receive_memory was used up")                             \
+	F(window_grown, "windows that grew with what their workers consumed")                                \
+	F(window_limited, "windows kept or made smaller than wanted because memory was scarce")              \
+	F(receive_charged, "bytes of receive_memory that windows beyond receive_credit are promised, now")   \
+	F(receive_held, "bytes of receive_memory in use, now")                                               \
+	F(send_grown, "legs whose allowance of slabs was raised")                                            \
 	F(resets_in, "RSTs accepted")                                                                        \
 	F(resets_out, "RSTs sent")                                                                           \
 	F(timeouts, "legs ended by retransmission or keepalive time-out")                                    \

@@ -11,11 +11,19 @@ enum { READY_FLOWS_MAX = 256 }; /* that are served a call */
 
 /* -- to the worker -- */
 
+/* A window that was promised may be filled: what bounds a leg here is what it can ever be promised. */
+static uint32_t worker_room(const struct tcp_shard *shard, const struct tcp_leg *leg)
+{
+	uint64_t with_worker = leg->delivered - leg->consumed;
+	uint32_t most = shard->config.receive_window_max;
+
+	return with_worker < most ? most - (uint32_t)with_worker : 0;
+}
+
 uint32_t leg_deliver(struct tcp_shard *shard, struct tcp_leg *leg, const uint8_t *at, uint32_t len)
 {
 	struct tcp_flow *flow = leg_flow(leg);
-	uint64_t with_worker = leg->delivered - leg->consumed;
-	uint32_t room = with_worker < leg->credit ? leg->credit - (uint32_t)with_worker : 0;
+	uint32_t room = worker_room(shard, leg);
 
 	if (len > room)
 		len = room;
@@ -44,9 +52,9 @@ static bool leg_settle(struct tcp_shard *shard, struct tcp_leg *leg)
 			left = end - leg->dlv_nxt;
 		uint32_t taken = left == 0 ? 0 : leg_deliver(shard, leg, chunk->data + skip, left);
 		if (taken < left)
-			return leg->delivered - leg->consumed >=
-			       leg->credit; /* CONSUMED comes back to this */
+			return worker_room(shard, leg) == 0; /* CONSUMED comes back to this */
 		chunks_drop_first(shard, leg);
+		window_account(shard, leg);
 	}
 	if ((leg->flags & (LEG_FIN_RECEIVED | LEG_FIN_DELIVERED)) == LEG_FIN_RECEIVED &&
 	    leg->dlv_nxt == leg->fin_seq) {
@@ -183,6 +191,8 @@ static bool worker_consumed(struct tcp_shard *shard, struct tcp_leg *leg, uint64
 		return true;
 	if (leg->dlv_nxt != leg->rcv_nxt)
 		flow_settle(shard, leg_flow(leg), now_us);
+	if (leg_flow(leg)->state == FLOW_ADOPTED && !(leg->flags & LEG_RESET))
+		window_consumed(shard, leg, now_us);
 	if (leg_flow(leg)->state == FLOW_ADOPTED && leg_window_opened(leg)) {
 		leg->flags |= LEG_ACK_NOW;
 		leg_mark_dirty(shard, leg);

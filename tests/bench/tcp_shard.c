@@ -105,6 +105,12 @@ static bool worker_gone(void *context, int worker, uint64_t flow)
 	return worker_word(context, worker, flow, 0);
 }
 
+static bool worker_credit(void *context, int worker, uint64_t flow, uint8_t leg, uint32_t slabs)
+{
+	(void)slabs;
+	return worker_word(context, worker, flow, leg);
+}
+
 static void slab_done(void *context, int worker, uint32_t slab)
 {
 	(void)context;
@@ -337,6 +343,7 @@ static struct bench *bench_open(uint32_t flows)
 	    .worker_fin = worker_word,
 	    .worker_reset = worker_reset,
 	    .worker_gone = worker_gone,
+	    .worker_credit = worker_credit,
 	    .slab_done = slab_done};
 
 	tcp_config_defaults(&config);

@@ -260,7 +260,7 @@ static uint32_t worker_data(
 		if (at[i] != box_byte(leg, false, to->got + i))
 			box->wrong_bytes = true;
 	to->got += len;
-	if (to->got - to->consumed > box->config.receive_credit)
+	if (to->got - to->consumed > box->config.receive_window_max)
 		box->wrong_bytes = true;
 	return len;
 }
@@ -301,6 +301,19 @@ static bool worker_gone(void *context, int worker, uint64_t flow)
 	return true;
 }
 
+static bool worker_credit(void *context, int worker, uint64_t flow, uint8_t leg, uint32_t slabs)
+{
+	struct box *box = context;
+	struct box_leg *to = &conn_of(box, worker, flow)->leg[leg];
+
+	if (box->full)
+		return false;
+	if (slabs < box->config.send_credit || slabs > box->config.send_slabs_max)
+		box->wrong_bytes = true;
+	to->slabs = slabs;
+	return true;
+}
+
 static void slab_done(void *context, int worker, uint32_t slab)
 {
 	struct box *box = context;
@@ -326,6 +339,7 @@ void box_open(struct box *box, const struct tcp_config *config)
 	    .worker_fin = worker_fin,
 	    .worker_reset = worker_reset,
 	    .worker_gone = worker_gone,
+	    .worker_credit = worker_credit,
 	    .slab_done = slab_done,
 	};
 	memset(box, 0, offsetof(struct box, slab));

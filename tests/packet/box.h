@@ -30,6 +30,7 @@ struct box_leg {
 	uint64_t got;      /* bytes */
 	uint64_t consumed; /* and told so */
 	uint64_t written;
+	uint32_t slabs; /* that it may have out, where it was told */
 	bool fin, reset, finished;
 	int error;
 };

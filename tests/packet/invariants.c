@@ -63,7 +63,7 @@ static const char *sent_whole(const struct tcp_shard *shard, const struct tcp_le
 
 static const char *chunks_whole(const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t *count)
 {
-	uint32_t n = 0, last = NONE;
+	uint32_t n = 0, last = NONE, run = NONE, runs = 0;
 
 	for (uint32_t i = leg->chunk_head; i != NONE; last = i, i = shard->chunks[i].next, n++) {
 		const struct chunk *chunk = &shard->chunks[i];
@@ -73,13 +73,23 @@ static const char *chunks_whole(const struct tcp_shard *shard, const struct tcp_
 			return "chunks overlap";
 		if (SEQ_LEQ(chunk->seq + chunk->len, leg->dlv_nxt))
 			return "a chunk of what was delivered";
+		if (last == NONE || chunk->seq != shard->chunks[last].seq + shard->chunks[last].len) {
+			if (last != NONE && shard->chunks[run].run_last != last)
+				return "a run does not end where its first chunk says";
+			run = i;
+			runs++;
+		}
 	}
+	if (run != NONE && shard->chunks[run].run_last != last)
+		return "the last run does not end where its first chunk says";
+	if (runs != leg->runs || run != leg->run_tail)
+		return "runs is not the number of runs, or run_tail not the last";
 	*count += n;
 	if (leg->chunk_tail != last)
 		return "chunk_tail is not the last chunk";
 	if (n != leg->chunks)
 		return "chunks is not the number of chunks";
-	return n > shard->chunk_limit ? "more chunks than a leg may have" : NULL;
+	return n > shard->config.reorder_bytes / CHUNK_BYTES + 2 ? "more chunks than a leg may have" : NULL;
 }
 
 static const char *slabs_whole(const struct tcp_shard *shard, const struct tcp_leg *leg, int worker)
@@ -101,12 +111,12 @@ static const char *slabs_whole(const struct tcp_shard *shard, const struct tcp_l
 		return "slab_cursor is none of the leg's slabs";
 	if (n > 0 ? seq != leg->snd_end : SEQ_LT(leg->snd_una, leg->snd_end))
 		return "the slabs do not end at snd_end";
-	return n != leg->slabs                 ? "slabs is not the number of slabs"
-	       : n > shard->config.send_credit ? "more slabs than a leg may have"
-	                                       : NULL;
+	return n != leg->slabs       ? "slabs is not the number of slabs"
+	       : n > leg->slabs_most ? "more slabs than a leg may have"
+	                             : NULL;
 }
 
-static const char *sequence_whole(const struct tcp_leg *leg)
+static const char *sequence_whole(const struct tcp_leg *leg, uint32_t window_max)
 {
 	if (SEQ_GT(leg->snd_una, leg->snd_nxt))
 		return "snd_una is beyond snd_nxt";
@@ -114,11 +124,25 @@ static const char *sequence_whole(const struct tcp_leg *leg)
 		return "snd_nxt is not within what the worker gave";
 	if (SEQ_GT(leg->dlv_nxt, leg->rcv_nxt) || SEQ_GT(leg->rcv_nxt, leg->rcv_adv + 1))
 		return "dlv_nxt <= rcv_nxt <= rcv_adv does not hold";
-	if (leg->consumed > leg->delivered || leg->delivered - leg->consumed > leg->credit)
-		return "more with the worker than its credit";
+	if (leg->consumed > leg->delivered || leg->delivered - leg->consumed > window_max)
+		return "more with the worker than any window";
 	if ((leg->flags & LEG_FIN_ACKED) && leg->snd_una != leg->snd_end + 1)
 		return "our FIN is not acknowledged";
 	return leg->cwnd == 0 || leg->mss < MSS_MIN ? "no cwnd or MSS" : NULL;
+}
+
+/* What the leg is charged with: the greater of its window's growth and of what is there beyond its own. */
+static const char *charge_whole(const struct tcp_shard *shard, const struct tcp_leg *leg, uint64_t sum[2])
+{
+	uint64_t there = leg->delivered - leg->consumed + (uint64_t)leg->chunks * CHUNK_BYTES;
+	uint64_t own = shard->config.receive_credit;
+	uint64_t held = there > own ? there - own : 0, grown = leg->credit > own ? leg->credit - own : 0;
+
+	sum[0] += leg->charged;
+	sum[1] += leg->held;
+	return leg->held != held || leg->charged != (held > grown ? held : grown)
+	           ? "a leg is not charged with what it has"
+	           : NULL;
 }
 
 /* After output: what waits for the peer has a timer. */
@@ -138,16 +162,19 @@ static const char *timer_whole(const struct tcp_leg *leg)
 }
 
 static const char *leg_whole(const struct tcp_shard *shard, const struct tcp_leg *leg,
-    const struct tcp_flow *flow, uint32_t *sent, uint32_t *chunks)
+    const struct tcp_flow *flow, uint32_t *sent, uint32_t *chunks, uint64_t charges[2])
 {
 	const char *wrong = NULL;
 
 	if ((leg->flags & LEG_RESET) || flow->state == FLOW_TIME_WAIT) {
-		bool holds = leg->sent_head != NONE || leg->chunk_head != NONE || leg->slab_head != NONE;
+		bool holds = leg->sent_head != NONE || leg->chunk_head != NONE || leg->slab_head != NONE ||
+		             leg->charged != 0 || leg->held != 0;
 		return holds || leg->timer.next != NULL ? "a leg that is over holds something" : NULL;
 	}
-	if ((wrong = sequence_whole(leg)) == NULL && (wrong = sent_whole(shard, leg, sent)) == NULL &&
-	    (wrong = chunks_whole(shard, leg, chunks)) == NULL && (wrong = timer_whole(leg)) == NULL)
+	if ((wrong = sequence_whole(leg, shard->config.receive_window_max)) == NULL &&
+	    (wrong = sent_whole(shard, leg, sent)) == NULL &&
+	    (wrong = chunks_whole(shard, leg, chunks)) == NULL &&
+	    (wrong = charge_whole(shard, leg, charges)) == NULL && (wrong = timer_whole(leg)) == NULL)
 		/* A lost worker's slabs are not looked at. */
 		if (shard->workers[flow->worker].epoch == flow->worker_epoch)
 			wrong = slabs_whole(shard, leg, flow->worker);
@@ -158,6 +185,7 @@ const char *box_invariant(const struct box *box)
 {
 	const struct tcp_shard *shard = box->shard;
 	uint32_t used = 0, adopted = 0, passed = 0, spare = 0, sent, chunks;
+	uint64_t charges[2] = {0, 0};
 	const char *wrong = NULL;
 
 	box_pools(box, &sent, &chunks);
@@ -172,7 +200,7 @@ const char *box_invariant(const struct box *box)
 			return "a flow that no timer ends";
 		for (unsigned k = 0; k < 2 && wrong == NULL; k++)
 			if (flow->state == FLOW_ADOPTED || flow->state == FLOW_TIME_WAIT)
-				wrong = leg_whole(shard, &flow->leg[k], flow, &sent, &chunks);
+				wrong = leg_whole(shard, &flow->leg[k], flow, &sent, &chunks, charges);
 	}
 	for (uint32_t i = shard->free_flow; i != NONE; i = shard->flows[i].hash_next)
 		spare++;
@@ -186,6 +214,8 @@ const char *box_invariant(const struct box *box)
 		return "records of what was sent are lost";
 	if (chunks != box->pool_chunks)
 		return "chunks are lost";
+	if (charges[0] != shard->counters.receive_charged || charges[1] != shard->counters.receive_held)
+		return "receive_charged or receive_held is not the sum of the legs'";
 	/* One that had more to send than fits a burst has its turn in the next flush. */
 	for (uint32_t i = shard->dirty_head; i != NONE; i = shard->flows[i / 2].leg[i % 2].dirty_next)
 		if (shard->flows[i / 2].leg[i % 2].snd_nxt == shard->flows[i / 2].leg[i % 2].snd_end)

@@ -5,7 +5,7 @@
  *
  *   setup [v6] [vlan N [N]] [isn-client N] [isn-origin N] [clock N] [no-sack] [no-timestamps] [no-scale]
  *     [extended] [mtu N] [credit N] [slabs N] [reorder N] [retries N] [keepalive MS] [fin-wait MS]
- *     [handshake MS] [flows N] [mss N] [window N] [midstream reset|pass|drop]
+ *     [window-max N] [memory N] [handshake MS] [flows N] [mss N] [window N] [midstream reset|pass|drop]
  *                       the first line; all optional. clock: the peers' TSval at the start. extended: IPv4
  *                       options or IPv6 extension headers in all frames of the peers
  *   adopt               handshake and first ACK, answered as it must be
@@ -398,6 +398,8 @@ static void setup(struct run *r)
 	tcp_config_defaults(&config);
 	config.flows = 8;
 	config.reorder_total = 1 << 20;
+	config.receive_credit = config.receive_window_max = config.reorder_bytes = 256 * 1024;
+	config.send_credit = config.send_slabs_max = 64;
 	config.time_wait_ms = 1000;
 	r->shape.family = 4;
 	r->isn[0] = 1000000;
@@ -432,9 +434,13 @@ static void setup(struct run *r)
 		else if (strcmp(key, "no-scale") == 0)
 			r->scale = false;
 		else if (strcmp(key, "credit") == 0)
-			config.receive_credit = (uint32_t)number(r);
+			config.receive_credit = config.receive_window_max = (uint32_t)number(r);
+		else if (strcmp(key, "window-max") == 0)
+			config.receive_window_max = (uint32_t)number(r);
+		else if (strcmp(key, "memory") == 0)
+			config.receive_memory = (uint64_t)number(r);
 		else if (strcmp(key, "slabs") == 0)
-			config.send_credit = (uint32_t)number(r);
+			config.send_credit = config.send_slabs_max = (uint32_t)number(r);
 		else if (strcmp(key, "reorder") == 0)
 			config.reorder_bytes = (uint32_t)number(r);
 		else if (strcmp(key, "retries") == 0)

@@ -386,6 +386,9 @@ static void take(struct turn_lane *lane, const struct slab_desc *desc, const uin
 		} else if (desc->type == SLAB_FLOW_FIN) {
 			flow->leg[desc->aux].fin_came = true;
 			mark_dirty(lane, flow);
+		} else if (desc->type == SLAB_FLOW_CREDIT) {
+			flow->leg[desc->aux].send_credit = (uint32_t)desc->arg;
+			mark_dirty(lane, flow);
 		}
 	}
 	if (bytes != NULL)

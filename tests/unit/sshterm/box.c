@@ -95,7 +95,10 @@ void box_turn(struct box *box)
 
 struct session *box_open(struct box *box, uint64_t flow, uint32_t receive_credit, uint32_t send_credit)
 {
-	struct slab_flow about = {.family = 4, .receive_credit = receive_credit, .send_credit = send_credit};
+	struct slab_flow about = {.family = 4,
+	    .receive_credit = receive_credit,
+	    .receive_max = receive_credit,
+	    .send_credit = send_credit};
 
 	put(box, flow, SLAB_FLOW_OPEN, 0, &about, sizeof(about));
 	box_turn(box);

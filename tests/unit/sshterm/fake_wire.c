@@ -48,6 +48,7 @@ static void open_flow(struct fake_wire *wire, struct fake_flow *flow, int client
 	    .client_port = 40000,
 	    .server_port = wire->origin_port,
 	    .receive_credit = wire->receive_credit,
+	    .receive_max = wire->receive_credit,
 	    .send_credit = wire->send_credit};
 	uint8_t *bytes;
 	uint32_t slab = slab_take(wire->to_worker, &bytes);
