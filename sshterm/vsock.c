@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sshterm/flow_channel.h"
+#include "sshterm/worker.h"
 
 /* Copied bytes are gathered: a peer that sends one byte a segment must not cost 64 bytes for each. */
 #define SEGMENT_ROOM 4096u

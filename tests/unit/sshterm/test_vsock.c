@@ -185,19 +185,84 @@ static void writes_until_taken(struct session *session)
 	parks(session);
 }
 
+static uint32_t slabs_taken(struct vsock *sock)
+{
+	static const uint8_t bytes[64 * 256];
+
+	return vsock_write(sock, bytes, sizeof(bytes)) / 256;
+}
+
+Test(vsock, scarce_slabs_are_shared_and_the_last_are_for_who_has_none)
+{
+	uint32_t want[] = {8, 4, 2, 1, 1, 0};
+
+	/* Each as much as it leaves free. */
+	for (uint64_t flow = 0; flow < sizeof(want) / sizeof(*want); flow++) {
+		struct session *session = box_open(&box, 7 + flow, CREDIT, 64);
+		uint32_t took = slabs_taken(session->sock[LEG_CLIENT]);
+		cr_assert_eq(
+		    took, want[flow], "leg %u: expected %u slabs, got %u", (unsigned)flow, want[flow], took);
+	}
+	cr_assert_gt(box.worker.counters.slab_waits, 0);
+}
+
 Test(vsock, a_session_that_found_the_pool_empty_is_woken)
 {
-	struct session *greedy = box_open(&box, 7, CREDIT, 64);
-	static const uint8_t bytes[16 * 256];
 	struct slab_desc desc;
 
-	cr_assert_eq(vsock_write(greedy->sock[LEG_CLIENT], bytes, sizeof(bytes)), sizeof(bytes));
+	for (uint64_t flow = 0; flow < 5; flow++)
+		slabs_taken(box_open(&box, 17 + flow, CREDIT, 64)->sock[LEG_CLIENT]);
 	box_session = writes_until_taken;
 	result = 0;
 	box_open(&box, 8, CREDIT, 4);
 	cr_assert_eq(result, 0);
 	cr_assert(box_next(&box, &desc, NULL, true));
 	box_turn(&box);
+	cr_assert_eq(result, 256);
+}
+
+static void credit(uint32_t leg, uint64_t slabs)
+{
+	struct slab_desc desc = {
+	    .slab = SLAB_NONE, .type = SLAB_FLOW_CREDIT, .aux = leg, .flow = 7, .arg = slabs};
+
+	cr_assert(slab_put(box.to_worker, &desc));
+	slab_publish(box.to_worker);
+	box_turn(&box);
+}
+
+Test(vsock, the_dataplane_raises_and_lowers_what_may_be_out)
+{
+	struct session *session = box_open(&box, 7, CREDIT, 2);
+	struct vsock *sock = session->sock[LEG_ORIGIN];
+	struct slab_desc desc;
+
+	cr_assert_eq(slabs_taken(sock), 2);
+	credit(LEG_CLIENT, 9);
+	cr_assert_eq(slabs_taken(sock), 0, "of the other leg");
+	credit(LEG_ORIGIN, 5);
+	cr_assert_eq(slabs_taken(sock), 3, "5, of which 2 are out");
+	credit(LEG_ORIGIN, 3);
+	for (int back = 0; back < 2; back++) {
+		cr_assert_eq(slabs_taken(sock), 0, "5 and 4 are out, 3 may be");
+		cr_assert(box_next(&box, &desc, NULL, true));
+		box_turn(&box);
+	}
+	cr_assert_eq(slabs_taken(sock), 0, "3 are out");
+	cr_assert(box_next(&box, &desc, NULL, true));
+	box_turn(&box);
+	cr_assert_eq(slabs_taken(sock), 1);
+	credit(7, 100);
+	cr_assert_not_null(session_find(&box.worker, 0, 7), "a leg that is none is ignored");
+}
+
+Test(vsock, a_session_that_waits_for_credit_is_woken_by_it)
+{
+	box_session = writes_until_taken;
+	result = 0;
+	box_open(&box, 7, CREDIT, 0);
+	cr_assert_eq(result, 0);
+	credit(LEG_CLIENT, 1);
 	cr_assert_eq(result, 256);
 }
 
