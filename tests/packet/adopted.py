@@ -4,7 +4,7 @@
 peers' frames are wrapped in, the bytes arrive at the other end, in frames that are right by themselves.
 
   adopted.py REEVE-DATAPLANE TURNER [PART]      exit status 77 where it cannot run here (not root, no such tools)"""
-import hashlib, os, random, shutil, socket, struct, subprocess, sys, tempfile, threading, traceback
+import hashlib, os, random, shutil, socket, struct, subprocess, sys, tempfile, threading, time, traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from dataplane import *
@@ -78,8 +78,8 @@ class Shape:
 class Got:
     """A TCP segment that the box sent, checked."""
 
-    def __init__(self, frame, shape, client):
-        """`client`: it came to the client."""
+    def __init__(self, frame, shape, unfinished=False):
+        """`unfinished`: the other end of the port is the one that sums and cuts; the pseudo-header's sum will do."""
         at = 12
         tags = []
         while frame[at:at + 2] in (b"\x81\0", b"\x88\xa8"):
@@ -95,7 +95,9 @@ class Got:
         else:
             assert ip[6] == 6, "extension headers"
             self.tcp, addresses = ip[40:40 + struct.unpack(">H", ip[4:6])[0]], ip[8:40]
-        assert checksum(addresses + struct.pack(">HH", 6, len(self.tcp)) + self.tcp) == 0, "TCP checksum"
+        pseudo = [~checksum(addresses + struct.pack(">HH", 6, n)) & 0xffff for n in (0, len(self.tcp))]
+        assert checksum(addresses + struct.pack(">HH", 6, len(self.tcp)) + self.tcp) == 0 or \
+            unfinished and struct.unpack(">H", self.tcp[16:18])[0] in pseudo, "TCP checksum"
         self.sport, self.dport, self.seq, self.ack, offset, self.flags, self.window, _, self.urgent = struct.unpack(">HHIIBBHHH", self.tcp[:20])
         self.payload = self.tcp[offset >> 2 & 0x3c:]
         self.length = len(frame)
@@ -105,8 +107,9 @@ class Connection:
     """Both peers of one connection, by hand; each side's sequence numbers begin at 1000 and 5000."""
     port = 40000
 
-    def __init__(self, wire, shape, mss=1460, handshake=None):
+    def __init__(self, wire, shape, mss=1460, handshake=None, unfinished=False):
         Connection.port += 1
+        self.unfinished = unfinished
         self.wire, self.shape, self.port = wire, shape, Connection.port
         self.seq, self.mss = {True: 1000, False: 5000}, mss
         plain = Shape(shape.family, shape.tags)
@@ -131,17 +134,18 @@ class Connection:
 
     def receive(self, client, count=1, seconds=1.0):
         frames = receive(self.wire.inside if client else self.wire.outside, seconds, count)
-        return [Got(f, self.shape, client) for f in frames]
+        return [Got(f, self.shape, self.unfinished) for f in frames]
 
     def expect(self, client, payload, what):
-        """`payload` comes to the client (or the origin), in segments that fit its MSS; it is acknowledged."""
+        """`payload` comes to the client (or the origin), in segments that fit its MSS (the largest is returned) unless a
+        port is to cut them; it is acknowledged."""
         got, largest = b"", 0
         while len(got) < len(payload):
             arrived = self.receive(client)
             assert arrived, "%s: %d of %d bytes arrived" % (what, len(got), len(payload))
             for g in arrived:
                 assert not g.flags & (RST | URG) and g.urgent == 0, "%s: flags %x" % (what, g.flags)
-                assert len(g.payload) <= self.mss, "%s: %d bytes in a segment" % (what, len(g.payload))
+                assert len(g.payload) <= self.mss or self.unfinished, "%s: %d bytes in a segment" % (what, len(g.payload))
                 if g.payload and g.seq == self.seq[not client]:
                     got += g.payload
                     self.seq[not client] += len(g.payload)
@@ -273,6 +277,61 @@ def check_jumbo(wire, box):
         c.close()
 
 
+# -- TSO over virtio, whose other end takes large frames as they are -----------------------------------------------
+
+class VhostWire(Wire):
+    """A testpmd joins the veth pairs to vhost-user sockets that offer checksums and TSO."""
+
+    def __init__(self, name, directory):
+        super().__init__(name, 16000)
+        self.sockets = [os.path.join(directory, "vhost%d" % i) for i in range(2)]
+        command = ["ip", "netns", "exec", self.box, "dpdk-testpmd", "-l", "0,1", "--no-huge", "--no-shconf", "-m", "256", "--no-pci",
+                   "--no-telemetry", "--file-prefix=" + name]
+        for i, device in enumerate(("bi", "bo")):
+            command += ["--vdev", "net_vhost%d,iface=%s,tso=1" % (i, self.sockets[i]),
+                        "--vdev", "net_af_packet%d,iface=%s,framesz=16384,blocksz=65536" % (i, device)]
+        command += ["--", "--forward-mode=io", "--total-num-mbufs=4096", "--mbuf-size=16640", "--nb-cores=1", "--auto-start", "-i"]
+        self.testpmd = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
+        for _ in range(200):
+            if all(os.path.exists(path) for path in self.sockets):
+                break
+            time.sleep(0.1)
+
+    def remove(self):
+        if getattr(self, "testpmd", None) is not None:
+            self.testpmd.kill()
+            self.testpmd.wait()
+        super().remove()
+
+
+def check_super_segments(wire, box):
+    for family in (4, 6):
+        c = Connection(wire, Shape(family, VLAN), mss=1460 if family == 4 else 1440, unfinished=True)
+        payload = random.randbytes(60 * 1400)
+        for client in (True, False):
+            largest = 0
+            for start in range(0, len(payload), 20 * 1400):
+                part = payload[start:start + 20 * 1400]
+                for at in range(0, len(part), 1400):
+                    c.send(client, ACK, part[at:at + 1400])
+                    c.seq[client] += 1400
+                c.seq[client] -= len(part)
+                largest = max(largest, c.expect(not client, part, "IPv%d stream" % family))
+            assert largest >= 2 * c.mss and largest % c.mss in (0, len(payload) % c.mss), \
+                "IPv%d: the largest frame has %d bytes, no several segments" % (family, largest)
+        c.carries("IPv%d, single segments" % family, 700)
+        c.close()
+    assert box.stats()["tcp.super_segments"] > 0
+
+
+def vhost_session():
+    if shutil.which("dpdk-testpmd") is None:
+        print("  skipped: needs dpdk-testpmd")
+        return
+    with tempfile.TemporaryDirectory(prefix="ad") as directory:
+        session(None, [check_super_segments, check_damaged], wire=VhostWire("adv%d" % os.getpid(), directory))
+
+
 # -- Linux TCP over net_tap, whose driver checks and sets checksums ----------------------------------------------
 
 class Taps:
@@ -381,8 +440,9 @@ def tap_session():
             taps.remove()
 
 
-def session(links, checks, mtu=1500, **options):
-    wire = Wire("ad%d" % os.getpid(), mtu)
+def session(links, checks, mtu=1500, wire=None, **options):
+    wire = wire or Wire("ad%d" % os.getpid(), mtu)
+    links = links or [("test", *("net_virtio_user%d,path=%s" % (i, path) for i, path in enumerate(wire.sockets)))]
     box = None
     try:
         box = Dataplane(executable, links, netns=wire.box, mtu=mtu, log=log, turner=turner, **options)
@@ -407,7 +467,8 @@ def main():
         "af_xdp": lambda: session([("test", "net_af_xdp0,iface=bi", "net_af_xdp1,iface=bo")],
                                   [check_wrapped, check_fragments, check_fragments_refused, check_urgent, check_strays, check_damaged]),
         "af_packet, jumbo": lambda: session(jumbo, [check_jumbo], mtu=9000, mbufs=4096, eal=("--no-huge", "--no-shconf", "-m", "512")),
-        "net_tap, offloads": tap_session,
+        "net_tap, checksums": tap_session,
+        "net_virtio_user, TSO": vhost_session,
     }
     failures = 0
     for name, part in parts.items():
