@@ -211,7 +211,8 @@ def slack():
 def receive(s, seconds=1.0, count=None):
     """Frames that arrive (not our own), until `count` are there or nothing came for `seconds` of an idle machine."""
     frames = []
-    seconds *= slack()
+    # What has to come gets all the time that it may need; what must not come would come soon after it.
+    seconds *= slack() if count is not None else min(3, slack())
     while count is None or len(frames) < count:
         ready, _, _ = select.select([s], [], [], seconds)
         if not ready:

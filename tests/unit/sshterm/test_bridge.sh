@@ -161,18 +161,21 @@ multiplexing() {
 	settled
 }
 
+# What is proven is that keys change under load, in number and in every direction: sixty times each, by a key exchange
+# that costs little (what stock programs choose by themselves is in features).
 bulk() { # mode
+	local kex=(-o KexAlgorithms=curve25519-sha256)
 	lab_box 0xffffffff "$1"
 	fresh
-	[ -s "$dir/big" ] || head -c 200000000 /dev/urandom >"$dir/big"
+	[ -s "$dir/big" ] || head -c 60000000 /dev/urandom >"$dir/big"
 	local sum
 	sum=$(sha256sum <"$dir/big")
-	expect "$1: 200 MB down, a key exchange each MB" "$sum" \
-		"$(ssh_through -o RekeyLimit=1M localhost "cat $dir/big" | sha256sum)"
-	expect "$1: 200 MB up, a key exchange each MB" "$sum" \
-		"$(ssh_through -o RekeyLimit=1M localhost sha256sum <"$dir/big")"
+	expect "$1: 60 MB down, a key exchange each MB" "$sum" \
+		"$(ssh_through "${kex[@]}" -o RekeyLimit=1M localhost "cat $dir/big" | sha256sum)"
+	expect "$1: 60 MB up, a key exchange each MB" "$sum" \
+		"$(ssh_through "${kex[@]}" -o RekeyLimit=1M localhost sha256sum <"$dir/big")"
 	expect "$1: both ways at once" "$sum" \
-		"$(ssh_through -o RekeyLimit=4M localhost cat <"$dir/big" | sha256sum)"
+		"$(ssh_through "${kex[@]}" -o RekeyLimit=4M localhost cat <"$dir/big" | sha256sum)"
 	settled 3
 	expect "$1: nothing lost" "" "$(grep ^program_end "$dir/out/control.log" | grep -v 'lost 0 ')"
 	file=$(ls -S "$dir"/out/*.sshlog | head -1)
