@@ -151,8 +151,15 @@ static enum tcp_verdict from_origin(struct tcp_shard *shard, struct tcp_flow *fl
 	if (!(frame->tcp_flags & TCP_ACK)) /* a simultaneous open is no client's connection to an origin */
 		return TCP_DROP;
 	if (frame->ack == client->isn + 1) {
+		struct syn_note *origin = &flow->syn[SLAB_LEG_ORIGIN], earlier = *origin;
 		syn_options(&options, frame);
-		note_syn(&flow->syn[SLAB_LEG_ORIGIN], frame, &options, now_us);
+		note_syn(origin, frame, &options, now_us);
+		/* Overtaken by its own repetition: our clock goes on from the latest that the client saw. */
+		if (flow->state == FLOW_SYN_ACK && earlier.isn == origin->isn && earlier.timestamps &&
+		    SEQ_LT(origin->tsval, earlier.tsval)) {
+			origin->tsval = earlier.tsval;
+			origin->at_us = earlier.at_us;
+		}
 		leg_look_like(&flow->look[SLAB_LEG_CLIENT], frame);
 		flow->state = FLOW_SYN_ACK;
 	}

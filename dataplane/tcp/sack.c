@@ -218,8 +218,10 @@ void sent_acked(struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack)
 		uncount(leg, head, head->len);
 		drop_head(shard, leg);
 	}
-	/* What waited behind a hole was not that long on its way. */
-	if (rtt != 0 && !again)
+	/* What waited behind a hole was not that long on its way; nor was what a probe's SACK came with, of
+	 * which the ACK was lost: without timestamps each such sample would lengthen the next probe's time.
+	 */
+	if (rtt != 0 && !again && (ack->rtt_us == 0 || rtt < ack->rtt_us))
 		ack->rtt_us = rtt;
 }
 

@@ -43,6 +43,7 @@ static uint32_t build_ip(uint8_t *ip, const struct box_segment *s, uint32_t tcp_
 {
 	uint32_t at = s->family == 4 ? 12 : 8, size = s->family == 4 ? 4 : 16;
 	uint32_t fixed = s->family == 4 ? 20 : 40;
+	uint8_t ttl = s->ttl != 0 ? s->ttl : s->from_client ? 63 : 57;
 	uint32_t more = !s->extended ? 0 : s->family == 4 ? sizeof(IPV4_OPTIONS) : sizeof(IPV6_EXTENSIONS);
 	uint8_t addresses[2][16] = {{0x20, 1, 0xd, 0xb8, [15] = 1}, {0x20, 1, 0xd, 0xb8, [15] = 2}};
 
@@ -54,14 +55,14 @@ static uint32_t build_ip(uint8_t *ip, const struct box_segment *s, uint32_t tcp_
 		ip[1] = 0x20 | s->ecn;
 		put_u16(ip + 2, 20 + more + tcp_len);
 		ip[6] = 0x40;
-		ip[8] = s->from_client ? 63 : 57;
+		ip[8] = ttl;
 		ip[9] = 6;
 	} else {
 		memset(ip, 0, 40);
 		put_u32(ip, 0x62012345 | (uint32_t)s->ecn << 20);
 		put_u16(ip + 4, more + tcp_len);
 		ip[6] = more > 0 ? 0 : 6;
-		ip[7] = s->from_client ? 63 : 57;
+		ip[7] = ttl;
 	}
 	memcpy(ip + fixed, s->family == 4 ? IPV4_OPTIONS : IPV6_EXTENSIONS, more);
 	memcpy(ip + at, addresses[s->from_client ? 0 : 1], size);
@@ -222,8 +223,11 @@ static int worker_open(void *context, uint64_t flow, const struct slab_flow *abo
 		return -1;
 	}
 	struct box_conn *conn = &box->conn[number];
-	*conn = (struct box_conn){
-	    .flow = flow, .opened = conn->opened + 1, .gone = conn->gone, .worker = box->next_worker};
+	*conn = (struct box_conn){.flow = flow,
+	    .earlier = conn->flow,
+	    .opened = conn->opened + 1,
+	    .gone = conn->gone,
+	    .worker = box->next_worker};
 	return box->next_worker;
 }
 

@@ -38,6 +38,7 @@ struct box_leg {
 /* One connection: the client's port is 40000 + its number. */
 struct box_conn {
 	uint64_t flow;
+	uint64_t earlier; /* the one that had these ports before */
 	unsigned opened, gone;
 	int worker;
 	bool lost; /* its worker died */
@@ -52,7 +53,7 @@ struct box {
 	union {
 		struct box_conn conn[BOX_CONNS];
 		struct { /* the first one's, for tests that have no other */
-			uint64_t flow;
+			uint64_t flow, earlier;
 			unsigned opened, gone;
 			int worker;
 			bool lost;
@@ -91,6 +92,7 @@ struct box_segment {
 	uint32_t seq, ack;
 	uint8_t flags;
 	uint16_t window, urgent;
+	uint8_t ttl; /* 0: the sender's usual one, 63 or 57 */
 	uint8_t options[40];
 	uint32_t options_len;
 	uint32_t len;

@@ -169,7 +169,9 @@ static const char *leg_whole(const struct tcp_shard *shard, const struct tcp_leg
 	if ((leg->flags & LEG_RESET) || flow->state == FLOW_TIME_WAIT) {
 		bool holds = leg->sent_head != NONE || leg->chunk_head != NONE || leg->slab_head != NONE ||
 		             leg->charged != 0 || leg->held != 0;
-		return holds || leg->timer.next != NULL ? "a leg that is over holds something" : NULL;
+		return holds || leg->timer.next != NULL || leg->idle.next != NULL
+		           ? "a leg that is over holds something"
+		           : NULL;
 	}
 	if ((wrong = sequence_whole(leg, shard->config.receive_window_max)) == NULL &&
 	    (wrong = sent_whole(shard, leg, sent)) == NULL &&
@@ -179,6 +181,25 @@ static const char *leg_whole(const struct tcp_shard *shard, const struct tcp_leg
 		if (shard->workers[flow->worker].epoch == flow->worker_epoch)
 			wrong = slabs_whole(shard, leg, flow->worker);
 	return wrong;
+}
+
+/* Flows that have something to tell a worker are in its list, once. */
+static const char *waiting_whole(const struct tcp_shard *shard)
+{
+	uint32_t flagged = 0, listed = 0;
+
+	for (uint32_t i = 0; i < shard->config.flows; i++)
+		flagged += shard->flows[i].state != FLOW_FREE && (shard->flows[i].flags & FLOW_WAITING) != 0;
+	for (uint32_t w = 0; w < shard->config.workers; w++) {
+		uint32_t last = NONE;
+		for (uint32_t i = shard->workers[w].wait_head; i != NONE && listed <= flagged;
+		     last = i, i = shard->flows[i].wait_next, listed++)
+			if (!(shard->flows[i].flags & FLOW_WAITING) || shard->flows[i].worker != (int)w)
+				return "a flow is in a list of those that wait, and does not";
+		if (last != shard->workers[w].wait_tail)
+			return "wait_tail is not the last that waits";
+	}
+	return listed != flagged ? "a flow that waits is not in the list, or twice" : NULL;
 }
 
 const char *box_invariant(const struct box *box)
@@ -220,5 +241,5 @@ const char *box_invariant(const struct box *box)
 	for (uint32_t i = shard->dirty_head; i != NONE; i = shard->flows[i / 2].leg[i % 2].dirty_next)
 		if (shard->flows[i / 2].leg[i % 2].snd_nxt == shard->flows[i / 2].leg[i % 2].snd_end)
 			return "a leg was left dirty";
-	return NULL;
+	return waiting_whole(shard);
 }

@@ -10,16 +10,19 @@
  *                       options or IPv6 extension headers in all frames of the peers
  *   adopt               handshake and first ACK, answered as it must be
  *   client FLAGS SEQ+LEN ACK …   a segment of the client; `origin` likewise. FLAGS of S A F R P U E C.
- *                       … win N (unscaled field), ts VAL, sack A-B, bad (checksum), wrong-side, port N, opts HEX,
+ *                       … win N (unscaled field), ts VAL, sack A-B, bad (checksum), wrong-side, port N, ttl N, opts HEX,
  *                       ecn N, urg N, fragments BYTES [backwards | overlapping | but-last]
  *   to-client FLAGS SEQ+LEN ACK …   the next frame that leaves towards the client (`to-origin`) is this
- *                       … win N, sack A-B [A-B …], nosack, opts-len N, ts N, ecr N. Its TSval never goes back.
+ *                       … win N, sack A-B [A-B …], nosack, opts-len N, opts HEX, ts N, ecr N. Its TSval never goes back.
  *   quiet               nothing else has left
  *   wait MS             time passes;   turn: none, but timers and output have their turn
  *   write LEG N | finish LEG | reset LEG|both | consume LEG N     what the worker does (total for consume)
  *   got LEG N | told LEG fin|reset|nothing | gone | live          what the worker knows
  *   full | ready | room N   its channel has no room | has again | has for N bytes
- *   lost                it dies;   foul consumed|leg|data|word: it breaks the rules
+ *   lost                it dies;   foul consumed|leg|data|word|other: it breaks the rules
+ *   late                it speaks of the connection that had these ports before
+ *   looks LEG TTL       frames towards the leg's peer have this TTL from now on
+ *   jump MS             the lcore is held up: time passes and no timer is looked at
  *   no-worker | no-buffers | buffers
  *   icmp SIDE SEQ MTU   "too big", quoting our segment at SEQ, a full one; must be consumed
  *                       … len N (payload of that segment), quoted N (bytes of its TCP), bad, wrong-side
@@ -55,6 +58,7 @@ struct run {
 	uint16_t mss, window;
 	bool clock_seen[2];
 	uint32_t clock[2]; /* the last TSval towards each */
+	uint8_t ttl[2];    /* that frames towards each shall have */
 	char words[24][64];
 	unsigned count, at;
 };
@@ -190,6 +194,8 @@ static void give(struct run *r, unsigned from)
 			s.window = (uint16_t)number(r);
 		} else if (next_is(r, "ts")) {
 			put_u32(s.options + s.options_len - 8, (uint32_t)number(r));
+		} else if (next_is(r, "ttl")) {
+			s.ttl = (uint8_t)number(r);
 		} else if (next_is(r, "port")) {
 			s.port = (uint16_t)number(r);
 		} else if (next_is(r, "urg")) {
@@ -267,13 +273,15 @@ static void check_look(struct run *r, const struct frame *f, unsigned to)
 {
 	if (f->kind != FRAME_TCP || !frame_checksum_ok(f))
 		fail(r, "the frame is no segment (%s) or its checksum is wrong", frame_kind_name(f->kind));
+	if (f->len != f->l2_len + f->ip_len)
+		fail(r, "the frame is %u bytes, its datagram ends at %u", f->len, f->l2_len + f->ip_len);
 	if (f->bytes[5] != (to == 0 ? 1 : 2) || f->bytes[11] != (to == 0 ? 2 : 1))
 		fail(r, "MACs are not the peer's");
 	if (f->vlan_tags != r->shape.vlan_tags || memcmp(f->vlan, r->shape.vlan, 2 * f->vlan_tags) != 0)
 		fail(r, "VLAN tags are not the flow's");
 	if (f->tcp_flags & TCP_RST && f->ttl == 64) /* of no flow: there is nothing to look like */
 		return;
-	if (f->ttl != (to == 0 ? 57 : 63))
+	if (f->ttl != r->ttl[to])
 		fail(r, "TTL %u is not the other peer's", f->ttl);
 	if (f->tcp_flags & TCP_SYN) /* the peer's own, passed on */
 		return;
@@ -292,10 +300,27 @@ static void check_payload(struct run *r, const struct frame *f, unsigned to)
 		}
 }
 
-static void check_clock(struct run *r, unsigned to, uint32_t tsval)
+static void check_options(struct run *r, const struct frame *f, const char *hex)
+{
+	const uint8_t *at = f->bytes + f->l4_offset + 20;
+	char have[81] = "";
+
+	for (uint32_t i = 0; i < f->tcp_header_len - 20u; i++)
+		snprintf(have + 2 * i, sizeof(have) - 2 * i, "%02x", at[i]);
+	if (strcmp(hex, have) != 0)
+		fail(r, "expected the options %s, got %s", hex, have);
+}
+
+static void check_clock(struct run *r, unsigned to, bool syn, uint32_t tsval)
 {
 	if (tsval == 0) /* without the option: of no flow */
 		return;
+	if (syn) { /* the peer's own; one may overtake another */
+		if (!r->clock_seen[to] || (int32_t)(tsval - r->clock[to]) > 0)
+			r->clock[to] = tsval;
+		r->clock_seen[to] = true;
+		return;
+	}
 	if (r->clock_seen[to] && (int32_t)(tsval - r->clock[to]) < 0)
 		fail(r, "TSval goes back from %u to %u", r->clock[to], tsval);
 	r->clock_seen[to] = true;
@@ -331,7 +356,7 @@ static void expect(struct run *r, unsigned to)
 		    f.seq - r->isn[!to], f.payload_len, f_ack);
 	unsigned n = read_options(&f, blocks, ts);
 	if (r->timestamps && !(f.tcp_flags & TCP_RST))
-		check_clock(r, to, ts[0]);
+		check_clock(r, to, f.tcp_flags & TCP_SYN, ts[0]);
 	if (!(flags & TCP_SYN))
 		check_payload(r, &f, to);
 	while (!r->failed && r->at < r->count) {
@@ -348,6 +373,8 @@ static void expect(struct run *r, unsigned to)
 		} else if (next_is(r, "nosack")) {
 			if (n != 0)
 				fail(r, "unexpected SACK");
+		} else if (next_is(r, "opts")) {
+			check_options(r, &f, word(r));
 		} else if (next_is(r, "opts-len")) {
 			long bytes = number(r);
 			if (f.tcp_header_len != 20 + bytes)
@@ -397,11 +424,14 @@ static void setup(struct run *r)
 
 	tcp_config_defaults(&config);
 	config.flows = 8;
+	config.workers = 2;
 	config.reorder_total = 1 << 20;
 	config.receive_credit = config.receive_window_max = config.reorder_bytes = 256 * 1024;
 	config.send_credit = config.send_slabs_max = 64;
 	config.time_wait_ms = 1000;
 	r->shape.family = 4;
+	r->ttl[0] = 57;
+	r->ttl[1] = 63;
 	r->isn[0] = 1000000;
 	r->isn[1] = 2000000;
 	r->base = 77000;
@@ -570,6 +600,24 @@ static void icmp(struct run *r)
 		fail(r, "the ICMP error was not consumed");
 }
 
+/* A worker that has no flow speaks for one. */
+static bool another_worker(struct box *box)
+{
+	struct box_conn as = {.flow = box->flow, .worker = box->worker + 1};
+
+	return box_conn_say(box, &as, SLAB_LEG_RESET, SLAB_LEG_BOTH, 0);
+}
+
+/* The worker's words for the connection that had the same ports before; they came too late. */
+static void late_words(struct run *r)
+{
+	struct box_conn as = {.flow = r->box.earlier, .worker = r->box.worker};
+
+	if (!box_conn_say(&r->box, &as, SLAB_LEG_RESET, SLAB_LEG_BOTH, 0) ||
+	    box_conn_write(&r->box, &as, SLAB_LEG_CLIENT, 100) != 100)
+		fail(r, "late words of the worker are no violation");
+}
+
 static void worker_command(struct run *r, const char *command)
 {
 	struct box *box = &r->box;
@@ -586,11 +634,14 @@ static void worker_command(struct run *r, const char *command)
 	} else if (strcmp(command, "consume") == 0) {
 		unsigned leg = leg_word(r);
 		box_say(box, SLAB_LEG_CONSUMED, leg, (uint64_t)number(r));
+	} else if (strcmp(command, "late") == 0) {
+		late_words(r);
 	} else if (strcmp(command, "foul") == 0) {
 		const char *how = word(r);
 		bool ok = strcmp(how, "consumed") == 0 ? box_say(box, SLAB_LEG_CONSUMED, 0, 1ull << 40)
 		          : strcmp(how, "leg") == 0    ? box_say(box, SLAB_LEG_FIN, 9, 0)
 		          : strcmp(how, "data") == 0   ? box_write(box, 0, 1) == 1
+		          : strcmp(how, "other") == 0  ? another_worker(box)
 		                                       : box_say(box, 99, 0, 0);
 		if (ok)
 			fail(r, "the endpoint took it");
@@ -623,6 +674,13 @@ static bool worker_knows(struct run *r, const char *command)
 	return true;
 }
 
+static void looks(struct run *r)
+{
+	unsigned leg = leg_word(r);
+
+	r->ttl[leg & 1] = (uint8_t)number(r);
+}
+
 static void command_run(struct run *r)
 {
 	const char *command = word(r);
@@ -639,6 +697,10 @@ static void command_run(struct run *r)
 		pass_time(r, number(r));
 	else if (strcmp(command, "turn") == 0)
 		turn(r);
+	else if (strcmp(command, "jump") == 0)
+		r->box.now_us += (uint64_t)number(r) * 1000;
+	else if (strcmp(command, "looks") == 0)
+		looks(r);
 	else if (strcmp(command, "full") == 0)
 		r->box.full = true;
 	else if (strcmp(command, "room") == 0)

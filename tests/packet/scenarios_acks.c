@@ -23,5 +23,7 @@ const struct scenario scenarios_acks[] = {
 {"a filled gap is answered at once", "setup\nadopt\nclient A 11+10 1\nto-client A 1 1 sack 11-21\nclient A 1+5 1\nto-client A 1 6 sack 11-21\nclient A 6+5 1\nto-client A 1 21 nosack\nquiet\n"},
 {"an owed ACK that went with data is not owed", "setup\nadopt\nclient A 1+10 1\nwait 30\nwrite client 5\nto-client A 1+5 11\nclient A 11+10 6\nwait 41\nto-client A 6 21\nquiet\n"},
 {"an ACK that found no buffer is not forgotten", "setup\nadopt\nno-buffers\nclient A 1+1448 1\nclient A 1449+1448 1\nquiet\nbuffers\nwait 50\nto-client A 1 2897\nquiet\n"},
+{"an ACK of a FIN that found no buffer", "setup\nadopt\nno-buffers\nclient FA 1 1\nturn\nbuffers\nwait 50\nto-client A 1 2\nquiet\n"},
+{"a segment with data does not make up for a SACK", "setup\nadopt\nclient A 101+10 1\nto-client A 1 1 sack 101-111\nclient FA 300 1\nwrite client 5\nto-client A 1+5 1\nto-client A 6 1 sack 101-111\nclient A 1 6\nwait 500\nquiet\n"},
 {NULL, NULL},
 };

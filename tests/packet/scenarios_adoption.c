@@ -49,5 +49,9 @@ const struct scenario scenarios_adoption[] = {
 {"a SYN-ACK of another connection is not noted", "setup\nclient S 0 0\nto-origin S 0 0\norigin SA 9000 5\nto-client SA 9000 5\nclient R 5 0\nto-origin R 5 0\ncount adopted 0\norigin SA 0 1\nto-client SA 0 1\nclient A 1 1\nto-origin A 1 1\ncount adopted 1\nquiet\n"},
 {"the origin's SYN in a handshake", "setup\nclient S 0 0\nto-origin S 0 0\norigin S 0 0\nquiet\n"},
 {"RSTs that end a handshake", "setup\nclient S 0 0\nto-origin S 0 0\nclient R 77 0\nto-origin R 77 0\ncount flows 1\nclient R 1 0\nto-origin R 1 0\ncount flows 0\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1\nto-client SA 0 1\norigin R 77 0\nto-client R 77 0\ncount flows 1\norigin R 1 0\nto-client R 1 0\ncount flows 0\nquiet\n"},
+{"what follows the end of options is nothing", "setup\nclient S 0 0 opts 020405b400020402\nto-origin S 0 0 opts 020405b400000000\norigin SA 0 1 opts 020405b404020101\nto-client SA 0 1\nclient A 1 1 opts 01010101\nto-origin A 1 1\nclient A 101+10 1 opts 01010101\nto-client A 1 1 nosack\n"},
+{"options that are not ours are blanked where they stand", "setup\nclient S 0 0 opts 020405b4220a01020304050607080101\nto-origin S 0 0 opts 020405b4010101010101010101010101\norigin SA 0 1 opts 1e040000020405b4fd02030307010101\nto-client SA 0 1 opts 01010101020405b40101030307010101\n"},
+{"options that are cut off", "setup\nclient S 0 0 opts 020405b408080000\nto-origin S 0 0 opts 020405b401010101\n"},
+{"a SYN-ACK of another connection and its ACK", "setup\nclient S 0 0\nto-origin S 0 0\norigin SA 9000 5\nto-client SA 9000 5\nclient A 1 9001\nto-client R 9001 0\ncount adopted 0\ncount flows 0\n"},
 {NULL, NULL},
 };

@@ -44,5 +44,9 @@ const struct scenario scenarios_close[] = {
 {"fin_wait_ms begins anew once the peer has taken all", "setup fin-wait 3000\nadopt\nfinish client\nfinish origin\nto-client FA 1 1\nto-origin FA 1 1\norigin FA 1 2\nto-origin A 2 2\nwait 1020\nto-client FA 1 1\nwait 900\nclient A 1 2\nwait 2900\nlive\nquiet\nwait 110\nto-client RA 2 1\ngone\n"},
 {"answers to strays of a leg that was reset are few", "setup\nadopt\nclient RA 1 1\nto-origin RA 1 1\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\norigin A 1 1\nto-origin R 1 0\n"
 	"origin A 1 1\nquiet\nwait 510\norigin A 1 1\nto-origin R 1 0\norigin R 1 0\nquiet\n"},
+{"a connection that is reset with an ACK owed gives way at once", "setup\nadopt\nclient A 1+10 1\nturn\nclient RA 11 1\nto-origin RA 1 1\nclient S 100000 0\nto-origin S 100000 0\nwait 100\nquiet\ncount syn_tracked 2\n"},
+{"an RST has the number that the challenge names", "setup\nadopt\nwrite client 100\nto-client A 1+100 1\nreset client\nto-client RA 101 1\nclient A 1 51\nto-client R 51 0\nclient A 1 1\nto-client R 1 0\nquiet\n"},
+{"late words of the worker do not touch the next connection", "setup\nadopt\nclient RA 1 1\nto-origin RA 1 1\ngone\nclient S 100000 0\nto-origin S 100000 0\norigin SA 5000 100001\nto-client SA 5000 100001\nclient A 100001 5001\nto-origin A 100001 5001\n"
+	"late\nturn\nquiet\ncount worker_violations 0\ncount legs_established 1\n"},
 {NULL, NULL},
 };

@@ -38,5 +38,7 @@ const struct scenario scenarios_sequence[] = {
 	"client A 31+10 1 ts 100700\nto-client A 1 21 ecr 100000 sack 31-41\nclient A 21+10 1 ts 100600\nto-client A 1 41 ecr 100600\n"},
 {"timestamps: a segment without them is still taken", "setup\nadopt\nclient A 1+10 1 opts 01010101\ngot client 10\nwait 41\nto-client A 1 11 opts-len 12\n"},
 {"urgent data beyond what was received", "setup\nadopt\nclient PUA 1+10 1 urg 4000\ngot client 10\nclient A 11+10 1\ngot client 20\nwait 41\nto-client A 1 21\nquiet\n"},
+{"an older SYN-ACK that comes late does not set our clock back", "setup\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1 ts 90000\nto-client SA 0 1\norigin SA 0 1 ts 89000\nto-client SA 0 1\nclient A 1 1\nto-origin A 1 1\nwrite client 10\nto-client A 1+10 1 ts 90000\n"},
+{"the echo of a repetition is of the repetition", "setup\nadopt\nclient A 1+10 1 ts 500000\nclient A 11+10 1 ts 500010\nwait 41\nto-client A 1 21 ecr 500000\nclient A 1+10 1 ts 500400\nto-client A 1 21 ecr 500400 sack 1-11\nquiet\n"},
 {NULL, NULL},
 };

@@ -12,5 +12,7 @@ const struct scenario scenarios_worker[] = {
 {"a worker that writes after its FIN", "setup\nadopt\nfinish client\nto-client FA 1 1\nfoul data\nto-client RA 2 1\nto-origin RA 1 1\ngone\n"},
 {"a worker that says an unknown word", "setup\nadopt\nfoul word\nto-client RA 1 1\nto-origin RA 1 1\ngone\n"},
 {"a worker that exceeds its slabs", "setup slabs 2\nadopt\nclient A 1 1 win 0\nwrite client 4096\nwrite client 4096\nfoul data\nto-client RA 1 1\nto-origin RA 1 1\n"},
+{"a worker that speaks for another's flow", "setup\nadopt\nfoul other\ncount worker_violations 1\nquiet\nlive\ncount legs_established 1\n"},
+{"frames look as the other peer's last one did", "setup\nadopt\nclient A 1+10 1 ttl 33\nlooks origin 33\nwrite origin 10\nto-origin A 1+10 1\norigin A 1 11 ttl 44\nlooks client 44\nwait 41\nto-client A 1 11\nclient A 90000000 1 ttl 5\nto-client A 1 11\nwrite origin 10\nto-origin A 11+10 1\n"},
 {NULL, NULL},
 };
