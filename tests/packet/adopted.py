@@ -290,8 +290,12 @@ class VhostWire(Wire):
         for i, device in enumerate(("bi", "bo")):
             command += ["--vdev", "net_vhost%d,iface=%s,tso=1" % (i, self.sockets[i]),
                         "--vdev", "net_af_packet%d,iface=%s,framesz=16384,blocksz=65536" % (i, device)]
-        command += ["--", "--forward-mode=io", "--total-num-mbufs=4096", "--mbuf-size=16640", "--nb-cores=1", "--auto-start", "-i"]
-        self.testpmd = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
+        command += ["--", "--forward-mode=io", "--total-num-mbufs=4096", "--mbuf-size=16640", "--nb-cores=1", "-i"]
+        self.words = os.path.join(directory, "testpmd")
+        with open(self.words, "wb") as words:
+            self.testpmd = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=words, stderr=words)
+        self.testpmd.stdin.write(b"set verbose 1\nstart\n")
+        self.testpmd.stdin.flush()
         for _ in range(200):
             if all(os.path.exists(path) for path in self.sockets):
                 break
@@ -322,6 +326,9 @@ def check_super_segments(wire, box):
         c.carries("IPv%d, single segments" % family, 700)
         c.close()
     assert box.stats()["tcp.super_segments"] > 0
+    # What virtio's other end was told of them.
+    words = open(wire.words, "rb").read()
+    assert b"RTE_MBUF_F_RX_LRO" in words, "no frame was said to be one that is to be cut"
 
 
 def vhost_session():

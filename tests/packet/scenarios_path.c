@@ -17,7 +17,7 @@ const struct scenario scenarios_path[] = {
 {"path MTU, of the origin, in QinQ", "setup vlan 42 7\nadopt\nwrite origin 1448\nto-origin A 1+1448 1\nicmp origin 1 1000\nto-origin A 1+948 1\nto-origin A 949+500 1\n"},
 {"path MTU: a quote of nothing in flight is a lie", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 5000 600\nquiet\nicmp client 0 600\nquiet\nclient A 1 1449\nicmp client 1 600\nwrite client 1448\nto-client A 1449+1448 1\ncount path_mtu_lowered 0\ncount icmp_consumed 3\n"},
 {"path MTU: what fits was not too big", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1400 len 500\nquiet\nicmp client 1 1500\nquiet\nicmp client 1 65535\nquiet\ncount path_mtu_lowered 0\n"},
-{"path MTU: a quote without a sequence number", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000 quoted 4\nquiet\ncount icmp_consumed 1\n"},
+{"path MTU: a quote without a sequence number, which is 0", "setup isn-origin 0xffffffff\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000 quoted 4\nquiet\ncount icmp_consumed 1\n"},
 {"path MTU: a message with a wrong checksum", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000 bad\nquiet\ncount bad_checksum 1\ncount icmp_consumed 0\n"},
 {"path MTU: a message with a wrong checksum, IPv6", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nicmp client 1 1280 bad\nquiet\ncount bad_checksum 1\n"},
 {"path MTU: a message from the side that the segment did not go to", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000 wrong-side\nquiet\ncount wrong_side 1\n"},
