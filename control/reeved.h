@@ -20,8 +20,8 @@
 #define STOP_STAGE_US 3000000u /* for each stage of an orderly stop after the sessions' */
 
 /* Slab channels: bytes of a slab and how many. The memory costs nothing until it is touched. */
-#define FLOW_SLAB_SIZE 8192u
-#define FLOW_SLAB_COUNT 2048u
+#define FLOW_SLAB_SIZE SETTINGS_FLOW_SLAB
+#define FLOW_SLAB_COUNT 2048u /* towards a worker, who copies out at once; the other way: send_memory */
 #define RECORD_SLAB_SIZE ((uint32_t)FORMAT_BLOCK_MAX + 4096u)
 #define RECORD_SLAB_COUNT 512u
 

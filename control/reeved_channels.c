@@ -111,9 +111,10 @@ static int attach_slab(const struct slab_ends *ends, uint32_t count, uint32_t si
 	return error;
 }
 
-static int attach_flows(
-    struct child *dataplane, struct child *worker, uint32_t epoch, struct child **at_fault)
+static int attach_flows(const struct reeved *reeved, struct child *dataplane, struct child *worker,
+    uint32_t epoch, struct child **at_fault)
 {
+	uint32_t sent = reeved->settings.send_memory / FLOW_SLAB_SIZE;
 	int error = 0;
 
 	for (uint32_t lcore = 0; error == 0 && lcore < dataplane->bell_count; lcore++) {
@@ -122,8 +123,8 @@ static int attach_flows(
 		error = attach_slab(
 		    &down, FLOW_SLAB_COUNT, FLOW_SLAB_SIZE, lcore, RPC_LANE_TO_WORKER, epoch, at_fault);
 		if (error == 0)
-			error = attach_slab(&up, FLOW_SLAB_COUNT, FLOW_SLAB_SIZE, lcore,
-			    RPC_LANE_TO_DATAPLANE, epoch, at_fault);
+			error = attach_slab(
+			    &up, sent, FLOW_SLAB_SIZE, lcore, RPC_LANE_TO_DATAPLANE, epoch, at_fault);
 	}
 	return error;
 }
@@ -137,7 +138,8 @@ static int attach_recordings(
 	    &ends, RECORD_SLAB_COUNT, RECORD_SLAB_SIZE, 0, RPC_LANE_TO_RECORDER, epoch, at_fault);
 }
 
-static int attach_ordered(struct child *a, struct child *b, uint32_t epoch, struct child **at_fault)
+static int attach_ordered(
+    const struct reeved *reeved, struct child *a, struct child *b, uint32_t epoch, struct child **at_fault)
 {
 	int error = 0;
 
@@ -145,7 +147,7 @@ static int attach_ordered(struct child *a, struct child *b, uint32_t epoch, stru
 		if (rpc_pairs[i].a == a->role && rpc_pairs[i].b == b->role)
 			error = attach_rpc(a, b, epoch, at_fault);
 	if (error == 0 && a->role == RPC_DATAPLANE && b->role == RPC_SSHTERM)
-		error = attach_flows(a, b, epoch, at_fault);
+		error = attach_flows(reeved, a, b, epoch, at_fault);
 	if (error == 0 && a->role == RPC_SSHTERM && b->role == RPC_RECORDER)
 		error = attach_recordings(a, b, epoch, at_fault);
 	return error;
@@ -154,8 +156,7 @@ static int attach_ordered(struct child *a, struct child *b, uint32_t epoch, stru
 int channels_attach(
     const struct reeved *reeved, struct child *a, struct child *b, uint32_t epoch, struct child **at_fault)
 {
-	(void)reeved;
 	*at_fault = NULL;
-	int error = attach_ordered(a, b, epoch, at_fault);
-	return error != 0 ? error : attach_ordered(b, a, epoch, at_fault);
+	int error = attach_ordered(reeved, a, b, epoch, at_fault);
+	return error != 0 ? error : attach_ordered(reeved, b, a, epoch, at_fault);
 }

@@ -68,7 +68,10 @@ static int configure_dataplane(struct reeved *reeved, struct child *child)
 	    .links = part_span(&links), .idle = s->dataplane_poll ? 1 : 0, .mtu = reeved->mtu,
 	    .mbufs = s->mbufs, .flows = s->flows, .rx_descriptors = s->rx_descriptors,
 	    .tx_descriptors = s->tx_descriptors, .workers = s->worker_count, .generation = child->generation,
-	    .receive_credit = s->receive_credit, .send_credit = s->send_credit, .congestion = s->congestion);
+	    .receive_credit = s->receive_credit, .receive_window_max = s->receive_window_max,
+	    .receive_memory = s->receive_memory, .send_credit = s->send_credit,
+	    .send_slabs_max = s->send_buffer_max / SETTINGS_FLOW_SLAB, .slab_bytes = SETTINGS_FLOW_SLAB,
+	    .congestion = s->congestion);
 }
 
 static int configure_sshterm(struct reeved *reeved, struct child *child)

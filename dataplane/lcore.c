@@ -510,10 +510,12 @@ static bool open_tcp(struct lcore *lc, const struct lcore_config *config)
 	    .checksum = lc->dataplane->ports.tx_checksum,
 	    .frame_max = lc->dataplane->ports.tso_frame,
 	};
-	if (config->receive_credit > 0)
-		tcp.receive_credit = config->receive_credit;
-	if (config->send_credit > 0)
-		tcp.send_credit = config->send_credit;
+	tcp.receive_credit = config->windows.receive_credit;
+	tcp.receive_window_max = tcp.reorder_bytes = config->windows.receive_window_max;
+	tcp.receive_memory = tcp.reorder_total = config->windows.receive_memory;
+	tcp.send_credit = config->windows.send_credit;
+	tcp.send_slabs_max = config->windows.send_slabs_max;
+	tcp.slab_bytes = config->windows.slab_bytes;
 	tcp.congestion = config->congestion;
 	if (getrandom(tcp.seed, sizeof(tcp.seed), 0) != sizeof(tcp.seed))
 		return false;

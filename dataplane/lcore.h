@@ -125,8 +125,14 @@ struct lcore {
 	struct lcore_letter *letters;
 };
 
+/* Of each leg's windows and buffers; the meaning is tcp_config's. None is 0. */
+struct lcore_windows {
+	uint32_t receive_credit, receive_window_max, receive_memory, send_credit, send_slabs_max, slab_bytes;
+};
+
 struct lcore_config {
-	uint32_t flows, workers, receive_credit, send_credit;
+	uint32_t flows, workers;
+	struct lcore_windows windows;
 	enum tcp_congestion congestion;
 	uint32_t decisions4, decisions6;
 };

@@ -111,8 +111,7 @@ static bool make_lcores(void)
 	const struct lcore_config config = {
 	    .flows = (settings.flows + dataplane.lcore_count - 1) / dataplane.lcore_count,
 	    .workers = settings.workers,
-	    .receive_credit = settings.receive_credit,
-	    .send_credit = settings.send_credit,
+	    .windows = settings.windows,
 	    .congestion = settings.congestion,
 	    .decisions4 = DECISIONS4,
 	    .decisions6 = DECISIONS6,

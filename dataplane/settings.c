@@ -83,8 +83,14 @@ bool settings_read(
 	s->tx_descriptors = or_usual(config->tx_descriptors, 1024);
 	s->workers = config->workers;
 	s->generation = config->generation;
-	s->receive_credit = config->receive_credit;
-	s->send_credit = config->send_credit;
+	s->windows = (struct lcore_windows){
+	    .receive_credit = or_usual(config->receive_credit, 64 * 1024),
+	    .receive_window_max = or_usual(config->receive_window_max, 6 << 20),
+	    .receive_memory = or_usual(config->receive_memory, 256u << 20),
+	    .send_credit = or_usual(config->send_credit, 32),
+	    .send_slabs_max = or_usual(config->send_slabs_max, (6 << 20) / 8192),
+	    .slab_bytes = or_usual(config->slab_bytes, 8192),
+	};
 	s->congestion = (enum tcp_congestion)config->congestion;
 	if (config->congestion >= TCP_CONGESTIONS)
 		return wrong(error, error_size, "no such congestion control");

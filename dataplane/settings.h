@@ -20,8 +20,8 @@ struct settings {
 	unsigned eal_count;
 	struct ports ports;
 	bool poll;
-	uint32_t mtu, mbufs, flows, rx_descriptors, tx_descriptors, workers, generation, receive_credit,
-	    send_credit;
+	uint32_t mtu, mbufs, flows, rx_descriptors, tx_descriptors, workers, generation;
+	struct lcore_windows windows;
 	enum tcp_congestion congestion;
 };
 

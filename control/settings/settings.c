@@ -237,10 +237,46 @@ static bool read_eal(struct yaml_doc *doc, const struct yaml_node *list, struct 
 	return true;
 }
 
+/* Where `a` and `b` cannot both be, says so at whichever of them the file has. */
+static bool fits(struct yaml_doc *doc, const struct yaml_node *map, const char *a, const char *b,
+    uint64_t has, uint64_t most, const char *why)
+{
+	const struct yaml_node *at = yaml_get(map, a) != NULL ? yaml_get(map, a) : yaml_get(map, b);
+
+	if (has <= most)
+		return true;
+	return yaml_fail(doc, at != NULL ? at : map, "%s is %llu, with %s it can be at most %llu: %s", a,
+	    (unsigned long long)has, b, (unsigned long long)most, why);
+}
+
+static void read_windows(struct yaml_doc *doc, const struct yaml_node *map, struct settings *s)
+{
+	yaml_u32(doc, yaml_get(map, "receive_credit"), 16384, 1u << 24, &s->receive_credit);
+	yaml_u32(doc, yaml_get(map, "receive_window_max"), 16384, 1u << 26, &s->receive_window_max);
+	yaml_u32(doc, yaml_get(map, "receive_memory"), 1u << 20, 0xf0000000u, &s->receive_memory);
+	yaml_u32(doc, yaml_get(map, "send_credit"), 4, 2048, &s->send_credit);
+	yaml_u32(
+	    doc, yaml_get(map, "send_buffer_max"), 4 * SETTINGS_FLOW_SLAB, 1u << 26, &s->send_buffer_max);
+	yaml_u32(doc, yaml_get(map, "send_memory"), 1u << 20, SETTINGS_FLOW_SLABS_MAX * SETTINGS_FLOW_SLAB,
+	    &s->send_memory);
+	if (!yaml_ok(doc))
+		return;
+	if (fits(doc, map, "receive_credit", "receive_window_max", s->receive_credit, s->receive_window_max,
+	        "a window begins with receive_credit and grows") &&
+	    fits(doc, map, "receive_window_max", "receive_memory", s->receive_window_max,
+	        s->receive_memory / 2, "one leg gets half of the memory at most") &&
+	    fits(doc, map, "send_credit", "send_buffer_max", s->send_credit,
+	        s->send_buffer_max / SETTINGS_FLOW_SLAB,
+	        "a buffer begins with send_credit slabs of 8 KiB and grows"))
+		fits(doc, map, "send_buffer_max", "send_memory", s->send_buffer_max, s->send_memory / 2,
+		    "one leg gets half of the memory at most");
+}
+
 static void read_dataplane(struct yaml_doc *doc, const struct yaml_node *map, struct settings *s)
 {
 	static const char *const keys[] = {"netns", "lcores", "idle", "eal", "links", "mtu", "mbufs", "flows",
-	    "rx_descriptors", "tx_descriptors", "receive_credit", "send_credit", "congestion", NULL};
+	    "rx_descriptors", "tx_descriptors", "receive_credit", "receive_window_max", "receive_memory",
+	    "send_credit", "send_buffer_max", "send_memory", "congestion", NULL};
 	unsigned idle = 0, congestion = 0;
 
 	yaml_map(doc, map, keys, NULL);
@@ -255,8 +291,7 @@ static void read_dataplane(struct yaml_doc *doc, const struct yaml_node *map, st
 	yaml_u32(doc, yaml_get(map, "flows"), 64, 1u << 24, &s->flows);
 	yaml_u32(doc, yaml_get(map, "rx_descriptors"), 64, 32768, &s->rx_descriptors);
 	yaml_u32(doc, yaml_get(map, "tx_descriptors"), 64, 32768, &s->tx_descriptors);
-	yaml_u32(doc, yaml_get(map, "receive_credit"), 16384, 1u << 24, &s->receive_credit);
-	yaml_u32(doc, yaml_get(map, "send_credit"), 4, 2048, &s->send_credit);
+	read_windows(doc, map, s);
 	yaml_choice(doc, yaml_get(map, "congestion"), congestion_names, NULL, &congestion);
 	s->congestion = (uint8_t)congestion;
 }
@@ -354,8 +389,12 @@ static bool finish(struct settings *s, struct yaml_doc *doc, char *error, size_t
 	    .flows = 65536,
 	    .rx_descriptors = 1024,
 	    .tx_descriptors = 1024,
-	    .receive_credit = 256 * 1024,
+	    .receive_credit = 64 * 1024,
+	    .receive_window_max = 6 << 20,
+	    .receive_memory = 256u << 20,
 	    .send_credit = 32,
+	    .send_buffer_max = 6 << 20,
+	    .send_memory = 64u << 20,
 	    .sessions = 10000,
 	};
 	if (doc->root != NULL)

@@ -33,6 +33,10 @@ struct settings_link {
 	char outside[SETTINGS_PORT_MAX];
 };
 
+/* What crosses between an lcore and a worker comes in slabs of so many bytes. */
+#define SETTINGS_FLOW_SLAB 8192u
+#define SETTINGS_FLOW_SLABS_MAX 65536u /* a channel */
+
 struct settings {
 	/* control */
 	char socket[SETTINGS_SOCKET_MAX + 1];
@@ -54,9 +58,13 @@ struct settings {
 	uint32_t flows;          /* audited flows an lcore tracks at once */
 	uint32_t rx_descriptors; /* a queue */
 	uint32_t tx_descriptors;
-	uint32_t receive_credit; /* bytes a leg on their way to a worker */
-	uint32_t send_credit;    /* slabs a leg on their way from a worker */
-	uint8_t congestion;      /* of the TCP towards both sides: 0 cubic, 1 newreno */
+	uint32_t receive_credit; /* bytes of window that a leg begins with and always has */
+	uint32_t receive_window_max;
+	uint32_t receive_memory; /* bytes that the legs of an lcore share beyond receive_credit each */
+	uint32_t send_credit;    /* slabs a leg on their way from a worker, to begin with */
+	uint32_t send_buffer_max;
+	uint32_t send_memory; /* bytes of the slabs from a worker to an lcore */
+	uint8_t congestion;   /* of the TCP towards both sides: 0 cubic, 1 newreno */
 	/* sshterm */
 	uint32_t cores[SETTINGS_WORKERS_MAX];
 	unsigned worker_count;

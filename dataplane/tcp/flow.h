@@ -349,7 +349,7 @@ struct tcp_shard {
 	uint32_t orphan_cursor, orphans_left; /* the sweep after a lost worker */
 	struct sent_segment *sent;
 	struct chunk *chunks;
-	uint32_t free_chunks;
+	uint32_t chunk_count, free_chunks, fresh_chunk; /* fresh_chunk: it and those behind were never used */
 	struct worker_flows *workers;
 	struct timer handshakes, time_waits, fin_waits, passes, idles, delayed_acks;
 	struct timer_wheel wheel;

@@ -22,10 +22,10 @@ bool chunks_init(struct tcp_shard *shard)
 	shard->chunks = calloc(count, sizeof(*shard->chunks));
 	if (shard->chunks == NULL)
 		return false;
-	for (uint32_t i = 0; i < count; i++)
-		shard->chunks[i].next = i + 1 < count ? i + 1 : NONE;
-	shard->free_chunk = 0;
-	shard->free_chunks = count;
+	/* Zeroed pages cost nothing until they are used: those never used are known by their number only. */
+	shard->free_chunk = NONE;
+	shard->fresh_chunk = 0;
+	shard->free_chunks = shard->chunk_count = count;
 	return true;
 }
 
@@ -68,10 +68,13 @@ static uint32_t chunk_new(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t
 {
 	uint32_t fresh = shard->free_chunk;
 
-	if (fresh == NONE || leg->chunks >= chunks_allowed(shard, leg))
+	if (shard->free_chunks == 0 || leg->chunks >= chunks_allowed(shard, leg))
 		return NONE;
+	if (fresh == NONE)
+		fresh = shard->fresh_chunk++;
+	else
+		shard->free_chunk = shard->chunks[fresh].next;
 	struct chunk *chunk = &shard->chunks[fresh];
-	shard->free_chunk = chunk->next;
 	shard->free_chunks--;
 	leg->chunks++;
 	chunk->seq = seq;

@@ -16,6 +16,7 @@ void box_pools(const struct box *box, uint32_t *sent, uint32_t *chunks)
 		++*sent;
 	for (uint32_t i = shard->free_chunk; i != NONE; i = shard->chunks[i].next)
 		++*chunks;
+	*chunks += shard->chunk_count - shard->fresh_chunk;
 }
 
 static const char *sent_whole(const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t *count)

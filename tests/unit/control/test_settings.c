@@ -80,8 +80,12 @@ Test(settings, defaults)
 	cr_expect_eq(s.mtu, 0);
 	cr_expect_eq(s.mbufs, 16384);
 	cr_expect_eq(s.flows, 65536);
-	cr_expect_eq(s.receive_credit, 262144);
+	cr_expect_eq(s.receive_credit, 65536);
+	cr_expect_eq(s.receive_window_max, 6291456);
+	cr_expect_eq(s.receive_memory, 268435456);
 	cr_expect_eq(s.send_credit, 32);
+	cr_expect_eq(s.send_buffer_max, 6291456);
+	cr_expect_eq(s.send_memory, 67108864);
 	cr_expect_eq(s.congestion, 0);
 	cr_expect_not(s.dataplane_poll || s.sshterm_poll);
 	cr_expect_eq(s.recipients[0][31], 31);
@@ -102,12 +106,16 @@ Test(settings, everything_said)
 	              "  lcores: [0]\n  netns: box\n  idle: poll\n  eal: [\"--no-huge\", \"-m\", \"512\"]\n  "
 	              "mtu: 9000\n"
 	              "  mbufs: 4096\n  flows: 1000\n  rx_descriptors: 512\n  tx_descriptors: 256\n"
-	              "  receive_credit: 65536\n  send_credit: 8\n  congestion: newreno\n",
+	              "  receive_credit: 32768\n  send_credit: 8\n  receive_window_max: 131072\n"
+	              "  receive_memory: 2097152\n  send_buffer_max: 65536\n  send_memory: 1048576\n  "
+	              "congestion: newreno\n",
 	              error, sizeof(error)),
 	    "%s", error);
 	cr_expect(strcmp(s.netns, "box") == 0 && s.dataplane_poll && s.eal_count == 3 && s.mtu == 9000 &&
 	          s.mbufs == 4096 && s.flows == 1000 && s.rx_descriptors == 512 && s.tx_descriptors == 256 &&
-	          s.receive_credit == 65536 && s.send_credit == 8 && s.congestion == 1);
+	          s.receive_credit == 32768 && s.receive_window_max == 131072 &&
+	          s.receive_memory == 2097152 && s.send_buffer_max == 65536 && s.send_memory == 1048576 &&
+	          s.send_credit == 8 && s.congestion == 1);
 	cr_expect_str_eq(s.eal[2], "512");
 	cr_assert(parse_changed(&s, "{cores: [0]}",
 	              "{cores: [0, 0], sessions: 5, login_grace: 30s, recorder_patience: 1m, idle: poll}",
@@ -160,6 +168,19 @@ static const struct {
         "f:4:8: dataplane.mtu: expected a whole number from 576 to 9216"},
     {"lcores: [0]", "lcores: [0]\n  send_credit: 4096",
         "f:4:16: dataplane.send_credit: expected a whole number"},
+    {"lcores: [0]", "lcores: [0]\n  receive_window_max: 32768",
+        "f:4:23: dataplane.receive_window_max: receive_credit is 65536, with receive_window_max it can be at "
+        "most 32768"},
+    {"lcores: [0]", "lcores: [0]\n  receive_memory: 8388608",
+        "f:4:19: dataplane.receive_memory: receive_window_max is 6291456, with receive_memory it can be at "
+        "most "
+        "4194304"},
+    {"lcores: [0]", "lcores: [0]\n  send_credit: 1000",
+        "f:4:16: dataplane.send_credit: send_credit is 1000, with send_buffer_max it can be at most 768"},
+    {"lcores: [0]", "lcores: [0]\n  send_buffer_max: 33554433",
+        "f:4:20: dataplane.send_buffer_max: send_buffer_max is 33554433, with send_memory it can be at most"},
+    {"lcores: [0]", "lcores: [0]\n  send_memory: 536870913",
+        "f:4:16: dataplane.send_memory: expected a whole number"},
     {"net_null1", "net_null0", "f:4:53: dataplane.links[0].outside: the same port as this link's inside"},
     {"net_null1", "eth1",
         "f:4:53: dataplane.links[0].outside: expected a PCI address (\"0000:03:00.0\") or a DPDK vdev"},
@@ -266,11 +287,13 @@ Test(settings, the_example_is_right)
 	cr_assert(
 	    settings_parse(&s, "reeved.yaml", changed, len, error, sizeof(error)), "%s\n%s", error, changed);
 	cr_expect(s.mtu == 1500 && s.stop_grace_ms == 10000 && s.sessions == 10000 && s.flows == 65536 &&
-	          s.send_credit == 32 && s.receive_credit == 262144 && s.login_grace_s == 120 &&
-	          s.recorder_patience_s == 5 && s.mbufs == 16384);
+	          s.send_credit == 32 && s.receive_credit == 65536 && s.receive_window_max == 6 << 20 &&
+	          s.send_memory == 64 << 20 && s.login_grace_s == 120 && s.recorder_patience_s == 5 &&
+	          s.mbufs == 16384);
 	static const char *const keys[] = {"admins:", "auditors:", "stop_grace:", "netns:", "idle:", "mtu:",
 	    "mbufs:", "flows:", "rx_descriptors:", "tx_descriptors:", "receive_credit:", "send_credit:",
-	    "congestion:", "sessions:", "login_grace:", "recorder_patience:"};
+	    "receive_window_max:", "receive_memory:", "send_buffer_max:", "send_memory:", "congestion:",
+	    "sessions:", "login_grace:", "recorder_patience:"};
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		cr_expect(strstr(changed, keys[i]) != NULL, "the example does not explain %s", keys[i]);
 }
