@@ -216,8 +216,8 @@ void client_leg_refuse(struct session *session, const char *text)
 }
 
 /* Asks control whose key this is. 1: somebody's (named in session->user), 0: nobody's, -1: cannot tell. */
-static int ask_who(
-    struct auth *auth, const char *login, ssh_string blob, bool proven, struct leg_failure *failure)
+static int ask_who(struct auth *auth, const char *login, ssh_string blob, struct wire_span proof,
+    struct leg_failure *failure)
 {
 	struct session *session = auth->session;
 	struct control_reply reply;
@@ -226,11 +226,11 @@ static int ask_who(
 
 	int error = CONTROL_CALL(session, SES_WHO, ses_who, &reply, .flow = session->flow_id,
 	    .login = wire_span_of(login),
-	    .public_key = (struct wire_span){ssh_string_data(blob), ssh_string_len(blob)}, .proven = proven);
+	    .public_key = (struct wire_span){ssh_string_data(blob), ssh_string_len(blob)}, .proof = proof);
 	if (error != 0 || !rpc_get_ses_who_reply(reply.body, &answer)) {
 		leg_fail_control(failure, error != 0 ? error : -EPROTO);
 	} else if (answer.accepted) {
-		result = !proven ||
+		result = proof.len == 0 ||
 		         (wire_span_copy(answer.user, session->user, sizeof(session->user)) &&
 		             wire_span_copy(wire_span_of(login), session->login, sizeof(session->login)));
 	} else {
@@ -258,11 +258,14 @@ static int take_public_key(struct auth *auth, ssh_message message, struct leg_fa
 {
 	enum ssh_publickey_state_e state;
 	ssh_string blob = inside_offered_key(message, &state);
+	struct wire_span proof = {0};
 	int who = 0;
 
-	if (blob != NULL && (state == SSH_PUBLICKEY_STATE_NONE || state == SSH_PUBLICKEY_STATE_VALID))
-		who = ask_who(
-		    auth, ssh_message_auth_user(message), blob, state == SSH_PUBLICKEY_STATE_VALID, failure);
+	/* Control verifies the signature itself: ours is not the word that it goes by. */
+	if (blob != NULL && state == SSH_PUBLICKEY_STATE_VALID)
+		proof = inside_signed_request(&auth->watch, blob);
+	if (blob != NULL && (state == SSH_PUBLICKEY_STATE_NONE || proof.len > 0))
+		who = ask_who(auth, ssh_message_auth_user(message), blob, proof, failure);
 	ssh_string_free(blob);
 	if (who < 0)
 		return -1;

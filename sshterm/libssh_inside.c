@@ -69,20 +69,61 @@ int inside_set_software(ssh_session ssh, const char *software)
 
 /* -- authentication requests that libssh does not answer -- */
 
-static int count_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+/* The key that a publickey request is signed by (RFC 4252 section 7; hostbound has more behind it). Length 0:
+ * none. */
+static struct wire_span signing_key(struct wire_span request)
+{
+	struct wire in = wire_over(request.at, request.len);
+
+	(void)wire_string(&in); /* login */
+	(void)wire_string(&in); /* service */
+	struct wire_span method = wire_string(&in);
+	bool has_signature = wire_u8(&in) != 0;
+	(void)wire_string(&in); /* algorithm */
+	struct wire_span key = wire_string(&in);
+	bool named =
+	    wire_span_is(method, "publickey") || wire_span_is(method, "publickey-hostbound-v00@openssh.com");
+	return !in.failed && has_signature && named ? key : (struct wire_span){0};
+}
+
+static void forget_oldest(struct inside_auth_watch *watch)
+{
+	free(watch->kept[0].bytes);
+	memmove(watch->kept, watch->kept + 1, sizeof(watch->kept) - sizeof(watch->kept[0]));
+	watch->kept[INSIDE_REQUESTS_KEPT - 1] = (struct inside_request){0};
+}
+
+static void keep(struct inside_auth_watch *watch, struct wire_span request)
+{
+	unsigned i = 0;
+
+	if (watch->kept[INSIDE_REQUESTS_KEPT - 1].bytes != NULL)
+		forget_oldest(watch);
+	while (watch->kept[i].bytes != NULL)
+		i++;
+	watch->kept[i].bytes = malloc(request.len);
+	if (watch->kept[i].bytes == NULL)
+		return;
+	memcpy(watch->kept[i].bytes, request.at, request.len);
+	watch->kept[i].len = request.len;
+}
+
+static int look_at_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 {
 	struct inside_auth_watch *watch = user;
+	struct wire_span request = {ssh_buffer_get(packet), ssh_buffer_get_len(packet)};
 
 	(void)ssh;
 	(void)type;
-	(void)packet;
 	watch->arrived++;
+	if (request.len <= INSIDE_REQUEST_MAX && signing_key(request).len > 0)
+		keep(watch, request);
 	return SSH_PACKET_NOT_USED;
 }
 
 int inside_auth_watch_start(ssh_session ssh, struct inside_auth_watch *watch)
 {
-	*watch = (struct inside_auth_watch){.table = {count_request}};
+	*watch = (struct inside_auth_watch){.table = {look_at_request}};
 	watch->callbacks = (struct ssh_packet_callbacks_struct){
 	    .start = SSH2_MSG_USERAUTH_REQUEST,
 	    .n_callbacks = 1,
@@ -98,6 +139,21 @@ void inside_auth_watch_stop(ssh_session ssh, struct inside_auth_watch *watch)
 
 	if (at != NULL)
 		ssh_list_remove(ssh->packet_callbacks, at);
+	while (watch->kept[0].bytes != NULL)
+		forget_oldest(watch);
+}
+
+struct wire_span inside_signed_request(struct inside_auth_watch *watch, ssh_string key)
+{
+	while (watch->kept[0].bytes != NULL) {
+		struct wire_span request = {watch->kept[0].bytes, watch->kept[0].len};
+		struct wire_span shown = signing_key(request);
+		if (shown.len == ssh_string_len(key) &&
+		    memcmp(shown.at, ssh_string_data(key), shown.len) == 0)
+			return request;
+		forget_oldest(watch);
+	}
+	return (struct wire_span){0};
 }
 
 ssh_message inside_next_message(ssh_session ssh, struct inside_auth_watch *watch, bool *unanswered)

@@ -26,6 +26,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/wire/wire.h"
+
 /* Reasons of SSH_MSG_DISCONNECT (RFC 4253 section 11.1). */
 enum inside_reason {
 	INSIDE_PROTOCOL_ERROR = 2,
@@ -46,16 +48,26 @@ int inside_set_host_key(ssh_session ssh, const uint8_t *blob, size_t len);
 int inside_set_software(ssh_session ssh, const char *software);
 
 /* Counts authentication requests, to notice those that libssh does not answer. */
+#define INSIDE_REQUESTS_KEPT 4 /* signed ones of a client that does not wait for answers */
+#define INSIDE_REQUEST_MAX 24576
 struct inside_auth_watch {
 	struct ssh_packet_callbacks_struct callbacks;
 	ssh_packet_callback table[1];
 	unsigned arrived, handled;
+	struct inside_request { /* oldest first */
+		uint8_t *bytes; /* payload behind the message number */
+		size_t len;
+	} kept[INSIDE_REQUESTS_KEPT];
 };
 int inside_auth_watch_start(ssh_session ssh, struct inside_auth_watch *watch);
 void inside_auth_watch_stop(ssh_session ssh, struct inside_auth_watch *watch);
 /* Waits for the client's next message. NULL: the connection is over, or (*unanswered) libssh threw a request
  * away and a failure is owed. The message is the caller's (ssh_message_free). */
 ssh_message inside_next_message(ssh_session ssh, struct inside_auth_watch *watch, bool *unanswered);
+
+/* The signed request in which this key was shown as it came, payload behind the message number; those before
+ * it are forgotten. Length 0: there is none. Good until the next call for this watch. */
+struct wire_span inside_signed_request(struct inside_auth_watch *watch, ssh_string key);
 
 /* The key or certificate of a publickey request as a blob (ssh_string_free), NULL: none. *state tells whether
  * it was only offered, or its signature is right. */

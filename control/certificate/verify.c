@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Signatures of certificate authorities, by OpenSSL: Ed25519 (RFC 8709), ECDSA (RFC 5656), RSA with SHA-2
- * (RFC 8332). */
+/* Signatures of certificate authorities and of users, by OpenSSL: Ed25519 (RFC 8709), ECDSA (RFC 5656), RSA
+ * with SHA-2 (RFC 8332). */
 #include "control/certificate/public_key.h"
 
 #include <openssl/bn.h>
@@ -8,7 +8,10 @@
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
+#include <sodium.h>
 #include <string.h>
+
+#define SK_USER_PRESENT 1
 
 static EVP_PKEY *from_params(const char *algorithm, OSSL_PARAM_BLD *build)
 {
@@ -72,7 +75,7 @@ static bool digest_verify(EVP_PKEY *pkey, const EVP_MD *digest, struct wire_span
 static bool verify_ed25519(const struct public_key *key, struct wire_span message, struct wire_span algorithm,
     struct wire_span bytes)
 {
-	if (!wire_span_is(algorithm, "ssh-ed25519") || bytes.len != 64)
+	if (!wire_span_is(algorithm, key->type->name) || bytes.len != 64)
 		return false;
 	return digest_verify(
 	    EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key->point.at, key->point.len), NULL, message,
@@ -129,11 +132,36 @@ static bool verify_rsa(const struct public_key *key, struct wire_span message, s
 	return digest != NULL && digest_verify(rsa_key(key), digest, message, bytes.at, bytes.len);
 }
 
+/* PROTOCOL.u2f: the token signs the hash of its application, what it noticed (somebody touched it), how often
+ * it has signed, and the hash of the message. */
+static bool verify_sk(const struct public_key *key, struct wire_span message, struct wire_span algorithm,
+    struct wire_span bytes, struct wire *in)
+{
+	uint8_t flags = wire_u8(in), room[2 * crypto_hash_sha256_BYTES + 5];
+	uint32_t counter = wire_u32(in);
+	struct wire_out out = wire_into(room, sizeof(room));
+	uint8_t hash[crypto_hash_sha256_BYTES];
+
+	if (!wire_done(in) || (flags & SK_USER_PRESENT) == 0)
+		return false;
+	crypto_hash_sha256(hash, key->application.at, key->application.len);
+	wire_put_bytes(&out, hash, sizeof(hash));
+	wire_put_u8(&out, flags);
+	wire_put_u32(&out, counter);
+	crypto_hash_sha256(hash, message.at, message.len);
+	wire_put_bytes(&out, hash, sizeof(hash));
+	struct wire_span signed_bytes = {room, wire_written(&out)};
+	return key->type->kind == PUBLIC_KEY_SK_ED25519 ? verify_ed25519(key, signed_bytes, algorithm, bytes)
+	                                                : verify_ecdsa(key, signed_bytes, algorithm, bytes);
+}
+
 bool public_key_verify(const struct public_key *key, struct wire_span message, struct wire_span signature)
 {
 	struct wire in = wire_over(signature.at, signature.len);
 	struct wire_span algorithm = wire_string(&in), bytes = wire_string(&in);
 
+	if (key->type->kind == PUBLIC_KEY_SK_ED25519 || key->type->kind == PUBLIC_KEY_SK_ECDSA)
+		return verify_sk(key, message, algorithm, bytes, &in);
 	if (!wire_done(&in))
 		return false;
 	switch (key->type->kind) {
@@ -145,7 +173,7 @@ bool public_key_verify(const struct public_key *key, struct wire_span message, s
 		return verify_rsa(key, message, algorithm, bytes);
 	case PUBLIC_KEY_SK_ED25519:
 	case PUBLIC_KEY_SK_ECDSA:
-		break;
+		break; /* read above, where more follows the signature */
 	}
 	return false;
 }

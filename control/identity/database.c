@@ -8,9 +8,7 @@
 
 #include "control/rpc/rpc.h"
 
-#define SCHEMA_VERSION 1
-
-static const char schema[] =
+static const char schema_1[] =
     "CREATE TABLE users(name TEXT PRIMARY KEY, user_id TEXT NOT NULL UNIQUE, email TEXT NOT NULL,"
     " created_at INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE user_words(name TEXT NOT NULL REFERENCES users ON DELETE CASCADE, kind TEXT NOT NULL,"
@@ -53,6 +51,15 @@ static const char schema[] =
     " text TEXT NOT NULL, signature BLOB NOT NULL, public_key BLOB NOT NULL, signed_at INTEGER NOT NULL,"
     " PRIMARY KEY(program_id, kind)) WITHOUT ROWID;";
 
+/* The exchange hash that a session has as its identifier (RFC 4253 section 7.2): no two have the same. */
+static const char schema_2[] =
+    "ALTER TABLE sessions ADD COLUMN identifier BLOB;"
+    "CREATE INDEX sessions_identifier ON sessions(identifier) WHERE identifier NOT NULL;";
+
+/* What makes of each version the next; a new file begins with the first. */
+static const char *const schemas[] = {schema_1, schema_2};
+#define SCHEMA_VERSION ((int)(sizeof(schemas) / sizeof(schemas[0])))
+
 static bool execute(struct database *db, const char *sql)
 {
 	return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK;
@@ -80,12 +87,17 @@ static bool bring_up_to_date(struct database *db, const char *path, char *error,
 		    version, SCHEMA_VERSION);
 		return false;
 	}
-	if (version == 0 && (!execute(db, "BEGIN") || !execute(db, schema) ||
-	                        !execute(db, "PRAGMA user_version=1") || !execute(db, "COMMIT")))
-		version = -1;
-	if (version < 0)
+	char set_version[48];
+
+	snprintf(set_version, sizeof(set_version), "PRAGMA user_version=%d", SCHEMA_VERSION);
+	bool good = version == SCHEMA_VERSION || (version >= 0 && execute(db, "BEGIN IMMEDIATE"));
+	for (int i = version; good && i < SCHEMA_VERSION; i++)
+		good = execute(db, schemas[i]);
+	if (version != SCHEMA_VERSION)
+		good = good && execute(db, set_version) && execute(db, "COMMIT");
+	if (!good)
 		snprintf(error, size, "%s: %s", path, sqlite3_errmsg(db->handle));
-	return version >= 0;
+	return good;
 }
 
 bool database_open(struct database *db, const char *path, char *error, size_t size)

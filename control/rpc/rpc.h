@@ -206,12 +206,13 @@ enum rpc_permit {
 /* host_public: blob of the ssh-ed25519 key that the client leg shows for this target. message: what to tell
  * the client when the verdict is CHANGED or REFUSED. */
 #define SES_TARGET_REPLY_FIELDS(F) F(u8, verdict) F(span, message) F(span, target_id) F(span, host_public)
-/* hash: the exchange hash H of the client leg (RFC 4253 section 8), 20..64 bytes. */
+/* hash: the exchange hash H of the client leg (RFC 4253 section 8), 20..64 bytes. The first of a session is its
+ * identifier, over which clients prove their keys, and is signed for one session only. */
 #define SES_SIGN_FIELDS(F) F(u64, flow) F(span, hash)
 #define SES_SIGN_REPLY_FIELDS(F) F(span, error) F(span, signature)
-/* Is this key or certificate somebody? proven: 0 = offered only (would it do?), 1 = signature was verified.
- */
-#define SES_WHO_FIELDS(F) F(u64, flow) F(span, login) F(span, public_key) F(u8, proven)
+/* Is this key or certificate somebody? proof: empty = offered only (would it do?), else the client's
+ * USERAUTH_REQUEST with the signature (RFC 4252 section 7), its payload behind the message number. */
+#define SES_WHO_FIELDS(F) F(u64, flow) F(span, login) F(span, public_key) F(span, proof)
 #define SES_WHO_REPLY_FIELDS(F) F(u8, accepted) F(span, user) F(span, message)
 /* May the user whom WHO proved for this flow log in as `login`? */
 #define SES_MAY_FIELDS(F) F(u64, flow) F(span, login)

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "control/control.h"
+#include "control/sessions/proof.h"
 
 #define PERMIT_OPENSSH                                                                                       \
 	(RPC_PERMIT_PTY | RPC_PERMIT_PORT_FORWARDING | RPC_PERMIT_AGENT_FORWARDING |                         \
@@ -25,6 +26,17 @@ static void answer_target(struct peer *worker, uint32_t id, uint8_t verdict, con
 	    .host_public = host_public);
 }
 
+static void show_host_key(struct session *session, struct peer *worker,
+    const struct keeper_question *question, struct wire_span public_key)
+{
+	session->host_public_len = 0;
+	if (public_key.len <= sizeof(session->host_public)) {
+		memcpy(session->host_public, public_key.at, public_key.len);
+		session->host_public_len = (uint8_t)public_key.len;
+	}
+	answer_target(worker, question->request_id, question->verdict, "", session->target_id, public_key);
+}
+
 static void host_key_there(void *context, void *argument, int error, struct wire_span body)
 {
 	struct control *control = context;
@@ -41,8 +53,7 @@ static void host_key_there(void *context, void *argument, int error, struct wire
 			answer_target(worker, question->request_id, RPC_TARGET_REFUSED, keeper_failure(0), "",
 			    (struct wire_span){0});
 		else
-			answer_target(worker, question->request_id, question->verdict, "", session->target_id,
-			    reply.public_key);
+			show_host_key(session, worker, question, reply.public_key);
 	}
 	keeper_question_free(question);
 }
@@ -182,13 +193,51 @@ static void answer_who(
 	    .message = wire_span_of(message));
 }
 
+static void refuse_user(struct control *control, struct session *session, uint32_t id, const char *message)
+{
+	char text[640];
+
+	if (message[0] == '\0') {
+		if (session->refusal[0] == '\0')
+			snprintf(session->refusal, sizeof(session->refusal), "no known key was offered");
+		answer_who(control, session, id, false, "");
+		return;
+	}
+	snprintf(text, sizeof(text), "portreeve: %s", message);
+	snprintf(session->refusal, sizeof(session->refusal), "%s", message);
+	answer_who(control, session, id, false, text);
+}
+
+static bool has_proven(
+    const struct session *session, const struct rpc_ses_who *who, const struct public_key *key)
+{
+	struct proof_claim claim = {
+	    .session_identifier = {session->identifier, session->identifier_len},
+	    .login = who->login,
+	    .key_blob = who->public_key,
+	    .key = key,
+	    .host_public = {session->host_public, session->host_public_len},
+	};
+
+	return proof_holds(who->proof, &claim);
+}
+
 /* The key is `user`'s. Only a proven one changes the session. */
 static void accept_user(struct control *control, struct session *session, uint32_t id,
-    const struct rpc_ses_who *who, const struct user *user, const struct certificate_facts *facts)
+    const struct rpc_ses_who *who, const struct public_key *key, const struct user *user,
+    const struct certificate_facts *facts)
 {
-	if (who->proven == 0) {
+	if (who->proof.len == 0) {
 		PEER_REPLY(&control->peers.workers[session->worker], id, SES_WHO_REPLY, ses_who_reply,
 		    .accepted = 1, .user = wire_span_of(user->name));
+		return;
+	}
+	if (!has_proven(session, who, key)) {
+		rpc_log(RPC_LOG_WARNING,
+		    "session %s: worker %u says that a key of %s was proven, and cannot show it",
+		    session->session_id, session->worker, user->name);
+		control->sessions.unproven++;
+		refuse_user(control, session, id, "");
 		return;
 	}
 	snprintf(session->user, sizeof(session->user), "%s", user->name);
@@ -208,21 +257,6 @@ static void accept_user(struct control *control, struct session *session, uint32
 	answer_who(control, session, id, true, "");
 }
 
-static void refuse_user(struct control *control, struct session *session, uint32_t id, const char *message)
-{
-	char text[640];
-
-	if (message[0] == '\0') {
-		if (session->refusal[0] == '\0')
-			snprintf(session->refusal, sizeof(session->refusal), "no known key was offered");
-		answer_who(control, session, id, false, "");
-		return;
-	}
-	snprintf(text, sizeof(text), "portreeve: %s", message);
-	snprintf(session->refusal, sizeof(session->refusal), "%s", message);
-	answer_who(control, session, id, false, text);
-}
-
 static void judge_plain(
     struct control *control, struct session *session, uint32_t id, const struct rpc_ses_who *who)
 {
@@ -234,7 +268,7 @@ static void judge_plain(
 		refuse_user(control, session, id, "");
 		return;
 	}
-	accept_user(control, session, id, who, &user, NULL);
+	accept_user(control, session, id, who, &key, &user, NULL);
 	user_free(&user);
 }
 
@@ -259,7 +293,7 @@ static void judge_holder(struct control *control, struct session *session, uint3
 		    (const char *)who->login.at);
 		refuse_user(control, session, id, message);
 	} else {
-		accept_user(control, session, id, who, &user, facts);
+		accept_user(control, session, id, who, &certificate->key, &user, facts);
 	}
 	user_free(&user);
 }
@@ -350,7 +384,7 @@ int session_on_who(void *context, struct rpc_link *link, struct rpc_message *mes
 	struct session *session = session_find(control, link->index, who.flow);
 	/* The origin comes first, and nobody changes who they are once they are in. */
 	if (session == NULL || session->rule == NULL || session->target_id[0] == '\0' || session->granted ||
-	    who.public_key.len > WHO_KEY_MAX || !login_is_text(who.login)) {
+	    who.public_key.len > WHO_KEY_MAX || who.proof.len > PROOF_MAX || !login_is_text(who.login)) {
 		PEER_REPLY(&control->peers.workers[link->index], message->id, SES_WHO_REPLY, ses_who_reply,
 		    .accepted = 0);
 		return 0;

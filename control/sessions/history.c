@@ -116,6 +116,22 @@ void history_begin(struct control *control, const struct session *session)
 	    (int64_t)session->flow, session->started_at);
 }
 
+bool history_identify(struct control *control, const struct session *session)
+{
+	struct wire_span identifier = {session->identifier, session->identifier_len};
+	sqlite3_stmt *row = database_query(&control->db,
+	    "SELECT session_id FROM sessions WHERE identifier = ? AND session_id <> ?", "bt", identifier,
+	    session->session_id);
+
+	if (database_row(row)) {
+		database_stop(row);
+		return false;
+	}
+	(void)database_run(&control->db, "UPDATE sessions SET identifier = ? WHERE session_id = ?", "bt",
+	    identifier, session->session_id);
+	return true;
+}
+
 void history_update(struct control *control, const struct session *session)
 {
 	(void)database_run(&control->db,

@@ -87,6 +87,21 @@ static void signed_hash(void *context, void *argument, int error, struct wire_sp
 	keeper_question_free(question);
 }
 
+/* The first exchange hash is the session's identifier: whoever proves a key signs it. Were one signed for two
+ * sessions, a worker could keep what somebody signed in the first and show it in the second. */
+static bool identify(struct control *control, struct session *session, struct wire_span hash)
+{
+	memcpy(session->identifier, hash.at, hash.len);
+	session->identifier_len = (uint8_t)hash.len;
+	if (history_identify(control, session))
+		return true;
+	session->identifier_len = 0;
+	rpc_log(RPC_LOG_WARNING,
+	    "session %s: worker %u asks for a signature over another session's exchange hash",
+	    session->session_id, session->worker);
+	return false;
+}
+
 int session_on_sign(void *context, struct rpc_link *link, struct rpc_message *message)
 {
 	struct control *control = context;
@@ -98,6 +113,11 @@ int session_on_sign(void *context, struct rpc_link *link, struct rpc_message *me
 	struct session *session = session_find(control, link->index, sign.flow);
 	if (session == NULL || session->target_id[0] == '\0') {
 		answer_sign(worker, message->id, "portreeve: no such session", (struct wire_span){0});
+		return 0;
+	}
+	if (session->identifier_len == 0 && !identify(control, session, sign.hash)) {
+		answer_sign(worker, message->id, "portreeve: this exchange hash was signed before",
+		    (struct wire_span){0});
 		return 0;
 	}
 	struct call_options options = {.peer = &control->peers.keeper,

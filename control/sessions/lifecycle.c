@@ -177,7 +177,8 @@ static bool restore(struct control *control, struct session *session)
 {
 	sqlite3_stmt *row = database_query(&control->db,
 	    "SELECT user, login, target_id, granted, permits, force_command, rule, started_at, generation, "
-	    "rule_index FROM sessions WHERE session_id = ? AND worker = ? AND flow = ? AND finished_at IS "
+	    "rule_index, identifier FROM sessions WHERE session_id = ? AND worker = ? AND flow = ? AND "
+	    "finished_at IS "
 	    "NULL",
 	    "tii", session->session_id, (int64_t)session->worker, (int64_t)session->flow);
 	struct user user;
@@ -195,6 +196,11 @@ static bool restore(struct control *control, struct session *session)
 	session->started_at = sqlite3_column_int64(row, 7);
 	uint64_t generation = (uint64_t)sqlite3_column_int64(row, 8);
 	int64_t rule = sqlite3_column_int64(row, 9);
+	struct wire_span identifier = database_blob(row, 10);
+	if (identifier.len > 0 && identifier.len <= sizeof(session->identifier)) {
+		memcpy(session->identifier, identifier.at, identifier.len);
+		session->identifier_len = (uint8_t)identifier.len;
+	}
 	database_stop(row);
 	if (rule >= 0 && rule <= UINT32_MAX)
 		find_rule(control, session, generation, (uint32_t)rule);

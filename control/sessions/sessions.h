@@ -6,9 +6,9 @@
  * right key), WHO (whose key is this), MAY (may they), CERT (a certificate for the origin), and SIGN whenever
  * the client leg exchanges keys; PROGRAM, PROGRAM_END, EVENT and END only tell. A worker parses what
  * strangers send and may be taken over: each question is answered only where the ones before it went well
- * *here*; a session's state is ours, and what a worker says of an earlier state (RESUME, after control was
- * restarted) counts only as far as the database confirms it. A session is named (worker, flow); it dies with
- * its worker's link.
+ * *here* (that a key is proven, too: proof.h); a session's state is ours, and what a worker says of an
+ * earlier state (RESUME, after control was restarted) counts only as far as the database confirms it. A
+ * session is named (worker, flow); it dies with its worker's link.
  *
  * Questions that need the keeper are answered from its reply's callback, which finds the session again by its
  * serial number: it may have ended meanwhile.
@@ -60,6 +60,11 @@ struct session {
 	char rule_name[POLICY_RULE_NAME_SIZE];
 	char address[TARGET_ADDRESS_SIZE];
 	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE]; /* empty: TARGET has not gone well (yet) */
+	uint8_t host_public[64]; /* blob of the client leg's host key; length 0: not known any more (after
+	                            RESUME) */
+	uint8_t host_public_len;
+	uint8_t identifier[64]; /* the first exchange hash that was signed for it; length 0: none yet */
+	uint8_t identifier_len;
 	/* Set by WHO with a proven key. */
 	char user[WORD_SIZE], user_id[USER_ID_SIZE], email[USER_EMAIL_SIZE];
 	char login[WORD_SIZE];
@@ -87,6 +92,7 @@ struct sessions {
 	int64_t strangers_room;
 	uint64_t unaudited; /* lines of strangers that the audit log did not take */
 	uint64_t begun, granted, refused, ended, lost, resumed; /* for stats */
+	uint64_t unproven; /* keys that a worker called proven without showing it */
 };
 
 /* -- the table (table.c) -- */
@@ -150,6 +156,8 @@ void session_text(struct wire_span span, char *text, size_t size);
 /* Writes an event of this session to the audit log and its history; takes `detail` over. */
 void session_event(struct control *control, struct session *session, const char *event, json_t *detail);
 void history_begin(struct control *control, const struct session *session);
+/* The session has its identifier. False: another one has had it. */
+bool history_identify(struct control *control, const struct session *session);
 void history_update(struct control *control, const struct session *session);
 void history_end(struct control *control, const struct session *session, const char *reason,
     uint64_t bytes_from_client, uint64_t bytes_from_origin);

@@ -50,13 +50,13 @@ static json_t *own_counters(const struct control *control)
 	    "sessions_live", (json_int_t)s->count, "sessions_begun", (json_int_t)s->begun, "sessions_granted",
 	    (json_int_t)s->granted, "sessions_refused", (json_int_t)s->refused, "sessions_ended",
 	    (json_int_t)s->ended, "sessions_lost", (json_int_t)s->lost, "sessions_resumed",
-	    (json_int_t)s->resumed, "policy_generation", (json_int_t)control->policies.in_force->generation,
-	    "policy_generation_in_dataplane", (json_int_t)control->policies.dataplane_generation,
-	    "calls_made", (json_int_t)control->peers.calls_made, "calls_failed",
-	    (json_int_t)control->peers.calls_failed, "socket_clients",
-	    (json_int_t)control->server.client_count, "socket_requests", (json_int_t)control->server.requests,
-	    "audit_events", (json_int_t)control->audit.written, "audit_events_failed",
-	    (json_int_t)control->audit.failed, "audit_events_of_strangers_left_out",
+	    (json_int_t)s->resumed, "keys_unproven", (json_int_t)s->unproven, "policy_generation",
+	    (json_int_t)control->policies.in_force->generation, "policy_generation_in_dataplane",
+	    (json_int_t)control->policies.dataplane_generation, "calls_made",
+	    (json_int_t)control->peers.calls_made, "calls_failed", (json_int_t)control->peers.calls_failed,
+	    "socket_clients", (json_int_t)control->server.client_count, "socket_requests",
+	    (json_int_t)control->server.requests, "audit_events", (json_int_t)control->audit.written,
+	    "audit_events_failed", (json_int_t)control->audit.failed, "audit_events_of_strangers_left_out",
 	    (json_int_t)s->unaudited);
 }
 

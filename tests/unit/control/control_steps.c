@@ -2,6 +2,7 @@
 #include "tests/unit/control/control_steps.h"
 
 #include <criterion/criterion.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,12 +32,21 @@ void copy(struct wire_span span, char *text, size_t size)
 	snprintf(text, size, "%.*s", (int)span.len, span.len > 0 ? (const char *)span.at : "");
 }
 
+/* The exchange hash of each flow's key exchange. */
+static uint8_t hashes[128][32];
+
+struct wire_span identifier_of(uint64_t flow)
+{
+	return (struct wire_span){hashes[flow % 128], 32};
+}
+
 struct begun begin_rule(uint64_t flow, uint32_t rule, uint64_t generation, uint16_t port)
 {
 	struct rpc_message message;
 	struct rpc_ses_begin_reply reply;
 	struct begun begun;
 
+	randombytes_buf(hashes[flow % 128], 32);
 	LAB_SEND(WORKER, SES_BEGIN, ses_begin, 77, .flow = flow, .client_addr = CLIENT, .client_port = 40000,
 	    .server_addr = SERVER, .server_port = port, .rule = rule, .generation = generation);
 	lab_await(&lab, WORKER, RPC_SES_BEGIN_REPLY, &message);
@@ -74,12 +84,25 @@ struct target target_of(uint64_t flow, const struct mint_key *key)
 
 struct who who_is(uint64_t flow, struct wire_span key, const char *login, uint8_t proven)
 {
+	static uint8_t request[PUBLIC_KEY_BLOB_MAX + 512];
+	size_t len = 0;
+
+	if (proven) {
+		(void)sign(flow);
+		len = mint_request(mint_find(key), identifier_of(flow), login, key, (struct wire_span){0},
+		    request, sizeof(request));
+	}
+	return who_shows(flow, key, login, (struct wire_span){request, len});
+}
+
+struct who who_shows(uint64_t flow, struct wire_span key, const char *login, struct wire_span proof)
+{
 	struct rpc_message message;
 	struct rpc_ses_who_reply reply;
 	struct who who;
 
 	LAB_SEND(WORKER, SES_WHO, ses_who, 6, .flow = flow, .login = wire_span_of(login), .public_key = key,
-	    .proven = proven);
+	    .proof = proof);
 	lab_await(&lab, WORKER, RPC_SES_WHO_REPLY, &message);
 	cr_assert(rpc_get_ses_who_reply(message.body, &reply));
 	who.accepted = reply.accepted;
@@ -120,11 +143,10 @@ struct rpc_ses_cert_reply cert(uint64_t flow, const struct mint_key *key)
 
 struct rpc_ses_sign_reply sign(uint64_t flow)
 {
-	static const uint8_t hash[32] = {9};
 	struct rpc_message message;
 	struct rpc_ses_sign_reply reply;
 
-	LAB_SEND(WORKER, SES_SIGN, ses_sign, 9, .flow = flow, .hash = {hash, 32});
+	LAB_SEND(WORKER, SES_SIGN, ses_sign, 9, .flow = flow, .hash = identifier_of(flow));
 	lab_await(&lab, WORKER, RPC_SES_SIGN_REPLY, &message);
 	cr_assert(rpc_get_ses_sign_reply(message.body, &reply));
 	return reply;

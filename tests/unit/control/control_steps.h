@@ -50,6 +50,10 @@ struct begun begin_rule(uint64_t flow, uint32_t rule, uint64_t generation, uint1
 struct begun begin(uint64_t flow);
 struct target target_of(uint64_t flow, const struct mint_key *key);
 struct who who_is(uint64_t flow, struct wire_span key, const char *login, uint8_t proven);
+/* The same, but what is shown as a proof is the caller's. */
+struct who who_shows(uint64_t flow, struct wire_span key, const char *login, struct wire_span proof);
+/* What the flow's key exchange came to: another one for each that begins. */
+struct wire_span identifier_of(uint64_t flow);
 struct may may(uint64_t flow, const char *login);
 struct rpc_ses_cert_reply cert(uint64_t flow, const struct mint_key *key);
 struct rpc_ses_sign_reply sign(uint64_t flow);

@@ -4,6 +4,9 @@
 #include <sodium.h>
 #include <string.h>
 
+static struct mint_key made[64];
+static unsigned made_count;
+
 void mint_key(struct mint_key *key)
 {
 	uint8_t public[32];
@@ -12,6 +15,50 @@ void mint_key(struct mint_key *key)
 	crypto_sign_keypair(public, key->secret);
 	wire_put_cstring(&out, "ssh-ed25519");
 	wire_put_string(&out, public, sizeof(public));
+	made[made_count++ % 64] = *key;
+}
+
+const struct mint_key *mint_find(struct wire_span blob)
+{
+	const struct mint_key *found = NULL;
+	const uint8_t *first = blob.at + blob.len;
+
+	/* A certificate has its CA's key in it, too, behind its own. */
+	for (unsigned i = 0; i < 64; i++) {
+		const uint8_t *at = memmem(blob.at, blob.len, made[i].blob + 19, 32);
+		if (at != NULL && at < first) {
+			first = at;
+			found = &made[i];
+		}
+	}
+	return found;
+}
+
+size_t mint_request(const struct mint_key *key, struct wire_span identifier, const char *login,
+    struct wire_span blob, struct wire_span host_key, uint8_t *request, size_t size)
+{
+	uint8_t room[PUBLIC_KEY_BLOB_MAX + 1024], signature[64], signature_blob[83];
+	struct wire_out out = wire_into(request, size), text = wire_into(room, sizeof(room));
+	struct wire_out sig = wire_into(signature_blob, sizeof(signature_blob));
+	struct wire in = wire_over(blob.at, blob.len);
+	struct wire_span algorithm = wire_string(&in);
+
+	wire_put_cstring(&out, login);
+	wire_put_cstring(&out, "ssh-connection");
+	wire_put_cstring(&out, host_key.len > 0 ? "publickey-hostbound-v00@openssh.com" : "publickey");
+	wire_put_u8(&out, 1);
+	wire_put_string(&out, algorithm.at, algorithm.len);
+	wire_put_string(&out, blob.at, blob.len);
+	if (host_key.len > 0)
+		wire_put_string(&out, host_key.at, host_key.len);
+	wire_put_string(&text, identifier.at, identifier.len);
+	wire_put_u8(&text, 50);
+	wire_put_bytes(&text, request, wire_written(&out));
+	crypto_sign_detached(signature, NULL, room, wire_written(&text), key->secret);
+	wire_put_cstring(&sig, "ssh-ed25519");
+	wire_put_string(&sig, signature, sizeof(signature));
+	wire_put_string(&out, signature_blob, wire_written(&sig));
+	return wire_written(&out);
 }
 
 char *mint_line(const struct mint_key *key, const char *comment)

@@ -20,6 +20,13 @@ static inline struct wire_span mint_blob(const struct mint_key *key)
 /* "ssh-ed25519 AAAA… comment", malloc'ed */
 char *mint_line(const struct mint_key *key, const char *comment);
 
+/* A key that mint_key() made in this process, by the blob (or a certificate over it). NULL: none. */
+const struct mint_key *mint_find(struct wire_span blob);
+/* A USERAUTH_REQUEST (payload behind the message number) signed by the key over the session identifier.
+ * `host_key`: empty, or what method publickey-hostbound-v00@openssh.com names. Returns its length. */
+size_t mint_request(const struct mint_key *key, struct wire_span identifier, const char *login,
+    struct wire_span blob, struct wire_span host_key, uint8_t *request, size_t size);
+
 struct mint_option {
 	const char *name, *value; /* NULL value: empty data, as extensions have it */
 	bool raw;                 /* value goes in without the inner string */

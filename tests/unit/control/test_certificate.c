@@ -340,3 +340,44 @@ Test(certificate, fingerprint)
 	cr_expect(strstr(line, ours) != NULL, "expected %s in %s", ours, line);
 	run("/tmp", (snprintf(command, sizeof(command), "rm -rf %s", directory), command));
 }
+
+/* A security key's signature (PROTOCOL.u2f), made as the token makes it. */
+static bool sk_verifies(struct wire_span message, uint8_t flags, uint32_t counter, const char *application,
+    uint8_t told_flags, uint32_t told_counter)
+{
+	uint8_t blob[128], text[69], signature[64], signature_blob[128];
+	struct wire_out out = wire_into(blob, sizeof(blob)), signed_text = wire_into(text, sizeof(text));
+	struct wire_out sig = wire_into(signature_blob, sizeof(signature_blob));
+	uint8_t hash[32];
+	struct public_key sk;
+
+	wire_put_cstring(&out, "sk-ssh-ed25519@openssh.com");
+	wire_put_string(&out, key.blob + 19, 32);
+	wire_put_cstring(&out, "ssh:");
+	cr_assert(public_key_parse((struct wire_span){blob, wire_written(&out)}, &sk));
+	crypto_hash_sha256(hash, (const uint8_t *)application, strlen(application));
+	wire_put_bytes(&signed_text, hash, 32);
+	wire_put_u8(&signed_text, flags);
+	wire_put_u32(&signed_text, counter);
+	crypto_hash_sha256(hash, (const uint8_t *)"message", 7);
+	wire_put_bytes(&signed_text, hash, 32);
+	crypto_sign_detached(signature, NULL, text, wire_written(&signed_text), key.secret);
+	wire_put_cstring(&sig, "sk-ssh-ed25519@openssh.com");
+	wire_put_string(&sig, signature, sizeof(signature));
+	wire_put_u8(&sig, told_flags);
+	wire_put_u32(&sig, told_counter);
+	return public_key_verify(&sk, message, (struct wire_span){signature_blob, wire_written(&sig)});
+}
+
+Test(certificate, security_keys)
+{
+	struct wire_span message = wire_span_of("message");
+
+	cr_expect(sk_verifies(message, 1, 7, "ssh:", 1, 7));
+	cr_expect(sk_verifies(message, 5, 7, "ssh:", 5, 7), "a PIN was asked for as well");
+	cr_expect_not(sk_verifies(message, 0, 7, "ssh:", 0, 7), "nobody touched it");
+	cr_expect_not(sk_verifies(message, 0, 7, "ssh:", 1, 7), "nobody touched it, whatever is said");
+	cr_expect_not(sk_verifies(message, 1, 7, "ssh:", 1, 8), "another counter");
+	cr_expect_not(sk_verifies(message, 1, 7, "https:", 1, 7), "signed for another application");
+	cr_expect_not(sk_verifies(wire_span_of("massage"), 1, 7, "ssh:", 1, 7), "another message");
+}

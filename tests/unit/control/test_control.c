@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <sched.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,6 +259,99 @@ static uint64_t issue(const struct mint_key *key)
 	return serial;
 }
 
+static json_int_t counter(const char *name)
+{
+	json_t *response;
+	json_t *result = lab_result(&lab, "stats", json_object(), &response);
+	json_int_t value = json_integer_value(json_object_get(json_object_get(result, "control"), name));
+
+	json_decref(response);
+	return value;
+}
+
+static bool shows(uint64_t flow, struct wire_span key, const char *login, const uint8_t *request, size_t len)
+{
+	return who_shows(flow, key, login, (struct wire_span){request, len}).accepted;
+}
+
+Test(control, a_worker_cannot_say_that_a_key_was_proven)
+{
+	static uint8_t request[1024], bad[1024];
+	struct mint_key mallory;
+	struct wire_span none = {0}, key = mint_blob(&alice);
+
+	mint_key(&mallory);
+	add_user("alice", "root", "sre", &alice);
+	begin(1);
+	cr_assert(target_of(1, &origin).verdict <= RPC_TARGET_FIRST_USE);
+	size_t len = mint_request(&alice, identifier_of(1), "root", key, none, request, sizeof(request));
+	cr_expect_not(shows(1, key, "root", request, len), "no exchange hash was signed yet");
+	cr_assert_eq(sign(1).error.len, 0);
+
+	/* Each byte of the request counts, and each byte that is missing or too many. */
+	for (size_t i = 0; i < len; i++) {
+		memcpy(bad, request, len);
+		bad[i] ^= 0x40;
+		cr_expect_not(shows(1, key, "root", bad, len), "byte %zu changed", i);
+		cr_expect_not(i > 0 && shows(1, key, "root", request, i), "cut to %zu bytes", i);
+	}
+	memcpy(bad, request, len);
+	bad[len] = 0;
+	cr_expect_not(shows(1, key, "root", bad, len + 1), "a byte too many");
+	cr_expect_not(shows(1, key, "toor", request, len), "signed for another login");
+	size_t bad_len = mint_request(&mallory, identifier_of(1), "root", key, none, bad, sizeof(bad));
+	cr_expect_not(shows(1, key, "root", bad, bad_len), "signed by another key");
+	bad_len =
+	    mint_request(&mallory, identifier_of(1), "root", mint_blob(&mallory), none, bad, sizeof(bad));
+	cr_expect_not(shows(1, key, "root", bad, bad_len), "a proof of another key");
+	bad_len = mint_request(&alice, identifier_of(2), "root", key, none, bad, sizeof(bad));
+	cr_expect_not(shows(1, key, "root", bad, bad_len), "signed in another session");
+	cr_expect_not(may(1, "root").allowed);
+
+	/* What names a host key names this session's. */
+	bad_len = mint_request(&alice, identifier_of(1), "root", key, mint_blob(&origin), bad, sizeof(bad));
+	cr_expect_not(shows(1, key, "root", bad, bad_len), "bound to another host key");
+	bad_len = mint_request(
+	    &alice, identifier_of(1), "root", key, mint_blob(&lab.cas[RPC_CA_HOST]), bad, sizeof(bad));
+	cr_expect(shows(1, key, "root", bad, bad_len), "bound to this one");
+	cr_expect(shows(1, key, "root", request, len));
+	cr_expect(may(1, "root").allowed);
+	cr_expect_eq(counter("keys_unproven"), 2 * (json_int_t)len + 6, "each is counted");
+}
+
+Test(control, an_exchange_hash_is_of_one_session_for_ever)
+{
+	static uint8_t request[1024];
+	struct wire_span none = {0}, key = mint_blob(&alice);
+	uint8_t first[32];
+
+	add_user("alice", "root", "sre", &alice);
+	granted_session(1);
+	memcpy(first, identifier_of(1).at, 32);
+	size_t len = mint_request(&alice, identifier_of(1), "root", key, none, request, sizeof(request));
+	LAB_SEND(WORKER, SES_END, ses_end, 0, .flow = 1, .reason = wire_span_of("closed"));
+	for (uint64_t flow = 2; flow < 4; flow++) {
+		begin(flow);
+		cr_assert(target_of(flow, &origin).verdict <= RPC_TARGET_FIRST_USE);
+		memcpy((uint8_t *)identifier_of(flow).at, first, 32);
+		cr_expect(sign(flow).error.len > 0, "what was signed for a session is signed for another");
+		cr_expect_not(shows(flow, key, "root", request, len), "a proof is shown again");
+		if (flow == 2) { /* nor does it forget with its memory */
+			lab_idle(&lab, 300);
+			lab_kill(&lab);
+			lab_start(&lab);
+		}
+	}
+	/* A session exchanges keys again without becoming another. */
+	begin(5);
+	cr_assert(target_of(5, &origin).verdict <= RPC_TARGET_FIRST_USE);
+	cr_assert_eq(sign(5).error.len, 0);
+	len = mint_request(&alice, identifier_of(5), "root", key, none, request, sizeof(request));
+	randombytes_buf((uint8_t *)identifier_of(5).at, 32);
+	cr_expect_eq(sign(5).error.len, 0);
+	cr_expect(shows(5, key, "root", request, len));
+}
+
 Test(control, certificates)
 {
 	struct mint_key laptop, stranger_ca;
@@ -318,6 +412,11 @@ Test(control, certificates)
 	/* The forced command and what the certificate's extensions allow reach the grant and the origin's
 	 * certificate. */
 	size_t len = mint_certificate(&c[8], &laptop, &lab.cas[RPC_CA_CLIENT], blob);
+	/* What was signed for the plain key does not show its certificate, which may force a command. */
+	static uint8_t request[1024];
+	size_t plain = mint_request(&alice, identifier_of(1), "root", mint_blob(&alice),
+	    (struct wire_span){0}, request, sizeof(request));
+	cr_expect_not(shows(1, (struct wire_span){blob, len}, "root", request, plain));
 	cr_expect(who_is(1, (struct wire_span){blob, len}, "root", 1).accepted);
 	struct may answer = may(1, "root");
 	cr_assert(answer.allowed, "%s", answer.message);

@@ -243,6 +243,33 @@ Test(identity, database_files_that_are_none)
 	cr_expect(strstr(error, "newer version") != NULL, "got %s", error);
 }
 
+Test(identity, an_older_version_is_brought_up_to_date)
+{
+	char error[256];
+
+	cr_assert(database_run(&db, "DROP INDEX sessions_identifier", "") &&
+	          database_run(&db, "ALTER TABLE sessions DROP COLUMN identifier", "") &&
+	          database_run(&db,
+	              "INSERT INTO sessions(session_id, client, server, rule, rule_index, generation, "
+	              "worker, flow, "
+	              "started_at) VALUES('old', '', '', '', 0, 0, 0, 0, 0)",
+	              "") &&
+	          database_run(&db, "PRAGMA user_version = 1", ""));
+	database_close(&db);
+	for (int i = 0; i < 2; i++) {
+		cr_assert(database_open(&db, path, error, sizeof(error)), "%s", error);
+		sqlite3_stmt *row =
+		    database_query(&db, "SELECT identifier FROM sessions WHERE session_id = 'old'", "");
+		cr_expect(database_row(row) && sqlite3_column_type(row, 0) == SQLITE_NULL);
+		database_stop(row);
+		row = database_query(&db, "PRAGMA user_version", "");
+		cr_expect(database_row(row) && sqlite3_column_int(row, 0) == 2);
+		database_stop(row);
+		if (i == 0)
+			database_close(&db);
+	}
+}
+
 Test(identity, a_transaction_that_fails_leaves_nothing)
 {
 	cr_assert(database_begin(&db));

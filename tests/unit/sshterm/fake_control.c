@@ -149,10 +149,10 @@ static int answer_who(struct fake_control *c, struct rpc_message *m)
 	                memcmp(who.public_key.at, c->enrolled, c->enrolled_len) == 0) ||
 	            certificate_of_ours(c, who.public_key);
 	printf("who %.*s %s %s\n", (int)who.login.len, (const char *)who.login.at,
-	    who.proven ? "proven" : "offered", good ? "accepted" : "refused");
+	    who.proof.len > 0 ? "proven" : "offered", good ? "accepted" : "refused");
 	return RPC_SEND(&c->link, SES_WHO_REPLY, ses_who_reply, RPC_FLAG_REPLY, m->id, .accepted = good,
 	    .user = wire_span_of(good ? c->user : ""),
-	    .message = wire_span_of(good || !who.proven ? "" : "this key is not enrolled"));
+	    .message = wire_span_of(good || who.proof.len == 0 ? "" : "this key is not enrolled"));
 }
 
 static char last_login[256];

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/sessions/proof.h"
+
+#include <string.h>
+
+#define SSH_MSG_USERAUTH_REQUEST 50
+#define SIGNED_MAX (PROOF_MAX + 128)
+
+static bool same(struct wire_span a, struct wire_span b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+/* RFC 4252 section 7, and PROTOCOL section 3.1 of OpenSSH, whose method names the host key as well. */
+static bool read_request(struct wire_span request, const struct proof_claim *claim, size_t *signed_len,
+    struct wire_span *signature)
+{
+	struct wire in = wire_over(request.at, request.len);
+	struct wire_span login = wire_string(&in), service = wire_string(&in), method = wire_string(&in);
+	uint8_t has_signature = wire_u8(&in);
+
+	(void)wire_string(&in); /* the algorithm: which it was, the signature says itself */
+	struct wire_span blob = wire_string(&in);
+	bool hostbound = wire_span_is(method, "publickey-hostbound-v00@openssh.com");
+	if (hostbound && !same(wire_string(&in), claim->host_public) && claim->host_public.len > 0)
+		return false;
+	*signed_len = (size_t)(in.at - request.at);
+	*signature = wire_string(&in);
+	return wire_done(&in) && has_signature == 1 && (hostbound || wire_span_is(method, "publickey")) &&
+	       wire_span_is(service, "ssh-connection") && same(login, claim->login) &&
+	       same(blob, claim->key_blob);
+}
+
+bool proof_holds(struct wire_span request, const struct proof_claim *claim)
+{
+	uint8_t room[SIGNED_MAX];
+	struct wire_out out = wire_into(room, sizeof(room));
+	struct wire_span signature;
+	size_t signed_len;
+
+	if (claim->session_identifier.len == 0 || request.len > PROOF_MAX ||
+	    !read_request(request, claim, &signed_len, &signature))
+		return false;
+	wire_put_string(&out, claim->session_identifier.at, claim->session_identifier.len);
+	wire_put_u8(&out, SSH_MSG_USERAUTH_REQUEST);
+	wire_put_bytes(&out, request.at, signed_len);
+	return !out.failed &&
+	       public_key_verify(claim->key, (struct wire_span){room, wire_written(&out)}, signature);
+}
