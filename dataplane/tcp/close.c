@@ -95,10 +95,6 @@ void flow_check_over(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t no
 	if (flow->state != FLOW_ADOPTED)
 		return;
 	if (leg_over(&flow->leg[0]) && leg_over(&flow->leg[1])) {
-		/* The last ACK goes out before the flow rests. */
-		for (unsigned i = 0; i < 2; i++)
-			if (flow->leg[i].flags & LEG_ACK_NOW)
-				leg_output(shard, &flow->leg[i], now_us);
 		flow_end(shard, flow, 0, now_us);
 		flow_settle(shard, flow, now_us);
 		return;

@@ -483,11 +483,12 @@ void leg_probe_tail(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_u
 struct ack {
 	uint64_t now_us;
 	uint32_t number;
-	uint32_t echo;   /* TSecr; 0: none */
-	uint32_t rtt_us; /* sample; 0: none */
-	bool advances;   /* snd_una */
-	bool duplicate;  /* RFC 5681 section 2 */
-	bool twice;      /* D-SACK: these numbers arrived twice */
+	uint32_t echo;      /* TSecr; 0: none */
+	uint32_t rtt_us;    /* sample; 0: none */
+	uint64_t newest_us; /* when the latest sent of what it delivers was sent */
+	bool advances;      /* snd_una */
+	bool duplicate;     /* RFC 5681 section 2 */
+	bool twice;         /* D-SACK: these numbers arrived twice */
 	uint32_t twice_start, twice_end;
 };
 

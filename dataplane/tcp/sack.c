@@ -182,6 +182,18 @@ static void rack_delivered(struct tcp_leg *leg, const struct sent_segment *recor
 	}
 }
 
+/* Of all that an ACK delivers only the latest sent can have brought it: the rest may have arrived long ago,
+ * and its own ACK been lost. Karn: of what was sent twice nobody knows which copy it was. */
+static void note_rtt(struct ack *ack, const struct sent_segment *record)
+{
+	uint32_t rtt = (uint32_t)(ack->now_us - record->sent_us);
+
+	if (record->sent_us < ack->newest_us || (record->sent_us == ack->newest_us && ack->rtt_us != 0))
+		return;
+	ack->newest_us = record->sent_us;
+	ack->rtt_us = record->flags & SENT_AGAIN ? 0 : rtt == 0 ? 1 : rtt;
+}
+
 static void uncount(struct tcp_leg *leg, const struct sent_segment *record, uint32_t bytes)
 {
 	if (record->flags & SENT_SACKED)
@@ -192,9 +204,6 @@ static void uncount(struct tcp_leg *leg, const struct sent_segment *record, uint
 
 void sent_acked(struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack)
 {
-	uint32_t rtt = 0;
-	bool again = false;
-
 	if (SEQ_LT(leg->fack, leg->snd_una))
 		leg->fack = leg->snd_una;
 	while (leg->sent_head != NONE) {
@@ -209,20 +218,12 @@ void sent_acked(struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack)
 			break;
 		}
 		if (!(head->flags & SENT_SACKED)) {
-			again = again || (head->flags & SENT_AGAIN);
-			rtt = (uint32_t)(ack->now_us - head->sent_us);
-			if (rtt == 0)
-				rtt = 1;
+			note_rtt(ack, head);
 			rack_delivered(leg, head, ack);
 		}
 		uncount(leg, head, head->len);
 		drop_head(shard, leg);
 	}
-	/* What waited behind a hole was not that long on its way; nor was what a probe's SACK came with, of
-	 * which the ACK was lost: without timestamps each such sample would lengthen the next probe's time.
-	 */
-	if (rtt != 0 && !again && (ack->rtt_us == 0 || rtt < ack->rtt_us))
-		ack->rtt_us = rtt;
 }
 
 /* Joins `record` to its predecessor where both are SACKed; returns the one that is left. */
@@ -253,10 +254,7 @@ static void sack_block(
 		if (!(record->flags & SENT_SACKED) && SEQ_GEQ(record->seq, start) &&
 		    SEQ_LEQ(record->seq + record->len, end)) {
 			rack_delivered(leg, record, ack);
-			if (!(record->flags & SENT_AGAIN)) {
-				uint32_t rtt = (uint32_t)(ack->now_us - record->sent_us);
-				ack->rtt_us = rtt == 0 ? 1 : rtt;
-			}
+			note_rtt(ack, record);
 			if (record->flags & SENT_LOST)
 				leg->lost_bytes -= record->len;
 			else

@@ -290,11 +290,12 @@ static bool send_alone(struct tcp_shard *shard, uint8_t link, enum tcp_port_side
 	return true;
 }
 
-/* Is there anything to answer? An RST never is (RFC 9293 3.10.7.1), nor what was sent to a group address. */
+/* Is there anything to answer? An RST never is (RFC 9293 3.10.7.1), nor what was sent to a group address, nor
+ * noise. */
 static bool answerable(const struct frame *frame)
 {
 	return frame->kind == FRAME_TCP && (frame->tcp_flags & TCP_RST) == 0 && frame->l2_len >= 14 &&
-	       frame->l2_len <= L2_MAX && (frame->bytes[0] & 1) == 0;
+	       frame->l2_len <= L2_MAX && (frame->bytes[0] & 1) == 0 && frame_checksum_ok(frame);
 }
 
 void tcp_refuse(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame)

@@ -203,6 +203,18 @@ static const char *waiting_whole(const struct tcp_shard *shard)
 	return listed != flagged ? "a flow that waits is not in the list, or twice" : NULL;
 }
 
+static const char *lists_whole(const struct tcp_shard *shard)
+{
+	const struct timer *lists[] = {&shard->handshakes, &shard->time_waits, &shard->fin_waits,
+	    &shard->passes, &shard->idles, &shard->delayed_acks};
+
+	for (unsigned i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		for (const struct timer *at = lists[i]; at->next != lists[i]; at = at->next)
+			if (at->next == NULL || at->next->prev != at)
+				return "a list of timers is broken";
+	return NULL;
+}
+
 const char *box_invariant(const struct box *box)
 {
 	const struct tcp_shard *shard = box->shard;
@@ -211,6 +223,7 @@ const char *box_invariant(const struct box *box)
 	const char *wrong = NULL;
 
 	box_pools(box, &sent, &chunks);
+	wrong = lists_whole(shard);
 	for (uint32_t i = 0; i < shard->config.flows && wrong == NULL; i++) {
 		const struct tcp_flow *flow = &shard->flows[i];
 		used += flow->state != FLOW_FREE;

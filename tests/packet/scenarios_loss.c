@@ -37,5 +37,8 @@ const struct scenario scenarios_loss[] = {
 {"a timer that was due while the lcore was held up", "setup no-sack\nadopt\nwrite client 100\nto-client A 1+100 1\njump 20000\nturn\nto-client A 1+100 1\nclient A 1 101\nwait 3000\nquiet\n"},
 {"an ACK too soon for the retransmission is of the original", "setup\nadopt\nwrite client 100\nto-client A 1+100 1\nwait 100\nclient A 1 101\nwrite client 5792\nto-client A 101+1448 1\nto-client A 1549+1448 1\nto-client A 2997+1448 1\nto-client A 4445+1448 1\n"
 	"wait 50\nwrite client 2896\nto-client A 5893+1448 1\nto-client A 7341+1448 1\nwait 50\nclient A 1 101 sack 1549-5893\nto-client A 101+1448 1\nwait 1\nclient A 1 5893\nwait 40\nquiet\nclient A 1 8789\nwait 1000\nquiet\ncount retransmits 1\n"},
+{"what arrived long ago and is only now known of is no RTT sample", "setup no-timestamps\nadopt\nwrite client 10\nto-client A 1+10 1\nwait 100\nclient A 1 11\nwrite client 5840\nto-client A 11+1460 1\nto-client A 1471+1460 1\nto-client A 2931+1460 1\nto-client A 4391+1460 1\n"
+	"wait 210\nto-client A 4391+1460 1\nwait 310\nto-client A 11+1460 1\nwait 500\nclient A 1 1471 sack 2931-4391\nto-client A 1471+1460 1\nto-client A 4391+1460 1\nwait 10\nclient A 1 5851\nwrite client 10\nto-client A 5851+10 1\nwait 390\nquiet\nwait 25\nto-client A 5851+10 1\nclient A 1 5861\n"},
+{"part of a lost segment is acknowledged", "setup no-sack\nadopt\nwrite client 2896\nto-client A 1+1448 1\nto-client A 1449+1448 1\nwait 1020\nto-client A 1+1448 1\nclient A 1 2000\nto-client A 2000+897 1\nclient A 1 2897\nwait 3000\nquiet\n"},
 {NULL, NULL},
 };
