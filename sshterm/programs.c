@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "sshterm/session_log.h"
+#include "sshterm/transfer.h"
 
 #define COMMAND_MAX 2048
 
@@ -20,6 +21,7 @@ struct program {
 	char type[CHANNEL_TYPE_MAX];
 	char *command; /* only where the rule lets it be logged */
 	char *destination, *originator;
+	struct transfer transfer;
 	struct channel_pty *pty;
 	uint64_t started_us, finished_us; /* CLOCK_REALTIME */
 	uint64_t close_at_us;             /* CLOCK_MONOTONIC */
@@ -116,7 +118,8 @@ static void tell_start(struct programs *programs, const struct program *program)
 {
 	const struct recording *recording = program->recording;
 	bool content = recording != NULL && recording->content;
-	const char *event = event_of(program->type);
+	const char *event =
+	    program->transfer.event != NULL ? program->transfer.event : event_of(program->type);
 
 	session_program(
 	    programs->session, &(struct rpc_ses_program){
@@ -130,6 +133,8 @@ static void tell_start(struct programs *programs, const struct program *program)
 	if (event == NULL)
 		return;
 	json_t *detail = json_pack("{s:s, s:s}", "program_id", program->id, "type", program->type);
+	if (program->transfer.action != NULL)
+		json_object_set_new(detail, "action", json_string(program->transfer.action));
 	if (program->command != NULL)
 		set_clean(detail, "command", program->command);
 	if (program->destination != NULL)
@@ -220,6 +225,7 @@ static struct program *program_start(void *context, const struct channel_program
 	if (facts->command.len > 0 &&
 	    (strcmp(facts->type, "subsystem") == 0 || session->grant.permits & RPC_PERMIT_LOG_EXEC))
 		program->command = copy_command(facts->command);
+	program->transfer = transfer_of(program->type, facts->command);
 	program->destination = copy_place(facts->destination);
 	program->originator = copy_place(facts->originator);
 	if (facts->pty != NULL) {

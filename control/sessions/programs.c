@@ -203,7 +203,10 @@ static bool keep_detail(struct session *session, const char *event, json_t *deta
 			return false;
 		session->failure_told = true;
 	}
-	if (strcmp(event, "exec") == 0 && !may_log(session, "exec"))
+	/* A transfer may have been asked for by a command line, too. */
+	const char *type = json_string_value(json_object_get(detail, "type"));
+	bool of_subsystem = strcmp(event, "exec") != 0 && type != NULL && strcmp(type, "subsystem") == 0;
+	if (!of_subsystem && !may_log(session, "exec"))
 		(void)json_object_del(detail, "command");
 	return true;
 }

@@ -14,8 +14,9 @@
 
 #include "control/certificate/public_key.h"
 
-#define PROOF_MAX 24576 /* bytes of a request: a certificate and an RSA signature of 16,384 bits have less   \
-	                 */
+#define PROOF_MAX                                                                                            \
+	24576 /* bytes of a request: a certificate and an RSA signature of 16,384 bits have less             \
+	       */
 
 struct proof_claim {
 	struct wire_span session_identifier;

@@ -65,9 +65,13 @@ logged ssh_client alice@origin 'echo s3cret-word; exit 4'
 equal "command_logging false, by name: logged, not recorded" "exec 4 False" "$(newest '"%s %s %s" % (j["ProgramType"], j["exit_status"], j["recorded"])')"
 lacks "and nothing of it is kept" s3cret-word "$(grep -ras s3cret-word "$STATE/recordings" "$STATE/state" "$REEVED_LOG")"
 
+echo x >"$STATE/client/s3cret-word"
+client bash -c 'cd && scp -O -q s3cret-word alice@origin:'
+client ssh -s alice@origin unheard-of >/dev/null 2>&1
 events=$(cat "$STATE"/state/*audit*)
-for event in session.start session.end auth exec resize subsystem port; do
+for event in session.start session.end auth exec resize subsystem sftp scp port; do
 	contains "an audit event $event" "\"event\":\"$event\"" "$events"
 done
 contains "which has the new size" '"width":100,"height":40' "$events"
+contains "a copy by scp with its direction" '"action":"upload"' "$(grep '"event":"scp"' <<<"$events")"
 lacks "and no command line in them that the rule does not allow" s3cret-word "$events"

@@ -53,7 +53,9 @@ void session_event(struct session *session, const char *event, const char *detai
 
 	(void)session;
 	cr_assert_not_null(detail, "not JSON: %s", detail_json);
-	tell("event %s %s;", event, json_string_value(json_object_get(detail, "command")) ?: "-");
+	const char *action = json_string_value(json_object_get(detail, "action"));
+	tell("event %s%s%s %s;", event, action == NULL ? "" : " ", action == NULL ? "" : action,
+	    json_string_value(json_object_get(detail, "command")) ?: "-");
 	json_decref(detail);
 }
 
@@ -149,6 +151,47 @@ static void expect_told(const char *expected)
 	bench.told[0] = '\0';
 }
 
+Test(programs, transfers_are_told_apart)
+{
+	static const struct {
+		const char *type, *command, *expected;
+	} cases[] = {
+	    {"subsystem", "sftp", "sftp"},
+	    {"subsystem", "netconf", "subsystem"},
+	    {"exec", "/usr/lib/openssh/sftp-server -e", "sftp"},
+	    {"exec", "sftp-server", "sftp"},
+	    {"exec", "scp -t .", "scp upload"},
+	    {"exec", "scp -v -r -p -d -t -- /tmp/a b", "scp upload"},
+	    {"exec", "/usr/bin/scp  -pf 'a b'", "scp download"},
+	    {"exec", "scp -f *.log", "scp download"},
+	    /* A copy from the origin to elsewhere is a command like another. */
+	    {"exec", "scp -r x other:", "exec"},
+	    {"exec", "scp x -t", "exec"},
+	    {"exec", "scp", "exec"},
+	    {"exec", "", "exec"},
+	    {"exec", "scpx -t .", "exec"},
+	    {"exec", "echo scp -t", "exec"},
+	    /* What hides another program behind a transfer is none. */
+	    {"exec", "scp -f x; id", "exec"},
+	    {"exec", "scp -f $(id)", "exec"},
+	    {"exec", "scp -f `id`", "exec"},
+	    {"exec", "scp -f x\nid", "exec"},
+	    {"exec", "sftp-server && id", "exec"},
+	    {"exec", "sftp-server >x", "exec"},
+	    {"exec", "id|sftp-server", "exec"},
+	};
+	char expected[128];
+
+	begin(0, RPC_RECORDING_NONE, 1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool shown = strcmp(cases[i].type, "subsystem") == 0;
+		(void)start(cases[i].type, cases[i].command, true);
+		snprintf(expected, sizeof(expected), "program %s '%s' key 0;event %s %s;", cases[i].type,
+		    shown ? cases[i].command : "", cases[i].expected, shown ? cases[i].command : "-");
+		expect_told(expected);
+	}
+}
+
 Test(programs, command_lines_need_leave)
 {
 	begin(~0u, RPC_RECORDING_BEST_EFFORT, 1);
@@ -158,9 +201,11 @@ Test(programs, command_lines_need_leave)
 	struct program *program = start("exec", "secret", true);
 	expect_told("program exec '' key 32;event exec -;");
 	(void)start("subsystem", "sftp", true);
-	expect_told("program subsystem 'sftp' key 32;event subsystem sftp;");
+	expect_told("program subsystem 'sftp' key 32;event sftp sftp;");
 	recorder_takes();
 	cr_expect_str_eq(logged(bench.open, "command"), "sftp");
+	(void)start("exec", "scp -t secret", true);
+	expect_told("program exec '' key 32;event scp upload -;");
 	programs_ops.program_end(&bench.programs, program, "closed");
 	bench.now += PROGRAM_LINGER_US;
 	programs_reap(&bench.programs, bench.now);
