@@ -15,7 +15,7 @@
 
 #include "tests/lab/null_worker/turn.h"
 
-enum { LINK = 3, SLABS = 256, SLAB_BYTES = 4096, EPOCH = 1, SLEEP_MS = 1000, DESCRIPTORS = 4 };
+enum { LINK = 3, SLABS = 256, SLAB_BYTES = 8192, EPOCH = 1, SLEEP_MS = 1000, DESCRIPTORS = 4 };
 
 static int hand_over(const int fds[DESCRIPTORS])
 {
