@@ -8,7 +8,6 @@
 #include "dataplane/tcp/flow.h"
 
 enum {
-	SLOW_START_SEGMENTS = 8,    /* RFC 9406 4.3: L, what one ACK may add */
 	AFTER_TIMEOUT_SEGMENTS = 2, /* RFC 3465 2.3: it may acknowledge what arrived long ago */
 	RTT_SAMPLES = 8,
 	RTT_THRESH_MIN_US = 4000,
@@ -95,9 +94,11 @@ void congestion_rtt(struct tcp_leg *leg, uint32_t rtt_us)
 uint32_t congestion_slow_start(struct tcp_leg *leg, uint32_t bytes)
 {
 	bool first = leg->ssthresh == UINT32_MAX;
-	uint32_t most =
-	    (leg->flags & LEG_LOSS ? AFTER_TIMEOUT_SEGMENTS : SLOW_START_SEGMENTS) * (uint32_t)leg->mss;
-	uint32_t grow = bytes < most ? bytes : most, room = leg->ssthresh - leg->cwnd;
+	uint32_t grow = bytes, room = leg->ssthresh - leg->cwnd;
+
+	/* RFC 9406 4.3 sets no other limit where what follows is paced. */
+	if ((leg->flags & LEG_LOSS) && grow > AFTER_TIMEOUT_SEGMENTS * (uint32_t)leg->mss)
+		grow = AFTER_TIMEOUT_SEGMENTS * (uint32_t)leg->mss;
 
 	if (first && leg->hystart.css_rtt_us != 0)
 		grow /= CSS_GROWTH_DIVISOR;
@@ -125,12 +126,4 @@ void congestion_decay(struct tcp_leg *leg, uint64_t idle_us)
 		leg->cwnd /= 2;
 	if (leg->cwnd < restart)
 		leg->cwnd = restart;
-}
-
-/* What was in flight says what the path carries; cwnd only where it was used up. */
-uint32_t congestion_flight(const struct tcp_leg *leg)
-{
-	uint32_t flight = leg->snd_nxt - leg->snd_una;
-
-	return (leg->flags & LEG_CWND_LIMITED) || flight > leg->cwnd ? leg->cwnd : flight;
 }

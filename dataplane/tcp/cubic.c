@@ -126,7 +126,8 @@ static void cubic_acked(struct tcp_leg *leg, uint32_t bytes, uint64_t now_us)
 
 static void cubic_lost(struct tcp_leg *leg, bool timed_out, uint64_t now_us)
 {
-	uint32_t flight = congestion_flight(leg), down = flight / BETA_DENOMINATOR * BETA_NUMERATOR;
+	/* Of cwnd, which does not grow unused, not of what happens to be in flight (section 4.6). */
+	uint32_t down = leg->cwnd / BETA_DENOMINATOR * BETA_NUMERATOR;
 	uint32_t w_max = leg->ssthresh == UINT32_MAX ? 0 : leg->cubic.w_max;
 
 	(void)now_us;

@@ -493,10 +493,10 @@ struct ack {
 };
 
 /* -- recovery.c -- */
-/* After sent_sacked, sent_acked and snd_una: loss, its end, and cwnd. `acked`: how far snd_una moved;
- * `delivered`: bytes that are now known to have arrived. */
+/* After sent_sacked, sent_acked and snd_una: loss, its end, and cwnd. `delivered`: bytes that are now known to
+ * have arrived. */
 void recovery_acked(
-    struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack, uint32_t acked, uint32_t delivered);
+    struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack, uint32_t delivered);
 /* RACK's reordering timer. */
 void recovery_reordered(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
 /* The RTO. */
@@ -539,7 +539,7 @@ uint32_t sent_pipe(const struct tcp_leg *leg);
 /* -- congestion.c, cubic.c, newreno.c -- */
 struct congestion {
 	const char *name;
-	/* Bytes acknowledged outside of fast recovery: grows cwnd. */
+	/* Bytes that arrived, outside of fast recovery: grows cwnd. */
 	void (*acked)(struct tcp_leg *leg, uint32_t bytes, uint64_t now_us);
 	/* A congestion event: chooses ssthresh; cwnd follows by recovery.c. */
 	void (*lost)(struct tcp_leg *leg, bool timed_out, uint64_t now_us);
@@ -554,8 +554,6 @@ uint32_t congestion_slow_start(struct tcp_leg *leg, uint32_t bytes);
 /* An RTT of this round of the first slow start (HyStart++). */
 void congestion_rtt(struct tcp_leg *leg, uint32_t rtt_us);
 void congestion_decay(struct tcp_leg *leg, uint64_t idle_us);
-/* What ssthresh after a loss is a part of. */
-uint32_t congestion_flight(const struct tcp_leg *leg);
 /* W_cubic(t), bytes, `t_ms` into the epoch. */
 uint32_t cubic_window(const struct cubic *cubic, uint32_t mss, uint32_t t_ms);
 /* Rounded down. */

@@ -186,7 +186,7 @@ static void process_ack(struct tcp_shard *shard, struct tcp_leg *leg, const stru
 		leg->dup_acks = 0;
 	else if (ack.duplicate && leg->sent_head != NONE && leg->dup_acks < UINT16_MAX)
 		leg->dup_acks++;
-	recovery_acked(shard, leg, &ack, acked, delivered);
+	recovery_acked(shard, leg, &ack, delivered);
 	if (acked > 0 || leg->lost_bytes > 0 || leg->snd_nxt != leg->snd_end ||
 	    leg->timer_kind != LEG_TIMER_NONE)
 		leg_mark_dirty(shard, leg);

@@ -20,7 +20,7 @@ static void newreno_acked(struct tcp_leg *leg, uint32_t bytes, uint64_t now_us)
 
 static void newreno_lost(struct tcp_leg *leg, bool timed_out, uint64_t now_us)
 {
-	uint32_t half = congestion_flight(leg) / 2;
+	uint32_t half = leg->cwnd / 2;
 
 	(void)timed_out;
 	(void)now_us;

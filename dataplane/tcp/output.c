@@ -13,6 +13,7 @@ enum {
 	KEEPALIVE_INTERVAL_MIN_US = 1000000,
 	BURST_SEGMENTS = 64, /* of a leg in one flush: then it is the others' turn, and the port's to send */
 	PACE_AHEAD_US = 2 * WHEEL_SLOT_US, /* what may go before its time: the wheel is no finer */
+	PACE_SEGMENTS = 4,                 /* in one frame, where ports cut frames into segments */
 };
 
 /* -- the worker's slabs -- */
@@ -222,6 +223,10 @@ static uint32_t super_segment(
 	uint32_t by_cwnd = leg->cwnd > pipe ? leg->cwnd - pipe : 0;
 	uint32_t fitting = (shard->config.offloads.frame_max - L2_MAX - IP_TCP_HEADERS_MAX) / leg->mss;
 	uint32_t segments = (most < by_cwnd ? most : by_cwnd) / leg->mss;
+
+	/* Where segments are paced they go in small lots. */
+	if (leg->srtt_us > PACE_AHEAD_US && fitting > PACE_SEGMENTS)
+		fitting = PACE_SEGMENTS;
 
 	if (segments > fitting)
 		segments = fitting;

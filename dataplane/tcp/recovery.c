@@ -58,6 +58,9 @@ static bool was_spurious(struct tcp_leg *leg, const struct ack *ack)
 static void undo(struct tcp_shard *shard, struct tcp_leg *leg)
 {
 	shard->counters.spurious_recoveries++;
+	/* Later segments arrived first; a time-out says nothing of the kind. */
+	if (!(leg->flags & LEG_LOSS))
+		leg->flags |= LEG_REORDERING;
 	if (leg->cwnd < leg->undo_cwnd)
 		leg->cwnd = leg->undo_cwnd;
 	if (leg->ssthresh < leg->undo_ssthresh)
@@ -186,8 +189,7 @@ static void probe_acked(struct tcp_shard *shard, struct tcp_leg *leg, struct ack
 
 /* -- an ACK -- */
 
-void recovery_acked(
-    struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack, uint32_t acked, uint32_t delivered)
+void recovery_acked(struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack, uint32_t delivered)
 {
 	probe_acked(shard, leg, ack, delivered > 0);
 	if (leg->flags & LEG_SACK)
@@ -201,8 +203,9 @@ void recovery_acked(
 		enter(shard, leg, delivered, ack->now_us);
 	if (leg->flags & LEG_RECOVERY)
 		reduce_proportionally(leg, delivered, ack->advances && lost == 0);
-	else if (acked > 0)
-		shard->congestion->acked(leg, acked, ack->now_us);
+	else if (ack->advances ||
+	         ((leg->flags & LEG_REORDERING) && delivered > 0)) /* order says little there */
+		shard->congestion->acked(leg, delivered, ack->now_us);
 	if (leg->sacked_bytes > 0 || (leg->flags & (LEG_RECOVERY | LEG_LOSS)))
 		leg->probe_due = NEVER; /* RACK has what it needs */
 	/* SACKed and yet not acknowledged: the peer may have thrown it away (RFC 2018 section 8). */

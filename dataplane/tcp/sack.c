@@ -168,11 +168,12 @@ static void rack_delivered(struct tcp_leg *leg, const struct sent_segment *recor
 	uint32_t rtt = (uint32_t)(ack->now_us - record->sent_us);
 	uint32_t end = record->seq + record->len;
 
-	if (!(record->flags & SENT_AGAIN) && SEQ_LT(end, leg->fack))
+	bool original = of_the_original(leg, record, ack, rtt);
+	if ((original || !(record->flags & SENT_AGAIN)) && SEQ_LT(end, leg->fack))
 		leg->flags |= LEG_REORDERING;
 	if (SEQ_GT(end, leg->fack))
 		leg->fack = end;
-	if (of_the_original(leg, record, ack, rtt))
+	if (original)
 		return;
 	if (record->sent_us > leg->rack_sent_us ||
 	    (record->sent_us == leg->rack_sent_us && SEQ_GT(end, leg->rack_end))) {

@@ -31,14 +31,16 @@
  *
  * Bytes out. tcp_from_worker() appends slabs behind snd_end; output.c cuts segments at snd_nxt, across slab
  * boundaries, as far as snd_una + snd_wnd and cwnd allow; each has a record with the time it was sent. An ACK
- * drops records and slabs below snd_una. SACK and RACK mark records lost (sack.c), congestion.c sets cwnd.
+ * drops records and slabs below snd_una. SACK and RACK mark records lost (sack.c); recovery.c decides what
+ * follows from that, and cubic.c or newreno.c how large the window may be. On paths longer than the wheel's
+ * grain what cwnd allows is paced; a leg sends at most BURST_SEGMENTS a flush, then it is the next one's turn.
  *
  * What is to be sent is sent by tcp_flush(), once a burst, from a list of "dirty" legs: bytes and their ACK,
  * or several ACKs, become one segment. Out-of-order segments are answered at once.
  *
  * Ageing (timers.c). Constant time-outs are FIFO lists: handshake, TIME_WAIT, FIN_WAIT, delayed ACK, idle.
- * One wheel timer a leg is RTO or RACK's reordering timer, persist, or keepalive probes, whichever it waits
- * for. The `idle` list is lazy: a leg is looked at once in idle_keepalive_ms and put back if it was heard of,
+ * One wheel timer a leg is the first of RTO, tail loss probe, RACK's reordering timer and pacing, or persist,
+ * or keepalive probes, whichever it waits for. The `idle` list is lazy: a leg is looked at once in idle_keepalive_ms and put back if it was heard of,
  * so it is probed after one to two of those. Cost a packet and a tick does not depend on the number of flows.
  *
  * A lost worker invalidates its slabs at once: worker_flows.epoch moves, and a flow of an older epoch is

@@ -167,13 +167,13 @@ static void run(struct world *w)
 	while (w->now_us < end) {
 		uint64_t next = w->now_us + 1000000;
 		struct box_frame *frame;
+		w->box[0]->now_us = w->box[1]->now_us = w->now_us;
 		link_deliver(w);
 		w->box[0]->relay = true; /* the bytes that the other one expects */
 		box_write(w->box[0], SLAB_LEG_ORIGIN, 1 << 20);
 		w->box[0]->relay = false;
 		box_say(w->box[1], SLAB_LEG_CONSUMED, SLAB_LEG_CLIENT, w->box[1]->leg[SLAB_LEG_CLIENT].got);
 		for (unsigned i = 0; i < 2; i++) {
-			w->box[i]->now_us = w->now_us;
 			uint64_t due = box_turn(w->box[i]);
 			next = due < next ? due : next;
 		}

@@ -129,6 +129,8 @@ void box_lose(struct box *box, int worker);
 void box_ready(struct box *box);
 /* invariants.c: what must hold of the shard's memory after each box_turn. NULL, or what does not. */
 const char *box_invariant(const struct box *box);
+/* The congestion window of a leg of the last flow opened, bytes. */
+uint32_t box_cwnd(const struct box *box, unsigned leg);
 /* How many records and chunks no flow has. */
 void box_pools(const struct box *box, uint32_t *sent, uint32_t *chunks);
 

@@ -7,6 +7,11 @@
 #include "dataplane/tcp/flow.h"
 #include "tests/packet/box.h"
 
+uint32_t box_cwnd(const struct box *box, unsigned leg)
+{
+	return box->shard->flows[(uint32_t)box->flow].leg[leg].cwnd;
+}
+
 void box_pools(const struct box *box, uint32_t *sent, uint32_t *chunks)
 {
 	const struct tcp_shard *shard = box->shard;

@@ -18,6 +18,7 @@ struct scenario {
 	F(scenarios_acks)                                                                                    \
 	F(scenarios_reorder)                                                                                 \
 	F(scenarios_loss)                                                                                    \
+	F(scenarios_recovery)                                                                                \
 	F(scenarios_window)                                                                                  \
 	F(scenarios_close)                                                                                   \
 	F(scenarios_attack)                                                                                  \

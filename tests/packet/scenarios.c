@@ -5,12 +5,13 @@
  *
  *   setup [v6] [vlan N [N]] [isn-client N] [isn-origin N] [clock N] [no-sack] [no-timestamps] [no-scale]
  *     [extended] [mtu N] [credit N] [slabs N] [reorder N] [retries N] [keepalive MS] [fin-wait MS]
- *     [window-max N] [memory N] [handshake MS] [flows N] [mss N] [window N] [midstream reset|pass|drop]
+ *     [window-max N] [memory N] [handshake MS] [flows N] [mss N] [window N] [congestion cubic|newreno] [midstream reset|pass|drop]
  *                       the first line; all optional. clock: the peers' TSval at the start. extended: IPv4
  *                       options or IPv6 extension headers in all frames of the peers
  *   adopt               handshake and first ACK, answered as it must be
  *   client FLAGS SEQ+LEN ACK …   a segment of the client; `origin` likewise. FLAGS of S A F R P U E C.
- *                       … win N (unscaled field), ts VAL, sack A-B, bad (checksum), wrong-side, port N, ttl N, opts HEX,
+ *                       … win N (unscaled field), ts VAL, echo N (of our last TSval, less N), sack A-B [A-B …],
+ *                       bad (checksum), wrong-side, port N, ttl N, opts HEX,
  *                       ecn N, urg N, fragments BYTES [backwards | overlapping | but-last]
  *   to-client FLAGS SEQ+LEN ACK …   the next frame that leaves towards the client (`to-origin`) is this
  *                       … win N, sack A-B [A-B …], nosack, opts-len N, opts HEX, ts N, ecr N. Its TSval never goes back.
@@ -26,6 +27,8 @@
  *   no-worker | no-buffers | buffers
  *   icmp SIDE SEQ MTU   "too big", quoting our segment at SEQ, a full one; must be consumed
  *                       … len N (payload of that segment), quoted N (bytes of its TCP), bad, wrong-side
+ *   frames SIDE N[-N]   so many have left towards it
+ *   cwnd LEG N          of a leg, in bytes
  *   count NAME N        a counter is N;   count NAME N+: at least
  *
  * SEQ and ACK are counted from the sender's (receiver's) initial sequence number; the first byte is 1. The
@@ -221,13 +224,17 @@ static void give(struct run *r, unsigned from)
 				s.options[s.options_len++] = (uint8_t)byte;
 		} else if (next_is(r, "sack")) {
 			uint8_t *at = s.options + s.options_len;
-			long a, b;
-			if (sscanf(word(r), "%ld-%ld", &a, &b) != 2)
-				fail(r, "sack A-B");
-			memcpy(at, (uint8_t[]){1, 1, 5, 10}, 4);
-			put_u32(at + 4, r->isn[!from] + (uint32_t)a);
-			put_u32(at + 8, r->isn[!from] + (uint32_t)b);
-			s.options_len += 12;
+			uint32_t n = 4;
+			for (long a, b;
+			     r->at < r->count && n < 28 && sscanf(r->words[r->at], "%ld-%ld", &a, &b) == 2;
+			     r->at++, n += 8) {
+				put_u32(at + n, r->isn[!from] + (uint32_t)a);
+				put_u32(at + n + 4, r->isn[!from] + (uint32_t)b);
+			}
+			memcpy(at, (uint8_t[]){1, 1, 5, (uint8_t)(n - 2)}, 4);
+			s.options_len += n;
+		} else if (next_is(r, "echo")) {
+			put_u32(s.options + s.options_len - 4, r->clock[from] - (uint32_t)number(r));
 		} else {
 			fail(r, "what is '%s'?", word(r));
 		}
@@ -449,6 +456,8 @@ static void setup(struct run *r)
 			r->shape.extended = true;
 		else if (strcmp(key, "mtu") == 0)
 			config.mtu = (uint16_t)number(r);
+		else if (strcmp(key, "congestion") == 0)
+			config.congestion = strcmp(word(r), "newreno") == 0 ? TCP_NEWRENO : TCP_CUBIC;
 		else if (strcmp(key, "isn-client") == 0)
 			r->isn[0] = (uint32_t)number(r);
 		else if (strcmp(key, "isn-origin") == 0)
@@ -561,6 +570,31 @@ static void count(struct run *r)
 		return;
 	}
 	fail(r, "no counter %s", name);
+}
+
+static void frames(struct run *r)
+{
+	unsigned leg = leg_word(r), have = 0, least, most;
+	int n = sscanf(word(r), "%u-%u", &least, &most);
+
+	if (n < 2)
+		most = least;
+
+	turn(r);
+	for (struct box_frame *f;
+	     (f = box_take(&r->box, leg == SLAB_LEG_CLIENT ? TCP_INSIDE : TCP_OUTSIDE)) != NULL; have++)
+		free(f);
+	if (n < 1 || have < least || have > most)
+		fail(r, "expected %u to %u frames, %u have left", least, most, have);
+}
+
+static void cwnd(struct run *r)
+{
+	unsigned leg = leg_word(r);
+	long want = number(r), have = box_cwnd(&r->box, leg);
+
+	if (have != want)
+		fail(r, "expected a cwnd of %ld, it is %ld", want, have);
 }
 
 static void icmp(struct run *r)
@@ -719,6 +753,10 @@ static void command_run(struct run *r)
 		icmp(r);
 	else if (strcmp(command, "count") == 0)
 		count(r);
+	else if (strcmp(command, "frames") == 0)
+		frames(r);
+	else if (strcmp(command, "cwnd") == 0)
+		cwnd(r);
 	else if (!worker_knows(r, command))
 		worker_command(r, command);
 }

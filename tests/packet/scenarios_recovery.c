@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How we recover: tail loss probes, PRR, reordering, what turns out to be a mistake, congestion windows, bursts. */
+#include "tests/packet/scenario.h"
+
+/* One round trip of 50 ms, so that there is an RTT: 1448 bytes to the client. */
+#define RTT_50 "adopt\nwrite client 1448\nto-client A 1+1448 1\nwait 50\nclient A 1 1449\n"
+#define FIVE "write client 7240\nto-client A 1449+1448 1\nto-client A 2897+1448 1\nto-client A 4345+1448 1\nto-client A 5793+1448 1\nto-client A 7241+1448 1\n"
+#define TEN "write client 14480\nto-client A 1449+1448 1\nto-client A 2897+1448 1\nto-client A 4345+1448 1\nto-client A 5793+1448 1\nto-client A 7241+1448 1\n" \
+	"to-client A 8689+1448 1\nto-client A 10137+1448 1\nto-client A 11585+1448 1\nto-client A 13033+1448 1\nto-client A 14481+1448 1\n"
+
+/* clang-format off */
+const struct scenario scenarios_recovery[] = {
+{"the tail of a flight is lost: a probe finds out", "setup\n" RTT_50 FIVE "wait 20\nclient A 1 2897\nquiet\nwait 91\nquiet\nwait 12\nto-client A 7241+1448 1\ncount tail_probes 1\n"
+	"wait 50\nclient A 1 2897 sack 7241-8689\nto-client A 2897+1448 1\nquiet\nwait 50\nclient A 1 4345 sack 7241-8689\nto-client A 4345+1448 1\nto-client A 5793+1448 1\nquiet\nwait 50\nclient A 1 8689\nwait 1000\nquiet\n"
+	"count retransmit_timeouts 0\ncount fast_recoveries 1\n"},
+{"a probe is new data where there is some", "setup\n" RTT_50 TEN "write client 1448\nquiet\nwait 98\nquiet\nwait 10\nto-client A 15929+1448 1\nquiet\ncount tail_probes 1\ncount retransmits 0\n"},
+{"one probe, then the time-out", "setup\n" RTT_50 FIVE "wait 110\nto-client A 7241+1448 1\nwait 190\nquiet\nwait 20\nto-client A 1449+1448 1\nquiet\ncount tail_probes 1\ncount retransmit_timeouts 1\n"},
+{"a lone segment may be acknowledged late: no probe before the RTO", "setup\n" RTT_50 "write client 100\nto-client A 1449+100 1\nwait 195\nquiet\nwait 15\nto-client A 1449+100 1\ncount tail_probes 1\n"},
+{"no probe without SACK", "setup no-sack\n" RTT_50 FIVE "wait 195\nquiet\nwait 15\nto-client A 1449+1448 1\ncount tail_probes 0\ncount retransmit_timeouts 1\n"},
+{"a probe that filled the hole: the window shrinks once", "setup\n" RTT_50 "cwnd client 14480\nwrite client 2896\nto-client A 1449+1448 1\nto-client A 2897+1448 1\nwait 110\nto-client A 2897+1448 1\nclient A 1 4345\nquiet\ncwnd client 14480\n"
+	"write client 100\nto-client A 4345+100 1\nclient A 1 4445\ncwnd client 10136\n"},
+{"a probe that was not needed: both copies arrive", "setup\n" RTT_50 "write client 2896\nto-client A 1449+1448 1\nto-client A 2897+1448 1\nwait 110\nto-client A 2897+1448 1\nclient A 1 4345\nclient A 1 4345 sack 2897-4345\n"
+	"write client 100\nto-client A 4345+100 1\nclient A 1 4445\ncwnd client 14480\n"},
+{"the same, of a peer without D-SACK", "setup\n" RTT_50 "write client 2896\nto-client A 1449+1448 1\nto-client A 2897+1448 1\nwait 110\nto-client A 2897+1448 1\nclient A 1 4345\nclient A 1 4345\n"
+	"write client 100\nto-client A 4345+100 1\nclient A 1 4445\ncwnd client 14480\n"},
+
+{"PRR: CUBIC comes down to seven tenths as ACKs come", "setup\n" RTT_50 TEN "write client 20000\nquiet\nwait 50\nclient A 1 1449 sack 2897-4345\nto-client A 15929+1448 1\nclient A 1 1449 sack 2897-5793\nto-client A 17377+1448 1\n"
+	"client A 1 1449 sack 2897-7241\nto-client A 1449+1448 1\nquiet\n"
+	"client A 1 1449 sack 2897-8689\nquiet\nclient A 1 1449 sack 2897-10137\nquiet\n"},
+{"PRR: NewReno's half", "setup congestion newreno\n" RTT_50 TEN "write client 20000\nquiet\nwait 50\nclient A 1 1449 sack 2897-4345\nturn\nclient A 1 1449 sack 2897-5793\nturn\nclient A 1 1449 sack 2897-7241\n"
+	"frames client 3\nclient A 1 1449 sack 2897-8689\nclient A 1 1449 sack 2897-10137\nturn\nquiet\nclient A 1 1449 sack 2897-11585\nframes client 1\nclient A 1 1449 sack 2897-13033\nquiet\nclient A 1 1449 sack 2897-14481\nquiet\n"
+	"client A 1 1449 sack 2897-15929\nframes client 1\nwait 50\nclient A 1 15929 sack 15929-18825\ncwnd client 7240\n"},
+{"recovery ends at ssthresh", "setup\n" RTT_50 TEN "write client 1448\nwait 50\nclient A 1 1449 sack 2897-7241\nto-client A 1449+1448 1\nquiet\nwait 50\nclient A 1 15929\nto-client A 15929+1448 1\ncwnd client 10902\ncount fast_recoveries 1\n"},
+{"recovery ends at ssthresh: NewReno", "setup congestion newreno\n" RTT_50 TEN "write client 1448\nwait 50\nclient A 1 1449 sack 2897-7241\nto-client A 1449+1448 1\nquiet\nwait 50\nclient A 1 15929\nto-client A 15929+1448 1\ncwnd client 8688\n"},
+
+{"reordered, not lost: undone by the echoed clock", "setup\n" RTT_50 TEN "write client 1448\nwait 50\nclient A 1 1449 sack 2897-7241\nto-client A 1449+1448 1\nquiet\nclient A 1 7241 echo 50\nto-client A 15929+1448 1\ncwnd client 15928\ncount spurious_recoveries 1\nclient A 1 17377\nwait 300\nquiet\n"},
+{"lost, not reordered: the echo is of the retransmission", "setup\n" RTT_50 TEN "write client 1448\nwait 50\nclient A 1 1449 sack 2897-7241\nto-client A 1449+1448 1\nquiet\nwait 50\nclient A 1 15929 echo 0\nto-client A 15929+1448 1\ncwnd client 10902\ncount spurious_recoveries 0\n"},
+{"reordered, not lost: undone by D-SACK", "setup no-timestamps\nadopt\nwrite client 1460\nto-client A 1+1460 1\nwait 50\nclient A 1 1461\nwrite client 7300\nto-client A 1461+1460 1\nto-client A 2921+1460 1\nto-client A 4381+1460 1\nto-client A 5841+1460 1\nto-client A 7301+1460 1\n"
+	"wait 50\nclient A 1 1461 sack 2921-7301\nto-client A 1461+1460 1\nclient A 1 8761\ncount spurious_recoveries 0\ncwnd client 10220\nclient A 1 8761 sack 1461-2921\ncount spurious_recoveries 1\ncwnd client 14600\n"},
+{"a time-out too early: undone by the echoed clock", "setup\n" RTT_50 FIVE "wait 110\nto-client A 7241+1448 1\nwait 210\nto-client A 1449+1448 1\ncwnd client 1448\nwait 10\nclient A 1 5793 echo 20\ncwnd client 18824\ncount spurious_recoveries 1\nquiet\n"
+	"client A 1 8689\nwait 300\nquiet\ncount retransmits 2\n"},
+{"a time-out: one segment, then slow start, SACKed ones are not sent again", "setup\n" RTT_50 TEN "wait 50\nclient A 1 1449 sack 2897-4345\nwait 20\nto-client A 1449+1448 1\nwait 210\nto-client A 1449+1448 1\nquiet\ncount retransmit_timeouts 1\nwait 50\nclient A 1 4345 echo 0\n"
+	"cwnd client 2896\nto-client A 4345+1448 1\nto-client A 5793+1448 1\nquiet\nwait 50\nclient A 1 7241 echo 0\nto-client A 7241+1448 1\nto-client A 8689+1448 1\nto-client A 10137+1448 1\nto-client A 11585+1448 1\nquiet\n"
+	"wait 50\nclient A 1 13033 echo 0\nto-client A 13033+1448 1\nto-client A 14481+1448 1\nquiet\n"
+	"wait 50\nclient A 1 15929\nwait 300\nquiet\ncount sack_reneged 0\n"},
+{"SACK reneging in the middle: forgotten at the time-out, all is sent again", "setup\n" RTT_50 FIVE "wait 50\nclient A 1 1449 sack 2897-8689\nto-client A 1449+1448 1\nwait 50\nclient A 1 2897 echo 0\nquiet\nwait 40\nto-client A 2897+1448 1\ncount sack_reneged 1\nquiet\n"
+	"wait 50\nclient A 1 4345 echo 0\nto-client A 4345+1448 1\nto-client A 5793+1448 1\nwait 50\nclient A 1 7241 echo 0\nto-client A 7241+1448 1\nwait 50\nclient A 1 8689 echo 0\nwait 500\nquiet\n"},
+{"RACK's window widens where the peer reports duplicates", "setup\n" RTT_50 TEN "wait 50\nclient A 1 1449 sack 2897-7241\nto-client A 1449+1448 1\nwait 5\nclient A 1 7241 echo 50\ncount spurious_recoveries 1\nclient A 1 7241 sack 1449-2897\nclient A 1 15929\n"
+	"write client 14480\nframes client 10\nwait 50\nclient A 1 15929 sack 17377-21721\nwait 20\nquiet\nclient A 1 21721\nclient A 1 30409\ncount fast_recoveries 1\nquiet\n"},
+{"and a loss is found all the same, a little later", "setup\n" RTT_50 TEN "wait 50\nclient A 1 1449 sack 2897-7241\nto-client A 1449+1448 1\nwait 5\nclient A 1 7241 echo 50\ncount spurious_recoveries 1\nclient A 1 7241 sack 1449-2897\nclient A 1 15929\n"
+	"write client 14480\nframes client 10\nwait 50\nclient A 1 15929 sack 17377-21721\nwait 20\nquiet\nwait 10\nto-client A 15929+1448 1\ncount fast_recoveries 2\n"},
+{"idle for long: the window is a new connection's", "setup\n" RTT_50 TEN "write client 1448\nwait 50\nclient A 1 15929\nto-client A 15929+1448 1\nwait 50\nclient A 1 17377\ncwnd client 28960\nwait 1000\nwrite client 100\nto-client A 17377+100 1\ncwnd client 14480\n"},
+{"idle for one RTO: half of it", "setup\n" RTT_50 TEN "write client 1448\nwait 50\nclient A 1 15929\nto-client A 15929+1448 1\nwait 50\nclient A 1 17377\nwrite client 28960\nframes client 11-14\nwait 25\nframes client 6-9\nwrite client 1448\nwait 35\nclient A 1 46337\nframes client 1\nwait 50\nclient A 1 47785\ncwnd client 57920\n"
+	"wait 300\nwrite client 100\nto-client A 47785+100 1\ncwnd client 28960\n"},
+{"a window that opens at once is paced", "setup\n" RTT_50 TEN "write client 1448\nwait 50\nclient A 1 15929\nto-client A 15929+1448 1\nwait 50\nclient A 1 17377\nwrite client 28960\nframes client 11-14\nwait 25\nframes client 6-9\nwait 35\nclient A 1 46337 win 0\nquiet\n"
+	"write client 57920\nwait 20\nclient A 1 46337 win 512\nframes client 10-18\nwait 12\nframes client 3-23\nwait 20\nframes client 3-23\ncount bursts_held 3+\n"},
+{NULL, NULL},
+};
