@@ -20,7 +20,8 @@
 enum reassemble_result {
 	REASSEMBLE_HELD,    /* the handle is kept */
 	REASSEMBLE_WHOLE,   /* the datagram is complete: its bytes and its handles are in *whole */
-	REASSEMBLE_REFUSED, /* overlap, tiny, too many, too long: drop this one; those held before were released */
+	REASSEMBLE_REFUSED, /* overlap, tiny, too many, too long: drop this one; those held before were
+	                       released */
 };
 
 struct reassemble_whole {

@@ -493,10 +493,9 @@ struct ack {
 };
 
 /* -- recovery.c -- */
-/* After sent_sacked, sent_acked and snd_una: loss, its end, and cwnd. `delivered`: bytes that are now known to
- * have arrived. */
-void recovery_acked(
-    struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack, uint32_t delivered);
+/* After sent_sacked, sent_acked and snd_una: loss, its end, and cwnd. `delivered`: bytes that are now known
+ * to have arrived. */
+void recovery_acked(struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack, uint32_t delivered);
 /* RACK's reordering timer. */
 void recovery_reordered(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
 /* The RTO. */

@@ -33,15 +33,18 @@
  * boundaries, as far as snd_una + snd_wnd and cwnd allow; each has a record with the time it was sent. An ACK
  * drops records and slabs below snd_una. SACK and RACK mark records lost (sack.c); recovery.c decides what
  * follows from that, and cubic.c or newreno.c how large the window may be. On paths longer than the wheel's
- * grain what cwnd allows is paced; a leg sends at most BURST_SEGMENTS a flush, then it is the next one's turn.
+ * grain what cwnd allows is paced; a leg sends at most BURST_SEGMENTS a flush, then it is the next one's
+ * turn. path_mtu.c says how long a segment may be; where ports cut frames (config.offloads), consecutive full
+ * segments leave as one frame, their records are the same.
  *
  * What is to be sent is sent by tcp_flush(), once a burst, from a list of "dirty" legs: bytes and their ACK,
  * or several ACKs, become one segment. Out-of-order segments are answered at once.
  *
  * Ageing (timers.c). Constant time-outs are FIFO lists: handshake, TIME_WAIT, FIN_WAIT, delayed ACK, idle.
  * One wheel timer a leg is the first of RTO, tail loss probe, RACK's reordering timer and pacing, or persist,
- * or keepalive probes, whichever it waits for. The `idle` list is lazy: a leg is looked at once in idle_keepalive_ms and put back if it was heard of,
- * so it is probed after one to two of those. Cost a packet and a tick does not depend on the number of flows.
+ * or keepalive probes, whichever it waits for. The `idle` list is lazy: a leg is looked at once in
+ * idle_keepalive_ms and put back if it was heard of, so it is probed after one to two of those. Cost a packet
+ * and a tick does not depend on the number of flows.
  *
  * A lost worker invalidates its slabs at once: worker_flows.epoch moves, and a flow of an older epoch is
  * reset by whatever meets it first (flow_orphaned()), at the latest by a sweep of ORPHAN_SLICE entries a

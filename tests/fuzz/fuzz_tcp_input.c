@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: tests/packet/box.c tests/packet/nic.c tests/packet/invariants.c dataplane/frame.c dataplane/tcp/*.c; deps: slab wire */
+/* sources: tests/packet/box.c tests/packet/nic.c tests/packet/invariants.c dataplane/frame.c
+ * dataplane/tcp/*.c; deps: slab wire */
 /*
  * A live adopted connection, then whatever the input says: arbitrary frames, frames that are right but for a
  * few bytes, words of the worker, time. Nothing may crash, no worker byte may be wrong, and what leaves must

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What else the peers' frames bear: options and extension headers, fragments, ECN, urgent data, other ways. */
+/* What else the peers' frames bear: options and extension headers, fragments, ECN, urgent data, other ways.
+ */
 #include "tests/packet/scenario.h"
 
 /* clang-format off */

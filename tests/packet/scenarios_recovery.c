@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How we recover: tail loss probes, PRR, reordering, what turns out to be a mistake, congestion windows, bursts. */
+/* How we recover: tail loss probes, PRR, reordering, what turns out to be a mistake, congestion windows,
+ * bursts. */
 #include "tests/packet/scenario.h"
 
 /* One round trip of 50 ms, so that there is an RTT: 1448 bytes to the client. */
 #define RTT_50 "adopt\nwrite client 1448\nto-client A 1+1448 1\nwait 50\nclient A 1 1449\n"
-#define FIVE "write client 7240\nto-client A 1449+1448 1\nto-client A 2897+1448 1\nto-client A 4345+1448 1\nto-client A 5793+1448 1\nto-client A 7241+1448 1\n"
-#define TEN "write client 14480\nto-client A 1449+1448 1\nto-client A 2897+1448 1\nto-client A 4345+1448 1\nto-client A 5793+1448 1\nto-client A 7241+1448 1\n" \
-	"to-client A 8689+1448 1\nto-client A 10137+1448 1\nto-client A 11585+1448 1\nto-client A 13033+1448 1\nto-client A 14481+1448 1\n"
+#define FIVE                                                                                                 \
+	"write client 7240\nto-client A 1449+1448 1\nto-client A 2897+1448 1\nto-client A 4345+1448 "        \
+	"1\nto-client A 5793+1448 1\nto-client A 7241+1448 1\n"
+#define TEN                                                                                                  \
+	"write client 14480\nto-client A 1449+1448 1\nto-client A 2897+1448 1\nto-client A 4345+1448 "       \
+	"1\nto-client A 5793+1448 1\nto-client A 7241+1448 1\n"                                              \
+	"to-client A 8689+1448 1\nto-client A 10137+1448 1\nto-client A 11585+1448 1\nto-client A "          \
+	"13033+1448 1\nto-client A 14481+1448 1\n"
 
 /* clang-format off */
 const struct scenario scenarios_recovery[] = {
