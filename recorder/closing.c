@@ -160,12 +160,16 @@ static char *line_of(struct recorder *recorder, struct program *program)
 static void finish_row(struct recorder *recorder, struct program *program)
 {
 	struct index_row *row = &program->row;
+	struct format_header *header = &program->ending->header;
 
+	/* However well the session ended, its recording did not. */
+	if (program->broken && strcmp(header->close_reason, "closed") == 0)
+		strcpy(header->close_reason, "recording_failed");
 	row->open = false;
 	row->finished_at = recorder->now_unix;
 	row->blocks = program->written;
 	row->file_size = program->fd >= 0 ? program->size : row->file_size;
-	memcpy(row->close_reason, program->ending->header.close_reason, sizeof(row->close_reason));
+	memcpy(row->close_reason, header->close_reason, sizeof(row->close_reason));
 }
 
 /* The worker's last word, but for what the file itself says and what may not change. */

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/peers/peers.h"
+#include "control/sessions/sessions.h"
 #include "tests/unit/control/control_steps.h"
 
 TestSuite(control, .init = open_lab, .fini = close_lab, .timeout = 60);
@@ -621,6 +623,96 @@ Test(control, requests_wait_for_the_keeper)
 	cr_assert(rpc_get_ses_sign_reply(message.body, &reply));
 	cr_expect(reply.error.len > 0);
 	cr_expect_eq(lab_error(&lab, "ca.show", json_pack("{s:s}", "type", "user"), NULL), 4);
+}
+
+/* -- shares ------------------------------------------------------------------------------------------------
+ */
+
+Test(control, one_worker_cannot_take_all_questions_to_the_keeper)
+{
+	struct rpc_message message;
+	struct rpc_ses_sign_reply reply;
+	struct rpc_link *other = &lab.workers[1];
+	struct rpc_ses_begin_reply begun;
+	const uint32_t share = CALLS_MAX / 2 / 3; /* of two workers, and room */
+
+	begin(1);
+	cr_assert(target_of(1, &origin).verdict <= RPC_TARGET_FIRST_USE);
+	cr_assert_eq(sign(1).error.len, 0);
+	cr_assert_eq(
+	    RPC_SEND(other, SES_BEGIN, ses_begin, 0, 1, .flow = 1, .client_addr = CLIENT,
+	        .client_port = 40000, .server_addr = SERVER, .server_port = 22, .rule = 1, .generation = 1),
+	    0);
+	lab_await(&lab, other, RPC_SES_BEGIN_REPLY, &message);
+	cr_assert(rpc_get_ses_begin_reply(message.body, &begun) && begun.error.len == 0);
+	cr_assert_eq(
+	    RPC_SEND(other, SES_TARGET, ses_target, 0, 2, .flow = 1, .host_key = mint_blob(&origin)), 0);
+	lab_await(&lab, other, RPC_SES_TARGET_REPLY, &message);
+
+	/* The keeper does not answer; the first worker asks and asks. What is beyond its share is refused at
+	 * once, and the other's question is taken all the same. */
+	lab.keeper_silent = true;
+	for (uint32_t i = 0; i < 2 * share; i++) {
+		LAB_SEND(WORKER, SES_SIGN, ses_sign, 100 + i, .flow = 1, .hash = identifier_of(1));
+		if (i % 64 == 63)
+			lab_idle(&lab, 1); /* the keeper takes them, and says nothing */
+	}
+	do {
+		lab_await(&lab, WORKER, RPC_SES_SIGN_REPLY, &message);
+		cr_assert(rpc_get_ses_sign_reply(message.body, &reply));
+		cr_assert_gt(reply.error.len, 0);
+	} while (memmem(reply.error.at, reply.error.len, "does not answer", 15) != NULL);
+	cr_expect_geq(
+	    message.id, 100 + share, "question %u of a share of %u was refused", message.id - 100, share);
+	uint8_t hash[32] = {7};
+	cr_assert_eq(RPC_SEND(other, SES_SIGN, ses_sign, 0, 3, .flow = 1, .hash = {hash, 32}), 0);
+	lab.keeper_silent = false;
+	lab_await(&lab, other, RPC_SES_SIGN_REPLY, &message);
+	cr_assert(rpc_get_ses_sign_reply(message.body, &reply));
+	cr_expect_eq(reply.error.len, 0, "the other worker's question was not taken: %.*s",
+	    (int)reply.error.len, (const char *)reply.error.at);
+}
+
+/* Lines of the audit log that hold the text. */
+static unsigned audit_lines(const char *text)
+{
+	char path[128], line[4096];
+	unsigned lines = 0;
+
+	snprintf(path, sizeof(path), "%s/state/audit.jsonl", lab.dir);
+	FILE *file = fopen(path, "r");
+	cr_assert_not_null(file, "%s", path);
+	while (fgets(line, sizeof(line), file) != NULL)
+		lines += strstr(line, text) != NULL;
+	fclose(file);
+	return lines;
+}
+
+Test(control, strangers_do_not_fill_the_audit_log, .timeout = 120)
+{
+	const unsigned strangers = STRANGERS_AUDIT_BURST + 3000;
+	struct timespec began, ended;
+
+	add_user("alice", "root", "sre", &alice);
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	for (unsigned i = 0; i < strangers; i++) {
+		begin(1000);
+		LAB_SEND(WORKER, SES_END, ses_end, 0, .flow = 1000, .reason = wire_span_of("not_ssh"));
+	}
+	begin(1); /* the last of them is over when this is answered */
+	clock_gettime(CLOCK_MONOTONIC, &ended);
+	unsigned seconds = (unsigned)(ended.tv_sec - began.tv_sec) + 1;
+	unsigned lines = audit_lines("client.disconnect");
+	cr_expect_geq(lines, STRANGERS_AUDIT_BURST);
+	cr_expect_leq(lines, STRANGERS_AUDIT_BURST + seconds * STRANGERS_AUDIT_PER_S,
+	    "%u lines of %u strangers in %u s", lines, strangers, seconds);
+	cr_expect_lt(lines, strangers);
+	/* Who was let in is told of all the same. */
+	granted_session(2);
+	LAB_SEND(WORKER, SES_END, ses_end, 0, .flow = 2, .reason = wire_span_of("closed"));
+	begin(3);
+	cr_expect_eq(audit_lines("session.start"), 1);
+	cr_expect_eq(audit_lines("session.end"), 1);
 }
 
 Test(control, restart_amidst_sessions)
