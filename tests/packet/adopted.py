@@ -351,7 +351,6 @@ class Taps:
         run("ip", "netns", "add", self.box)
         for ns in self.ends.values():
             run("ip", "netns", "add", ns)
-            run("ip", "netns", "exec", ns, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
 
     def links(self):
         return [("test", "net_tap0,iface=%s" % self.devices["client"], "net_tap1,iface=%s" % self.devices["origin"])]
@@ -361,7 +360,7 @@ class Taps:
             ns, device = self.ends[end], self.devices[end]
             run("ip", "-n", self.box, "link", "set", device, "netns", ns)
             run("ip", "-n", ns, "addr", "add", "198.51.100.%d/24" % number, "dev", device)
-            run("ip", "-n", ns, "addr", "add", "2001:db8::%d/64" % number, "dev", device)
+            run("ip", "-n", ns, "addr", "add", "2001:db8::%d/64" % number, "dev", device, "nodad")
             run("ip", "-n", ns, "link", "set", device, "up")
 
     def socket(self, end, family):
@@ -408,6 +407,87 @@ def linux_streams(taps, size=3000000):
             assert hashlib.sha256(pump(source, target, data)).digest() == hashlib.sha256(data).digest(), "IPv%d, %s" % (family, way)
         for s in (client, server, listener):
             s.close()
+
+
+# -- a router of Linux behind the box, whose next link carries less ------------------------------------------------
+
+class Routed(Taps):
+    """client - box - router - origin; the router's link to the origin has an MTU of 1300, and only it knows."""
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.far = name + "-far"
+        run("ip", "netns", "add", self.far)
+
+    def join(self):
+        super().join()
+        client, router, far = self.ends["client"], self.ends["origin"], self.far
+        run("ip", "-n", router, "link", "add", "next", "type", "veth", "peer", "name", "last", "netns", far)
+        run("ip", "netns", "exec", router, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        for ns, device, number in ((router, "next", 254), (far, "last", 2)):
+            run("ip", "-n", ns, "addr", "add", "203.0.113.%d/24" % number, "dev", device)
+            run("ip", "-n", ns, "addr", "add", "2001:db8:1::%d/64" % number, "dev", device, "nodad")
+            run("ip", "-n", ns, "link", "set", device, "up")
+        run("ip", "-n", router, "link", "set", "next", "mtu", "1300")
+        for ns, four, six in ((client, "198.51.100.2", "2001:db8::2"), (far, "203.0.113.254", "2001:db8:1::254")):
+            run("ip", "-n", ns, "route", "add", "default", "via", four)
+            run("ip", "-n", ns, "-6", "route", "add", "default", "via", six)
+        self.ends["far"] = far
+
+    def remove(self):
+        super().remove()
+        subprocess.run(["ip", "netns", "del", getattr(self, "far", "no-such")], stderr=subprocess.DEVNULL)
+
+
+    def say_nothing(self):
+        """The far end's link drops what is too long, and the far end announces an MSS that is."""
+        run("ip", "-n", self.ends["origin"], "link", "set", "next", "mtu", "1500")
+        run("ip", "-n", self.far, "link", "set", "last", "mtu", "1300")
+        for flag, mss, gateway in (("-4", "1460", "203.0.113.254"), ("-6", "1440", "2001:db8:1::254")):
+            run("ip", "-n", self.far, flag, "route", "replace", "default", "via", gateway, "advmss", mss)
+
+
+def far_streams(taps, box, counter):
+    for count, (family, address) in enumerate(((4, "203.0.113.2"), (6, "2001:db8:1::2")), 1):
+        listener = taps.socket("far", family)
+        listener.bind((address, 22))
+        listener.listen()
+        client = taps.socket("client", family)
+        client.connect((address, 22))
+        server, _ = listener.accept()
+        server.settimeout(20)
+        data = random.Random(family).randbytes(400000)
+        assert pump(client, server, data) == data, "IPv%d: other bytes arrived" % family
+        stats = box.stats()
+        assert stats[counter] == count, "IPv%d: %s is %d" % (family, counter, stats[counter])
+        for s in (client, server, listener):
+            s.close()
+    return stats
+
+
+def router_session():
+    taps = Routed("ar%d" % os.getpid())
+    box = None
+    try:
+        box = Dataplane(executable, taps.links(), netns=taps.box, log=log, turner=turner)
+        assert box.apply(AUDIT_ALL) == ""
+        taps.join()
+        box.wait_for_worker()
+        stats = far_streams(taps, box, "tcp.path_mtu_lowered")
+        assert stats["tcp.black_holes"] == 0 and stats["tcp.icmp_consumed"] >= 2
+        heard = subprocess.run(["ip", "netns", "exec", taps.ends["client"], "cat", "/proc/net/snmp"], stdout=subprocess.PIPE, text=True).stdout
+        names, values = [l.split() for l in heard.splitlines() if l.startswith("Icmp:")]
+        assert dict(zip(names, values))["InDestUnreachs"] == "0", "the client heard of it"
+        print("  ok   segments as large as a router behind the box says that it can pass", flush=True)
+        taps.say_nothing()
+        stats = far_streams(taps, box, "tcp.black_holes")
+        assert stats["tcp.path_mtu_lowered"] == 2
+        print("  ok   segments as large as a link passes that says nothing", flush=True)
+        assert box.stop() == 0, "status at the end"
+    finally:
+        if box is not None:
+            box.kill()
+        taps.remove()
 
 
 def tap_session():
@@ -475,6 +555,7 @@ def main():
                                   [check_wrapped, check_fragments, check_fragments_refused, check_urgent, check_strays, check_damaged]),
         "af_packet, jumbo": lambda: session(jumbo, [check_jumbo], mtu=9000, mbufs=4096, eal=("--no-huge", "--no-shconf", "-m", "512")),
         "net_tap, checksums": tap_session,
+        "net_tap, path MTU": router_session,
         "net_virtio_user, TSO": vhost_session,
     }
     failures = 0
