@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__clang__) /* a fuzzer shall be led by what it tests, and not pay for this */
+#pragma clang attribute push(__attribute__((no_sanitize("coverage"))), apply_to = function)
+#endif
+
 static void put_u16(uint8_t *at, uint32_t v)
 {
 	at[0] = (uint8_t)(v >> 8);
@@ -219,7 +223,7 @@ static int worker_open(void *context, uint64_t flow, const struct slab_flow *abo
 	if (box->no_worker)
 		return -1;
 	if (number >= BOX_CONNS || about->server_port != 22) {
-		box->wrong_bytes = true;
+		box->wrong_bytes = box->wrong_bytes || !box->unchecked;
 		return -1;
 	}
 	struct box_conn *conn = &box->conn[number];
@@ -260,7 +264,7 @@ static uint32_t worker_data(
 		box->room -= len;
 		box->full = box->room == 0;
 	}
-	for (uint32_t i = 0; i < len; i++)
+	for (uint32_t i = 0; i < len && !box->unchecked; i++)
 		if (at[i] != box_byte(leg, false, to->got + i))
 			box->wrong_bytes = true;
 	to->got += len;
@@ -504,3 +508,7 @@ void box_ready(struct box *box)
 	for (uint32_t i = 0; i < box->config.workers; i++)
 		tcp_worker_ready(box->shard, (int)i, box->now_us);
 }
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif

@@ -66,6 +66,7 @@ struct box {
 	bool no_buffers;
 	const void *unfinished; /* the frame that comes next is to be finished like this (nic.h) */
 	struct tcp_unfinished finish;
+	bool unchecked;                  /* the peers' streams may hold anything */
 	bool wrong_bytes;                /* a stream was not as it should be, or a word came twice */
 	bool relay;                      /* the worker writes each leg's bytes to the other */
 	bool paused;                     /* but not now */
