@@ -413,3 +413,27 @@ int decrypt(const struct recording *recording, const uint8_t *file, size_t len, 
 	}
 	return wire_done(&in) ? blocks : -1;
 }
+
+bool harness_mount_liar(struct harness *harness, char disk[96])
+{
+	char command[1024];
+
+	snprintf(disk, 96, "%s-disk", harness->directory);
+	snprintf(command, sizeof(command),
+	    "exec >/dev/null 2>&1; mkdir %s && mount -t tmpfs -o size=3m tmpfs %s && truncate -s 64M "
+	    "%s/image &&"
+	    " mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=1,nodiscard %s/image && mount -o loop "
+	    "%s/image %s",
+	    disk, disk, disk, disk, disk, harness->directory);
+	return system(command) == 0;
+}
+
+void harness_unmount_liar(struct harness *harness, const char *disk)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command), "exec 2>/dev/null; umount %s; umount %s; rmdir %s",
+	    harness->directory, disk, disk);
+	if (system(command) != 0)
+		fprintf(stderr, "left behind: %s\n", disk);
+}

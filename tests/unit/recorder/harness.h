@@ -52,6 +52,10 @@ int harness_stop(struct harness *harness, uint32_t grace_ms);
 int harness_wait_exit(struct harness *harness);
 /* Ends the recorder and removes the directory. */
 void harness_end(struct harness *harness);
+/* Puts the directory onto a file system whose disk has 3 MB and promises 64: what is written is taken, and
+ * lost when it is flushed. `disk` is what unmounting takes. False: not here. */
+bool harness_mount_liar(struct harness *harness, char disk[96]);
+void harness_unmount_liar(struct harness *harness, const char *disk);
 
 void recording_make(struct recording *recording, uint64_t flow, bool strict);
 /* Seals `len` bytes as one record into `sealed`; returns its length. */

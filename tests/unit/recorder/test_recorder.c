@@ -846,32 +846,6 @@ Test(recorder, a_full_disk)
 	cr_expect_eq(umount(h.directory), 0);
 }
 
-/* A file system whose disk has less than it promises: what is written is taken, and lost when it is flushed.
- */
-static bool mount_liar(char disk[96])
-{
-	char command[1024];
-
-	snprintf(disk, 96, "%s-disk", h.directory);
-	snprintf(command, sizeof(command),
-	    "exec >/dev/null 2>&1; mkdir %s && mount -t tmpfs -o size=3m tmpfs %s && truncate -s 64M "
-	    "%s/image &&"
-	    " mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=1,nodiscard %s/image && mount -o loop "
-	    "%s/image %s",
-	    disk, disk, disk, disk, disk, h.directory);
-	return system(command) == 0;
-}
-
-static void unmount_liar(const char *disk)
-{
-	char command[512];
-
-	snprintf(command, sizeof(command), "exec 2>/dev/null; umount %s; umount %s; rmdir %s", h.directory,
-	    disk, disk);
-	if (system(command) != 0)
-		fprintf(stderr, "left behind: %s\n", disk);
-}
-
 Test(recorder, what_cannot_be_flushed_is_not_acknowledged)
 {
 	struct recording r;
@@ -879,8 +853,8 @@ Test(recorder, what_cannot_be_flushed_is_not_acknowledged)
 	uint64_t number = 0, status = 0;
 
 	cr_assert_eq(harness_stop(&h, 0), 0);
-	if (!mount_liar(disk)) {
-		unmount_liar(disk);
+	if (!harness_mount_liar(&h, disk)) {
+		harness_unmount_liar(&h, disk);
 		cr_skip_test("no loop device with ext4 can be mounted here");
 	}
 	harness_spawn(&h);
@@ -906,5 +880,5 @@ Test(recorder, what_cannot_be_flushed_is_not_acknowledged)
 	(void)returned(worker(), &desc); /* whether its header still finds room is the disk's matter */
 	expect_in("list", list_of(&h, "{}"), "\"close_reason\":\"recording_failed\"");
 	harness_kill(&h);
-	unmount_liar(disk);
+	harness_unmount_liar(&h, disk);
 }
