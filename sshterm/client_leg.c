@@ -344,8 +344,8 @@ int client_leg_authenticate(struct session *session, unsigned attempts, struct l
 	return step > 0 ? 0 : -1;
 }
 
-int client_leg_admit(struct session *session)
+int client_leg_admit(struct session *session, const struct inside_banners *banners)
 {
-	inside_pass_banner(session->ssh[LEG_ORIGIN], session->ssh[LEG_CLIENT]);
+	inside_pass_banners(banners, session->ssh[LEG_CLIENT]);
 	return inside_auth_success(session->ssh[LEG_CLIENT]);
 }

@@ -6,6 +6,7 @@
 #include "config/wire/wire.h"
 #include "sshterm/session.h"
 
+struct inside_banners;
 struct leg_failure;
 
 /* What all client legs share. 0 or -errno. */
@@ -21,7 +22,7 @@ int client_leg_accept(struct session *session, struct wire_span host_public, str
  * `attempts` refusals. */
 int client_leg_authenticate(struct session *session, unsigned attempts, struct leg_failure *failure);
 /* Gives it, after the origin's own banner. */
-int client_leg_admit(struct session *session);
+int client_leg_admit(struct session *session, const struct inside_banners *banners);
 
 /* Tells a client whose leg has no key exchange yet: identification string and a DISCONNECT in the clear. */
 void client_leg_refuse_early(struct session *session, const char *text);

@@ -217,6 +217,25 @@ static int both_keys(struct session *session, const struct beginning *beginning,
 	return result == 0 ? prepare_bridge(session, LEG_CLIENT, failure) : -1;
 }
 
+/* The origin, then the client, who sees what the origin said meanwhile. */
+static int both_let_in(struct session *session, struct leg_failure *failure)
+{
+	struct inside_banners banners;
+	int result = -1;
+
+	if (inside_banners_start(session->ssh[LEG_ORIGIN], &banners) != 0) {
+		leg_fail(failure, "error", "the appliance has no memory for another session");
+		return -1;
+	}
+	if (origin_leg_login(session, failure) == 0) {
+		result = client_leg_admit(session, &banners);
+		if (result != 0)
+			leg_fail(failure, "client_closed", "%s", "");
+	}
+	inside_banners_stop(session->ssh[LEG_ORIGIN], &banners);
+	return result;
+}
+
 static int login(struct session *session, struct leg_failure *failure)
 {
 	struct beginning beginning = {0};
@@ -226,12 +245,8 @@ static int login(struct session *session, struct leg_failure *failure)
 	/* Key exchange has touched ten times the stack of what follows. */
 	fiber_trim_stack();
 	if (client_leg_authenticate(session, beginning.attempts, failure) != 0 ||
-	    may(session, failure) != 0 || origin_leg_login(session, failure) != 0)
+	    may(session, failure) != 0 || both_let_in(session, failure) != 0)
 		return -1;
-	if (client_leg_admit(session) != 0) {
-		leg_fail(failure, "client_closed", "%s", "");
-		return -1;
-	}
 	ssh_set_blocking(session->ssh[LEG_CLIENT], 0);
 	ssh_set_blocking(session->ssh[LEG_ORIGIN], 0);
 	session->login_deadline_us = UINT64_MAX;

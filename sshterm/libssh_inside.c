@@ -233,8 +233,50 @@ const char *inside_peer_software(ssh_session ssh, bool server)
 	return ssh == NULL ? NULL : server ? ssh->serverbanner : ssh->clientbanner;
 }
 
-void inside_pass_banner(ssh_session from, ssh_session to)
+static int keep_banner(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 {
-	if (from->banner != NULL)
-		(void)ssh_send_issue_banner(to, from->banner);
+	struct inside_banners *banners = user;
+	struct wire in = wire_over(ssh_buffer_get(packet), ssh_buffer_get_len(packet));
+	struct wire_span text = wire_string(&in);
+
+	(void)ssh;
+	(void)type;
+	if (in.failed || banners->count == INSIDE_BANNERS_KEPT ||
+	    text.len > INSIDE_BANNERS_MAX - banners->bytes)
+		return SSH_PACKET_NOT_USED;
+	ssh_string copy = ssh_string_new(text.len);
+	if (copy == NULL)
+		return SSH_PACKET_NOT_USED;
+	(void)ssh_string_fill(copy, text.at, text.len);
+	banners->kept[banners->count++] = copy;
+	banners->bytes += text.len;
+	return SSH_PACKET_NOT_USED;
+}
+
+int inside_banners_start(ssh_session from, struct inside_banners *banners)
+{
+	*banners = (struct inside_banners){.table = {keep_banner}};
+	banners->callbacks = (struct ssh_packet_callbacks_struct){
+	    .start = SSH2_MSG_USERAUTH_BANNER,
+	    .n_callbacks = 1,
+	    .callbacks = banners->table,
+	    .user = banners,
+	};
+	return ssh_list_prepend(from->packet_callbacks, &banners->callbacks) == SSH_OK ? 0 : -1;
+}
+
+void inside_banners_stop(ssh_session from, struct inside_banners *banners)
+{
+	struct ssh_iterator *at = ssh_list_find(from->packet_callbacks, &banners->callbacks);
+
+	if (at != NULL)
+		ssh_list_remove(from->packet_callbacks, at);
+	while (banners->count > 0)
+		ssh_string_free(banners->kept[--banners->count]);
+}
+
+void inside_pass_banners(const struct inside_banners *banners, ssh_session to)
+{
+	for (unsigned i = 0; i < banners->count; i++)
+		(void)ssh_send_issue_banner(to, banners->kept[i]);
 }

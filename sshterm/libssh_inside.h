@@ -15,7 +15,8 @@
  *  - session->srv.ed25519_key is the server's host key, owned by the session; server_opts.custombanner is its
  *    identification string without "SSH-2.0-", malloc'ed.
  *  - session->opts.identity_non_exp lists files that ssh_options_apply would expand.
- *  - session->peer_discon_msg is the text of the peer's DISCONNECT, session->banner its last USERAUTH_BANNER.
+ *  - session->peer_discon_msg is the text of the peer's DISCONNECT, session->banner its last USERAUTH_BANNER
+ *    (of which an origin may send several: they are read before libssh reads them, as packets).
  */
 #ifndef SSHTERM_LIBSSH_INSIDE_H
 #define SSHTERM_LIBSSH_INSIDE_H
@@ -86,7 +87,19 @@ uint32_t inside_flush(ssh_session ssh);
 const char *inside_peer_text(ssh_session ssh);
 /* The peer's identification line, NULL before it came. `server`: whether the peer is the server. */
 const char *inside_peer_software(ssh_session ssh, bool server);
-/* Sends the last USERAUTH_BANNER that arrived on `from` to the client of `to`, if there was any. */
-void inside_pass_banner(ssh_session from, ssh_session to);
+#define INSIDE_BANNERS_KEPT 16
+#define INSIDE_BANNERS_MAX 16384 /* bytes of all of them; what is beyond is not shown */
+/* The banners of a login at the origin, in the order in which they came (RFC 4252 section 5.4). */
+struct inside_banners {
+	struct ssh_packet_callbacks_struct callbacks;
+	ssh_packet_callback table[1];
+	ssh_string kept[INSIDE_BANNERS_KEPT];
+	unsigned count;
+	size_t bytes;
+};
+int inside_banners_start(ssh_session from, struct inside_banners *banners);
+/* Stops listening and forgets them. */
+void inside_banners_stop(ssh_session from, struct inside_banners *banners);
+void inside_pass_banners(const struct inside_banners *banners, ssh_session to);
 
 #endif

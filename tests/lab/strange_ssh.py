@@ -114,8 +114,9 @@ paramiko.Transport._channel_handler_table[common.MSG_CHANNEL_EXTENDED_DATA] = fe
 
 
 class Origin(paramiko.ServerInterface):
-    def __init__(self, directory):
+    def __init__(self, directory, transport):
         self.directory = directory
+        self.transport = transport
         self.commands = {}
 
     def get_allowed_auths(self, username):
@@ -126,6 +127,13 @@ class Origin(paramiko.ServerInterface):
         if blob is not None:
             with open(os.path.join(self.directory, "shown-cert.pub"), "w") as f:
                 f.write(f"{blob.key_type} {base64.b64encode(blob.key_blob).decode()}\n")
+        # RFC 4252 5.4: a banner at any time before the success, and more than one.
+        for n in range(3):
+            banner = Message()
+            banner.add_byte(bytes([common.MSG_USERAUTH_BANNER]))
+            banner.add_string(f"greeting {n}\r\n")
+            banner.add_string("")
+            self.transport._send_message(banner)
         return paramiko.AUTH_SUCCESSFUL
 
     def check_channel_request(self, kind, chanid):
@@ -193,7 +201,7 @@ class Origin(paramiko.ServerInterface):
 def serve(connection, directory):
     t = paramiko.Transport(connection)
     t.add_server_key(paramiko.Ed25519Key.from_private_key_file(os.path.join(directory, "ssh_host_ed25519_key")))
-    t.start_server(server=Origin(directory))
+    t.start_server(server=Origin(directory, t))
 
 
 def origin(port, directory):

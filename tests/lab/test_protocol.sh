@@ -22,6 +22,8 @@ strange() {
 	done < <(LIMIT=60 client /usr/bin/python3 "$here/strange_ssh.py" client "$2" 2222 alice "$STATE/client/.ssh/alice" "${@:3}" 2>&1 || echo "FAIL broke off")
 }
 strange best_effort 198.51.100.2
+equal "all the banners of an origin, in order, once each" "greeting 0 greeting 1 greeting 2" \
+	"$(LIMIT=5 client ssh -p 2222 alice@198.51.100.2 flood 2>&1 >/dev/null | grep -o 'greeting [0-9]' | paste -sd' ')"
 header() { # of the newest program that ended by SEGV: EXPRESSION over its header, h
 	local id
 	id=$(reeve ls --json --limit 30 | json '[r["ProgramID"] for r in rows if r.get("exit_signal") == "SEGV"][0]')
