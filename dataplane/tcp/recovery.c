@@ -91,7 +91,7 @@ static void enter(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t deliver
 static void leave(struct tcp_leg *leg)
 {
 	if (leg->flags & LEG_RECOVERY)
-		leg->cwnd = leg->ssthresh;
+		leg->cwnd = leg->ssthresh; /* where PRR was on its way to */
 	leg->flags &= ~(uint32_t)(LEG_RECOVERY | LEG_LOSS);
 	sent_recovered(leg);
 }
@@ -235,7 +235,7 @@ void recovery_timed_out(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t n
 		undo_prepare(leg);
 		shard->congestion->lost(leg, true, now_us);
 	}
-	leg->cwnd = leg->mss;
+	leg->cwnd = leg->mss; /* RFC 5681's loss window */
 	if (leg->backoff < UINT8_MAX)
 		leg->backoff++;
 	leg->flags = (leg->flags & ~(uint32_t)(LEG_RECOVERY | LEG_PROBED | LEG_PROBED_AGAIN)) | LEG_LOSS |

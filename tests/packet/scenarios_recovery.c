@@ -19,7 +19,7 @@ const struct scenario scenarios_recovery[] = {
 {"the tail of a flight is lost: a probe finds out", "setup\n" RTT_50 FIVE "wait 20\nclient A 1 2897\nquiet\nwait 91\nquiet\nwait 12\nto-client A 7241+1448 1\ncount tail_probes 1\n"
 	"wait 50\nclient A 1 2897 sack 7241-8689\nto-client A 2897+1448 1\nquiet\nwait 50\nclient A 1 4345 sack 7241-8689\nto-client A 4345+1448 1\nto-client A 5793+1448 1\nquiet\nwait 50\nclient A 1 8689\nwait 1000\nquiet\n"
 	"count retransmit_timeouts 0\ncount fast_recoveries 1\n"},
-{"a probe is new data where there is some", "setup\n" RTT_50 TEN "write client 1448\nquiet\nwait 98\nquiet\nwait 10\nto-client A 15929+1448 1\nquiet\ncount tail_probes 1\ncount retransmits 0\n"},
+{"a probe is new data where there is some", "setup\n" RTT_50 TEN "write client 1448\nquiet\nwait 98\nquiet\nwait 10\nto-client A 15929+1448 1\nquiet\nwait 185\nquiet\nwait 20\nto-client A 1449+1448 1\nquiet\ncount tail_probes 1\n"},
 {"one probe, then the time-out", "setup\n" RTT_50 FIVE "wait 110\nto-client A 7241+1448 1\nwait 190\nquiet\nwait 20\nto-client A 1449+1448 1\nquiet\ncount tail_probes 1\ncount retransmit_timeouts 1\n"},
 {"a lone segment may be acknowledged late: no probe before the RTO", "setup\n" RTT_50 "write client 100\nto-client A 1449+100 1\nwait 195\nquiet\nwait 15\nto-client A 1449+100 1\ncount tail_probes 1\n"},
 {"no probe without SACK", "setup no-sack\n" RTT_50 FIVE "wait 195\nquiet\nwait 15\nto-client A 1449+1448 1\ncount tail_probes 0\ncount retransmit_timeouts 1\n"},
@@ -53,12 +53,21 @@ const struct scenario scenarios_recovery[] = {
 	"wait 50\nclient A 1 4345 echo 0\nto-client A 4345+1448 1\nto-client A 5793+1448 1\nwait 50\nclient A 1 7241 echo 0\nto-client A 7241+1448 1\nwait 50\nclient A 1 8689 echo 0\nwait 500\nquiet\n"},
 {"RACK's window widens where the peer reports duplicates", "setup\n" RTT_50 TEN "wait 50\nclient A 1 1449 sack 2897-7241\nto-client A 1449+1448 1\nwait 5\nclient A 1 7241 echo 50\ncount spurious_recoveries 1\nclient A 1 7241 sack 1449-2897\nclient A 1 15929\n"
 	"write client 14480\nframes client 10\nwait 50\nclient A 1 15929 sack 17377-21721\nwait 20\nquiet\nclient A 1 21721\nclient A 1 30409\ncount fast_recoveries 1\nquiet\n"},
-{"and a loss is found all the same, a little later", "setup\n" RTT_50 TEN "wait 50\nclient A 1 1449 sack 2897-7241\nto-client A 1449+1448 1\nwait 5\nclient A 1 7241 echo 50\ncount spurious_recoveries 1\nclient A 1 7241 sack 1449-2897\nclient A 1 15929\n"
+{"and a loss is found all the same, a little later", "setup\n" RTT_50 TEN "wait 50\nclient A 1 1449 sack 2897-7241\nto-client A 1449+1448 1\nwait 5\nclient A 1 7241 echo 50\ncount spurious_recoveries 1\nclient A 1 7241 sack 1449-2897\nclient A 1 7241 sack 1449-2897\nclient A 1 15929\n"
 	"write client 14480\nframes client 10\nwait 50\nclient A 1 15929 sack 17377-21721\nwait 20\nquiet\nwait 10\nto-client A 15929+1448 1\ncount fast_recoveries 2\n"},
 {"idle for long: the window is a new connection's", "setup\n" RTT_50 TEN "write client 1448\nwait 50\nclient A 1 15929\nto-client A 15929+1448 1\nwait 50\nclient A 1 17377\ncwnd client 28960\nwait 1000\nwrite client 100\nto-client A 17377+100 1\ncwnd client 14480\n"},
 {"idle for one RTO: half of it", "setup\n" RTT_50 TEN "write client 1448\nwait 50\nclient A 1 15929\nto-client A 15929+1448 1\nwait 50\nclient A 1 17377\nwrite client 28960\nframes client 11-14\nwait 25\nframes client 6-9\nwrite client 1448\nwait 35\nclient A 1 46337\nframes client 1\nwait 50\nclient A 1 47785\ncwnd client 57920\n"
 	"wait 300\nwrite client 100\nto-client A 47785+100 1\ncwnd client 28960\n"},
 {"a window that opens at once is paced", "setup\n" RTT_50 TEN "write client 1448\nwait 50\nclient A 1 15929\nto-client A 15929+1448 1\nwait 50\nclient A 1 17377\nwrite client 28960\nframes client 11-14\nwait 25\nframes client 6-9\nwait 35\nclient A 1 46337 win 0\nquiet\n"
 	"write client 57920\nwait 20\nclient A 1 46337 win 512\nframes client 10-18\nwait 12\nframes client 3-23\nwait 20\nframes client 3-23\ncount bursts_held 3+\n"},
+{"needless by D-SACK: RACK learns from it", "setup no-timestamps\nadopt\nwrite client 1460\nto-client A 1+1460 1\nwait 50\nclient A 1 1461\nwrite client 7300\nframes client 5\nwait 50\nclient A 1 1461 sack 2921-7301\nto-client A 1461+1460 1\nwait 50\nclient A 1 8761\nclient A 1 8761 sack 1461-2921\n"
+	"count spurious_recoveries 1\nwrite client 7300\nframes client 5\nwait 50\nclient A 1 8761 sack 10221-14601\nturn\nquiet\nclient A 1 16061\nwait 300\nquiet\n"},
+{"recovery that the timer began sends one segment, ACKs bring the rest; undone, the rest was never lost", "setup\n" RTT_50 TEN "wait 50\nclient A 1 1449 sack 2897-4345\nclient A 1 7241\nwrite client 10136\nframes client 4\nwait 49\nclient A 1 7241 sack 13033-14481\nframes client 2\nwait 20\nto-client A 7241+1448 1\nquiet\n"
+	"client A 1 8689 echo 70\nframes client 1\ncount spurious_recoveries 1\nclient A 1 26065\nwait 300\nquiet\n"},
+{"no probe during recovery", "setup\n" RTT_50 FIVE "wait 50\nclient A 1 1449 sack 2897-7241\nto-client A 1449+1448 1\nquiet\nwait 190\nquiet\nwait 20\nto-client A 1449+1448 1\ncount tail_probes 0\n"},
+{"a probe that was not needed, told with the ACK of more", "setup\n" RTT_50 "write client 2896\nframes client 2\nwait 110\nto-client A 2897+1448 1\nclient A 1 4345\nwrite client 100\nto-client A 4345+100 1\nclient A 1 4445 sack 2897-4345\ncwnd client 14480\n"},
+{"two time-outs are one loss", "setup\n" RTT_50 TEN "wait 108\nto-client A 14481+1448 1\nwait 210\nto-client A 1449+1448 1\nwait 410\nto-client A 1449+1448 1\ncount retransmit_timeouts 2\nclient A 1 15929\ncwnd client 10574\n"},
+{"reordering seen: later segments' arrival is no loss yet", "setup\n" RTT_50 TEN "wait 50\nclient A 1 1449 sack 2897-4345\nclient A 1 7241\nclient A 1 7241 sack 8689-13033\nquiet\nwait 20\nto-client A 7241+1448 1\n"},
+{"the RTO waits for the retransmission's ACK", "setup\n" RTT_50 FIVE "wait 110\nto-client A 7241+1448 1\nwait 150\nclient A 1 1449 sack 2897-7241\nto-client A 1449+1448 1\nwait 100\nquiet\nclient A 1 8689\nwait 300\nquiet\ncount retransmit_timeouts 0\n"},
 {NULL, NULL},
 };

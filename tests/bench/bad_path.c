@@ -5,7 +5,7 @@
  * the larger of Reno's (1.22 segments a round trip over the square root of the loss) and CUBIC's (RFC
  * 9438 5.2).
  *
- *   goodput [OPTION…]      one row of these: loss=PERMILLE rtt=MS reorder=PERMILLE jitter=MS rate=MBIT
+ *   bad_path [OPTION…]      one row of these: loss=PERMILLE rtt=MS reorder=PERMILLE jitter=MS rate=MBIT
  * queue=FRAMES seconds=N seed=N cc=cubic|newreno timestamps=0|1 sack=0|1; trace=1: cwnd, 10 ms apart goodput
  * --check LEAST  the table, for each algorithm; fails where a row is below LEAST of what is promised
  */
