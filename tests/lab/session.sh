@@ -21,6 +21,7 @@ REEVED_LOG=$STATE/reeved.log
 failures=0
 reeved_pid=''
 libexec=''
+. "$here/wire.sh"
 
 # -- the lab and the box -------------------------------------------------------------------------------------
 
@@ -51,6 +52,7 @@ lab_up() {
 	trap session_end EXIT
 	trap 'exit 130' INT TERM HUP
 	lab up "$@" || give_up "the lab does not come up"
+	wire_start
 	reeve keygen -o "$STATE/sshkey" >/dev/null || give_up "reeve keygen failed"
 }
 
@@ -151,6 +153,7 @@ session_end() {
 	local status=$?
 	trap - EXIT
 	trap '' INT TERM HUP
+	[ "$status" != 0 ] || wire_end
 	if [ "$status" -ne 0 ] || [ "$failures" -ne 0 ]; then show_logs; fi
 	[ -z "$reeved_pid" ] || reeved_stop
 	[ -n "${KEEP_LAB:-}" ] || lab down

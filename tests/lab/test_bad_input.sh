@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Hostile frames and clients that are none: bounded in time and memory, counted, logged once, the next is served.
 # Runs beside others.
+wire=off # its frames are wrong on purpose, and go on as they are
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 lab_up
 setting sshterm 'login_grace: 6s'

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# wire: every lab test's look at the wire (sourced by session.sh). From lab_up to the end of the test, audited
+# connections are captured beside both of the box's ports; then wire_check.py looks at the box's own segments, and
+# tshark at what an analyst would find wrong in them. A test that plays with frames itself, or whose box is none,
+# sets wire=off before the lab comes up.
+
+wire=${wire:-on}
+wire_ports='tcp port 22 or tcp portrange 7000-7999'
+wire_megabytes=40 # a side: what comes later is not looked at
+wire_jobs=()
+
+# Where what goes into and comes out of the box's port is seen as it is: beside the relay, if that is on this side.
+wire_place() {
+	if [ "$(cat "$STATE/side")" = "$1" ]; then printf '%s far\n' "$LAB-impair"; else printf '%s eth0\n' "$LAB-$1"; fi
+}
+
+wire_start() {
+	local side netns device
+	[ "$wire" = on ] || return 0
+	for side in client origin; do
+		read -r netns device < <(wire_place "$side")
+		rm -f "$STATE/wire-$side.pcap"
+		nsenter --net="/run/netns/$netns" dumpcap -q -P -B 16 -i "$device" -f "$wire_ports" -a "filesize:$((wire_megabytes * 1000))" \
+			-w "$STATE/wire-$side.pcap" >"$STATE/wire-$side.log" 2>&1 </dev/null &
+		wire_jobs+=($!)
+		disown # a test that waits for its own does not wait for this
+		lab remember "dumpcap-$side" $!
+	done
+	wait_until 10 test -s "$STATE/wire-client.pcap" -a -s "$STATE/wire-origin.pcap" || give_up "dumpcap does not start: $(cat "$STATE"/wire-*.log)"
+}
+
+# Ends the captures and judges them; a test calls it where it wants to go on afterwards.
+# wire_least: segments of the box that there must be at least (default 0: nothing need have been audited).
+wire_end() {
+	local side judges=()
+	[ ${#wire_jobs[@]} -gt 0 ] || return 0
+	sleep 0.1
+	kill -INT "${wire_jobs[@]}" 2>/dev/null
+	wait_until 10 wire_written
+	wire_jobs=()
+	for side in client origin; do
+		wire_judge "$STATE/wire-$side.pcap" "$side" "$(wire_missed "$side")" >"$STATE/wire-$side.said" 2>&1 &
+		judges+=($!)
+	done
+	wait "${judges[@]}"
+	for side in client origin; do wire_tell "$side"; done
+	rm -f "$STATE"/wire-*.pcap
+}
+
+# dumpcap has said its last word: how much it missed.
+wire_written() { [ "$(cat "$STATE"/wire-{client,origin}.log | grep -c 'dropped on interface')" = 2 ]; }
+
+# A capture with holes is judged by what can be said of single segments.
+wire_missed() { grep -Eq "dropped on interface .*: [0-9]+/0 " "$STATE/wire-$1.log" || echo --missed; }
+
+# What tshark warns of and no rule forbids. Losses, duplicates, full and closed windows, resets and ports used again are
+# what these tests are made of. Options that the box does not speak are NOPs on the SYN, which it takes for a router's work.
+wire_expected='^(D-SACK Sequence|This frame is a \(suspected\) (out-of-order|retransmission|fast retransmission|spurious retransmission)( segment)?|TCP Zero Window segment|TCP window specified by the receiver is now completely full|Connection reset \(RST\)|Previous segment\(s\) not captured.*|ACKed segment that wasn.t captured.*|A new tcp session is started with the same ports.*|4 NOP in a row.*)$'
+
+# CAPTURE SIDE [--missed]: what is wrong in it, a line each; the last says how much was looked at.
+wire_judge() {
+	local from=tcp.dstport
+	[ "$2" = origin ] || from=tcp.srcport
+	# What is carried is not SSH, whatever the port: its bytes are not looked into.
+	tshark -r "$1" -d tcp.port==22,data -d tcp.port==7000-7999,data -o tcp.check_checksum:TRUE -o ip.check_checksum:TRUE \
+		-Y "($from == 22 || ($from >= 7000 && $from < 8000)) && _ws.expert.severity >= 6291456" \
+		-T fields -E aggregator='|' -e frame.number -e _ws.expert.severity -e _ws.expert.message 2>"$1.tshark" |
+		python3 -c '
+import re, sys
+for line in sys.stdin:
+    frame, severities, messages = line.rstrip("\n").split("\t")
+    for severity, message in zip(severities.split("|"), messages.split("|")):
+        if int(severity) >= 6291456 and not re.match(sys.argv[1], message):
+            print(f"frame {frame}: tshark: {message}")' "$wire_expected" | head -n 20
+	[ "${PIPESTATUS[0]}" = 0 ] || { echo "tshark failed:"; cat "$1.tshark"; }
+	rm -f "$1.tshark"
+	# shellcheck disable=SC2086 # one word or none
+	python3 "$here/wire_check.py" "$1" "$2" $3
+}
+
+wire_tell() {
+	local said=$STATE/wire-$1.said last count
+	last=$(tail -n 1 "$said")
+	count=${last%% *}
+	equal "the wire at the $1: $last" '' "$(sed '$d' "$said")"
+	[ -z "${wire_least:-}" ] || at_least "the box's segments at the $1" "$wire_least" "$count"
+}
