@@ -26,7 +26,8 @@ enum start {
 	START_RAW = 16,   /* no connection yet; the bytes of streams are not known */
 	START_PLAIN = 32, /* neither SACK nor timestamps nor scale */
 	START_WRAP = 64,  /* numbers wrap soon */
-	BOXES = 4
+	START_NEWRENO = 128,
+	BOXES = 8
 };
 
 struct run {
@@ -321,7 +322,7 @@ static void worker(const struct run *r, const uint8_t *at, uint32_t len)
 static struct box *box_for(uint8_t start)
 {
 	static struct box *boxes[BOXES];
-	struct box **box = &boxes[start >> 1 & 3];
+	struct box **box = &boxes[(start >> 1 & 3) | (start & START_NEWRENO ? 4 : 0)];
 	struct tcp_config config;
 
 	if (*box != NULL)
@@ -339,6 +340,7 @@ static struct box *box_for(uint8_t start)
 	config.fin_wait_ms = 1000;
 	config.idle_keepalive_ms = 20000;
 	config.retransmit_limit = 5;
+	config.congestion = start & START_NEWRENO ? TCP_NEWRENO : TCP_CUBIC;
 	if (start & START_OFFLOADS)
 		config.offloads = (struct tcp_offloads){.checksum = true, .frame_max = BOX_BUFFER_MAX};
 	*box = calloc(1, sizeof(**box));
