@@ -208,15 +208,17 @@ static bool refuse_time(const struct certificate *c, time_t now, char *why, size
 	return false;
 }
 
-enum certificate_verdict certificate_judge(const struct certificate *c, struct wire_span ca, time_t now,
-    struct wire_span client_addr, struct certificate_facts *facts, char *why, size_t why_size)
+enum certificate_verdict certificate_judge(const struct certificate *c, struct wire_span ca, bool intact,
+    time_t now, struct wire_span client_addr, struct certificate_facts *facts, char *why, size_t why_size)
 {
 	struct public_key ca_key;
 
 	*facts = (struct certificate_facts){0};
 	why[0] = '\0';
-	if (c->ca_blob.len == 0 || c->ca_blob.len != ca.len || memcmp(c->ca_blob.at, ca.at, ca.len) != 0 ||
-	    !public_key_parse(ca, &ca_key) || !public_key_verify(&ca_key, c->signed_bytes, c->signature))
+	if (c->ca_blob.len == 0 || c->ca_blob.len != ca.len || memcmp(c->ca_blob.at, ca.at, ca.len) != 0)
+		return CERTIFICATE_STRANGE;
+	if (!intact &&
+	    (!public_key_parse(ca, &ca_key) || !public_key_verify(&ca_key, c->signed_bytes, c->signature)))
 		return CERTIFICATE_STRANGE;
 	if (c->type != CERTIFICATE_TYPE_USER) {
 		snprintf(why, why_size, "your certificate is not a user certificate");

@@ -50,10 +50,12 @@ enum certificate_verdict {
 	CERTIFICATE_REFUSED, /* ours, but it may not now; `why` is for the client */
 };
 
-/* Judges a parsed certificate. `ca`: plain blob of the client CA. `client_addr`: 4 or 16 bytes. On REFUSED,
+/* Judges a parsed certificate. `ca`: plain blob of the client CA. `intact`: the
+ * signature of that CA over just these bytes was found good before. `client_addr`: 4 or 16 bytes. On REFUSED,
  * `why` is a sentence for the user ("your certificate expired at …"). */
 enum certificate_verdict certificate_judge(const struct certificate *certificate, struct wire_span ca,
-    time_t now, struct wire_span client_addr, struct certificate_facts *facts, char *why, size_t why_size);
+    bool intact, time_t now, struct wire_span client_addr, struct certificate_facts *facts, char *why,
+    size_t why_size);
 
 /* Is `principal` among the certificate's principals? */
 bool certificate_names(const struct certificate *certificate, const char *principal);

@@ -304,15 +304,20 @@ static void judge_certificate(
 	struct certificate certificate;
 	struct certificate_facts facts;
 	struct wire_span client = {session->client_addr, session->addr_len};
+	uint8_t hash[crypto_hash_sha256_BYTES];
 	char why[256] = "";
 
 	if (!certificate_parse(who->public_key, &certificate)) {
 		refuse_user(control, session, id, "");
 		return;
 	}
-	switch (
-	    certificate_judge(&certificate, (struct wire_span){control->client_ca, control->client_ca_len},
-	        time(NULL), client, &facts, why, sizeof(why))) {
+	crypto_hash_sha256(hash, who->public_key.at, who->public_key.len);
+	enum certificate_verdict verdict = certificate_judge(&certificate,
+	    (struct wire_span){control->client_ca, control->client_ca_len},
+	    memcmp(hash, session->intact, sizeof(hash)) == 0, time(NULL), client, &facts, why, sizeof(why));
+	if (verdict != CERTIFICATE_STRANGE)
+		memcpy(session->intact, hash, sizeof(hash));
+	switch (verdict) {
 	case CERTIFICATE_GOOD:
 		judge_holder(control, session, id, who, &certificate, &facts);
 		return;

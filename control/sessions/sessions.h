@@ -19,6 +19,7 @@
 #define CONTROL_SESSIONS_SESSIONS_H
 
 #include <jansson.h>
+#include <sodium.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -65,6 +66,9 @@ struct session {
 	uint8_t host_public_len;
 	uint8_t identifier[64]; /* the first exchange hash that was signed for it; length 0: none yet */
 	uint8_t identifier_len;
+	/* The certificate whose CA's signature was found good last: it is offered, then proven. All zero:
+	 * none. */
+	uint8_t intact[crypto_hash_sha256_BYTES];
 	/* Set by WHO with a proven key. */
 	char user[WORD_SIZE], user_id[USER_ID_SIZE], email[USER_EMAIL_SIZE];
 	char login[WORD_SIZE];

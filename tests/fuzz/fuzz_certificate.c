@@ -24,8 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (!certificate_is(blob))
 		abort();
-	(void)certificate_judge(&certificate, certificate.ca_blob, 1800000000, (struct wire_span){address, 4},
-	    &facts, why, sizeof(why));
+	(void)certificate_judge(&certificate, certificate.ca_blob, size % 2 == 0, 1800000000,
+	    (struct wire_span){address, 4}, &facts, why, sizeof(why));
 	(void)certificate_names(&certificate, "alice");
 	return 0;
 }

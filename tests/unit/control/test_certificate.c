@@ -46,7 +46,7 @@ static enum certificate_verdict judge(const struct mint_certificate *minted, con
 	cr_assert(certificate_is((struct wire_span){blob, len}));
 	cr_assert(certificate_parse((struct wire_span){blob, len}, &certificate));
 	return certificate_judge(
-	    &certificate, mint_blob(&ca), now, (struct wire_span){client, 4}, facts, why, 256);
+	    &certificate, mint_blob(&ca), false, now, (struct wire_span){client, 4}, facts, why, 256);
 }
 
 Test(certificate, each_way_to_be_wrong)
@@ -156,7 +156,7 @@ Test(certificate, cut_and_changed)
 		blob[at] ^= 0x40;
 		bool parsed = certificate_parse((struct wire_span){blob, len}, &certificate);
 		if (parsed)
-			cr_expect_neq(certificate_judge(&certificate, mint_blob(&ca), 1500,
+			cr_expect_neq(certificate_judge(&certificate, mint_blob(&ca), false, 1500,
 			                  (struct wire_span){client, 4}, &facts, why, sizeof(why)),
 			    CERTIFICATE_GOOD, "changed at %zu", at);
 		blob[at] ^= 0x40;
@@ -292,7 +292,7 @@ Test(certificate, every_kind_of_ca_by_ssh_keygen)
 		size_t len = read_blob(directory, "key-cert.pub", blob);
 		struct wire_span ca_span = {ca_blob, ca_len};
 		cr_assert(certificate_parse((struct wire_span){blob, len}, &certificate), "%s", cas[i]);
-		int verdict = certificate_judge(&certificate, ca_span, time(NULL),
+		int verdict = certificate_judge(&certificate, ca_span, false, time(NULL),
 		    (struct wire_span){client, 4}, &facts, why, sizeof(why));
 		cr_expect_eq(verdict, CERTIFICATE_GOOD, "%s: %d %s", cas[i], verdict, why);
 		cr_expect_eq(certificate.serial, 12);
@@ -303,7 +303,7 @@ Test(certificate, every_kind_of_ca_by_ssh_keygen)
 		cr_expect(certificate_names(&certificate, "root"));
 		/* One bit of what was signed. */
 		blob[certificate.key_id.at - blob] ^= 1;
-		cr_expect_eq(certificate_judge(&certificate, ca_span, time(NULL),
+		cr_expect_eq(certificate_judge(&certificate, ca_span, false, time(NULL),
 		                 (struct wire_span){client, 4}, &facts, why, sizeof(why)),
 		    CERTIFICATE_STRANGE, "%s", cas[i]);
 	}
@@ -317,7 +317,7 @@ Test(certificate, every_kind_of_ca_by_ssh_keygen)
 	size_t ca_len = read_blob(directory, "ca.pub", ca_blob),
 	       len = read_blob(directory, "key-cert.pub", blob);
 	cr_assert(certificate_parse((struct wire_span){blob, len}, &certificate));
-	cr_expect_eq(certificate_judge(&certificate, (struct wire_span){ca_blob, ca_len}, time(NULL),
+	cr_expect_eq(certificate_judge(&certificate, (struct wire_span){ca_blob, ca_len}, false, time(NULL),
 	                 (struct wire_span){client, 4}, &facts, why, sizeof(why)),
 	    CERTIFICATE_STRANGE);
 	run("/tmp", (snprintf(command, sizeof(command), "rm -rf %s", directory), command));

@@ -420,6 +420,11 @@ Test(control, certificates)
 	    (struct wire_span){0}, request, sizeof(request));
 	cr_assert_eq(sign(1).error.len, 0);
 	cr_expect_not(shows(1, (struct wire_span){blob, len}, "root", request, plain));
+	/* That its signature was found good once is said of these bytes alone. */
+	cr_expect(who_is(1, (struct wire_span){blob, len}, "root", 0).accepted);
+	blob[60] ^= 1;
+	cr_expect_not(who_is(1, (struct wire_span){blob, len}, "root", 0).accepted);
+	blob[60] ^= 1;
 	cr_expect(who_is(1, (struct wire_span){blob, len}, "root", 1).accepted);
 	struct may answer = may(1, "root");
 	cr_assert(answer.allowed, "%s", answer.message);
