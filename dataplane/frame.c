@@ -423,17 +423,18 @@ bool frame_quoted(const struct frame *icmp, struct frame *quoted)
 
 bool frame_too_big(const struct frame *icmp, uint32_t *mtu)
 {
-	struct wire w = wire_over(icmp->bytes + icmp->l4_offset, icmp->payload_len + ICMP_LEN);
-
 	if (icmp->kind != FRAME_ICMP)
 		return false;
+	struct wire w = wire_over(icmp->bytes + icmp->l4_offset, icmp->payload_len + ICMP_LEN);
 	uint8_t type = wire_u8(&w), code = wire_u8(&w);
 	wire_skip(&w, 2);
 	*mtu = wire_u32(&w);
-	if (icmp->family == 4)
-		*mtu &= 0xffff;
-	return !w.failed && (icmp->family == 4 ? type == ICMP_UNREACHABLE && code == ICMP_FRAGMENTATION_NEEDED
-	                                       : type == ICMP6_PACKET_TOO_BIG);
+	if (w.failed)
+		return false;
+	if (icmp->family == 6)
+		return type == ICMP6_PACKET_TOO_BIG;
+	*mtu &= 0xffff;
+	return type == ICMP_UNREACHABLE && code == ICMP_FRAGMENTATION_NEEDED;
 }
 
 static inline __attribute__((always_inline)) uint64_t sum_words(uint64_t sum, const uint8_t *at, size_t len)

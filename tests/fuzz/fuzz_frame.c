@@ -28,7 +28,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(f.kind != FRAME_TCP || f.payload_offset == f.l4_offset + f.tcp_header_len);
 	}
 	(void)frame_checksum_ok(&f);
+	uint32_t mtu;
 	if (f.kind == FRAME_ICMP && frame_quoted(&f, &quoted))
-		must(quoted.family == f.family);
+		must(quoted.family == f.family && quoted.payload_len < f.payload_len);
+	if (frame_too_big(&f, &mtu))
+		must(f.kind == FRAME_ICMP && (f.family == 6 || mtu <= 65535));
+	if (f.kind == FRAME_FRAGMENT && f.protocol == FRAME_PROTOCOL_TCP && f.family == 4)
+		must(frame_may_be_tcp(&f));
 	return 0;
 }

@@ -553,6 +553,8 @@ def main():
     parts = {
         "af_xdp": lambda: session([("test", "net_af_xdp0,iface=bi", "net_af_xdp1,iface=bo")],
                                   [check_wrapped, check_fragments, check_fragments_refused, check_urgent, check_strays, check_damaged]),
+        "af_xdp, two lcores": lambda: session([("test", "net_af_xdp0,iface=bi", "net_af_xdp1,iface=bo")],
+                                              [check_wrapped, check_fragments, check_fragments_refused], lcores=(0, 1)),
         "af_packet, jumbo": lambda: session(jumbo, [check_jumbo], mtu=9000, mbufs=4096, eal=("--no-huge", "--no-shconf", "-m", "512")),
         "net_tap, checksums": tap_session,
         "net_tap, path MTU": router_session,

@@ -84,27 +84,28 @@ class Dataplane:
         self.expect(self.sup, SUP_READY)
 
     def attach_turner(self, turner, lcores):
-        """A worker that relays the bytes of adopted connections (turner.c), for a dataplane of one lcore."""
-        assert lcores == 1
+        """A worker that relays the bytes of adopted connections (turner.c)."""
         ours, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
         def before():
             os.dup2(child.fileno(), 3)
             os.set_inheritable(3, True)
 
-        process = subprocess.Popen([turner], close_fds=False, preexec_fn=before, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen([turner, str(lcores)], close_fds=False, preexec_fn=before, stdin=subprocess.DEVNULL)
         child.close()
-        _, fds, _, _ = socket.recv_fds(ours, 1, 4)
-        to_worker, to_dataplane, worker_bell, lcore_bell = fds
-        self.send(self.sup, SUP_ATTACH_BELL, struct.pack(">I", 0), [lcore_bell])
-        for lane, side, fd in ((TO_WORKER, PRODUCER, to_worker), (TO_DATAPLANE, CONSUMER, to_dataplane)):
-            self.send(self.sup, SUP_ATTACH_SLAB, struct.pack(">BIIBBI", SSHTERM, 0, 0, lane, side, 1), [fd, worker_bell])
-        for fd in fds:
-            os.close(fd)
+        for lcore in range(lcores):
+            _, fds, _, _ = socket.recv_fds(ours, 1, 4)
+            to_worker, to_dataplane, worker_bell, lcore_bell = fds
+            self.send(self.sup, SUP_ATTACH_BELL, struct.pack(">I", lcore), [lcore_bell])
+            for lane, side, fd in ((TO_WORKER, PRODUCER, to_worker), (TO_DATAPLANE, CONSUMER, to_dataplane)):
+                self.send(self.sup, SUP_ATTACH_SLAB, struct.pack(">BIIBBI", SSHTERM, 0, lcore, lane, side, 1), [fd, worker_bell])
+            for fd in fds:
+                os.close(fd)
         self.turner = (process, ours)
+        self.lcores = lcores
 
     def wait_for_worker(self):
-        while self.stats()["handoff.workers_up"] == 0:
+        while self.stats()["handoff.workers_up"] < self.lcores:
             time.sleep(0.01)
 
     def stop_turner(self):
