@@ -144,7 +144,13 @@ static uint8_t data_flags(const struct tcp_leg *leg, uint32_t end, bool fin)
 }
 
 /* -- pacing: as Linux does, at twice the rate of slow start or 1.2 times that of congestion avoidance, but
- *    only where that is more than the wheel's grain: a short path takes its bursts from the ACKs -- */
+ *    only where that is more than the wheel's grain (a short path takes its bursts from the ACKs), and where
+ *    the window is larger than any path is expected to take at once -- */
+
+static bool is_paced(const struct tcp_leg *leg)
+{
+	return leg->srtt_us > PACE_AHEAD_US && leg->cwnd > 2 * congestion_initial_window(leg);
+}
 
 static uint64_t pace_of(const struct tcp_leg *leg, uint32_t bytes)
 {
@@ -155,8 +161,7 @@ static uint64_t pace_of(const struct tcp_leg *leg, uint32_t bytes)
 
 static bool pace_permits(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 {
-	if (leg->srtt_us <= PACE_AHEAD_US || leg->paced_us <= now_us + PACE_AHEAD_US ||
-	    leg->sent_head == NONE)
+	if (!is_paced(leg) || leg->paced_us <= now_us + PACE_AHEAD_US || leg->sent_head == NONE)
 		return true;
 	if (leg->paced_us <= now_us + pace_of(leg, congestion_initial_window(leg)))
 		return true;
@@ -167,7 +172,7 @@ static bool pace_permits(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t 
 
 static void pace_sent(struct tcp_leg *leg, uint32_t bytes, uint64_t now_us)
 {
-	if (leg->srtt_us > PACE_AHEAD_US)
+	if (is_paced(leg))
 		leg->paced_us = (leg->paced_us > now_us ? leg->paced_us : now_us) + pace_of(leg, bytes);
 }
 
@@ -225,7 +230,7 @@ static uint32_t super_segment(
 	uint32_t segments = (most < by_cwnd ? most : by_cwnd) / leg->mss;
 
 	/* Where segments are paced they go in small lots. */
-	if (leg->srtt_us > PACE_AHEAD_US && fitting > PACE_SEGMENTS)
+	if (is_paced(leg) && fitting > PACE_SEGMENTS)
 		fitting = PACE_SEGMENTS;
 
 	if (segments > fitting)

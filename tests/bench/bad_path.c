@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /*
- * What our TCP makes of a bad path, in virtual time: two endpoints, one stream, a link that loses, reorders,
- * has a rate and a queue, as seeded. Beside the bytes a second stands what the response functions promise:
- * the larger of Reno's (1.22 segments a round trip over the square root of the loss) and CUBIC's (RFC
- * 9438 5.2).
+ * What our TCP makes of a bad path, in virtual time: two endpoints, one stream, a link that loses, reorders, has a
+ * rate and a queue, as seeded. Beside the bytes a second stands what the response functions promise: the larger of
+ * Reno's (1.22 segments a round trip over the square root of the loss) and CUBIC's (RFC 9438 5.2).
  *
- *   bad_path [OPTION…]      one row of these: loss=PERMILLE rtt=MS reorder=PERMILLE jitter=MS rate=MBIT
- * queue=FRAMES seconds=N seed=N cc=cubic|newreno timestamps=0|1 sack=0|1; trace=1: cwnd, 10 ms apart goodput
- * --check LEAST  the table, for each algorithm; fails where a row is below LEAST of what is promised
+ *   bad_path [OPTION…]      one row of these: loss=PERMILLE rtt=MS reorder=PERMILLE jitter=MS rate=MBIT queue=FRAMES
+ *                           seconds=N seed=N cc=cubic|newreno timestamps=0|1 sack=0|1; trace=1: cwnd, 10 ms apart
+ *   bad_path --check LEAST  the table, for each algorithm; fails where a row is below LEAST of what is promised
  */
+/* clang-format on */
 #include "dataplane/tcp/flow.h"
 #include "tests/packet/box.h"
 
