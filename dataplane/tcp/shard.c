@@ -14,8 +14,8 @@
  * notes first and two struct tcp_leg later. Shared by all legs are three pools: `sent` (records of
  * unacknowledged segments, sack.c), `chunks` (bytes that cannot go to the worker yet, reassembly.c), and, per
  * worker, the list links of its slabs (output.c): the bytes to be sent stay in the worker's slabs until they
- * are ACKed, so the retransmission store costs no copy. A leg has at most config.send_credit slabs,
- * config.receive_credit bytes with the worker and reorder_bytes of chunks.
+ * are ACKed, so the retransmission store costs no copy. How much of each a leg may have is window.c's
+ * business.
  *
  * Life. FLOW_SYN and FLOW_SYN_ACK while the handshake passes (handshake.c); FLOW_ADOPTED from the first
  * client segment that acknowledges the SYN-ACK (adopt.c); FLOW_TIME_WAIT when both legs are over (close.c);

@@ -39,6 +39,9 @@ enrol alice alice,root sre
 use_identity alice
 equal "dataplane.congestion: cubic, unless said otherwise" 1 "$(counter tcp.congestion.cubic)"
 equal "before" in "$(ssh_client -q alice@origin echo in)"
+bulk() { ssh_client -q alice@origin 'head -c 100000000 /dev/zero' | wc -c; }
+equal "a download" 100000000 "$(bulk)"
+at_least "receive_window_max: 6 MB, unless said otherwise: windows grow" 1 "$(counter tcp.window_grown)"
 sleep 1
 at_most "idle: adaptive: a worker without work uses (1/100 s a second)" 15 "$(busy_for_a_second sshterm)"
 at_most "and so does the dataplane" 15 "$(busy_for_a_second dataplane)"
@@ -57,8 +60,12 @@ fails_to "sshterm.sessions: 2: a third is refused" ssh_client -q -o ConnectTimeo
 reeved_stop
 within "stop_grace: 0s: nobody is waited for (ms)" 3000 "$reeved_took"
 
-restart dataplane 'idle: poll' dataplane 'congestion: newreno'
+restart dataplane 'idle: poll' dataplane 'congestion: newreno' dataplane 'receive_credit: 32768' dataplane 'receive_window_max: 32768' \
+	dataplane 'receive_memory: 1048576' dataplane 'send_credit: 4' dataplane 'send_buffer_max: 32768' dataplane 'send_memory: 1048576'
 sleep 1
+equal "a download through small windows and buffers" 100000000 "$(bulk)"
+equal "receive_window_max: 32768: no window grows beyond" 0 "$(counter tcp.window_grown)"
+equal "send_buffer_max: 32768: nor does what a worker may have out" 0 "$(counter tcp.send_grown)"
 equal "dataplane.congestion: newreno" 1 "$(counter tcp.congestion.newreno)"
 at_least "dataplane.idle: poll: the lcore never sleeps (1/100 s a second)" 80 "$(runnable_for_a_second dataplane)"
 

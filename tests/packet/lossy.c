@@ -215,6 +215,9 @@ static void setup_config(struct world *w, struct tcp_config *config, uint64_t se
 		config->offloads =
 		    (struct tcp_offloads){.checksum = true, .frame_max = seed % 4 == 1 ? BOX_BUFFER_MAX : 0};
 	config->receive_credit = (uint32_t[]){4096, 65536, 262144}[rnd(w, 3)];
+	/* By the seed and not drawn, so that seeds mean what they meant. */
+	config->receive_window_max = seed % 3 == 0 ? 1 << 20 : 262144;
+	config->receive_memory = seed % 5 == 0 ? 1 << 18 : 1 << 26;
 	config->send_credit = 512;
 	config->reorder_total = 1 << 20;
 	config->reorder_bytes = rnd(w, 2) ? 262144 : 16384;
