@@ -213,14 +213,6 @@ void chunks_release(struct tcp_shard *shard, struct tcp_leg *leg)
 		chunks_drop_first(shard, leg);
 }
 
-static bool block_known(uint32_t blocks[][2], unsigned n, uint32_t start)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (blocks[i][0] == start)
-			return true;
-	return false;
-}
-
 /* Which of the latest segments lies in [start, end): 0 the very latest; RECENT_MAX: none. */
 static unsigned block_age(const struct tcp_leg *leg, uint32_t start, uint32_t end)
 {
@@ -251,7 +243,7 @@ unsigned chunks_sack_blocks(
 	}
 	for (unsigned i = 0; i < RECENT_MAX + others && n < max; i++) {
 		uint32_t run = i < RECENT_MAX ? latest[i] : any[i - RECENT_MAX];
-		if (run == NONE || block_known(blocks, n, shard->chunks[run].seq))
+		if (run == NONE)
 			continue;
 		blocks[n][0] = shard->chunks[run].seq;
 		blocks[n++][1] = run_end(shard, run);
