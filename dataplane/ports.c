@@ -11,6 +11,7 @@
 
 #include "control/rpc/rpc.h"
 #include "dataplane/arrival.h"
+#include "dataplane/umem.h"
 
 #define MBUF_CACHE 256
 #define TAGS_MAX 3 /* a third tag passes, though nobody looks behind it */
@@ -291,6 +292,14 @@ static bool find_port(struct ports *ports, unsigned number)
 	       failed(ports, number, "there is no such port (is it bound to a DPDK driver?)", error);
 }
 
+static bool any_is_af_xdp(const struct ports *ports)
+{
+	for (unsigned i = 0; i < ports->count; i++)
+		if (strncmp(ports->port[i].device, "net_af_xdp", strlen("net_af_xdp")) == 0)
+			return true;
+	return false;
+}
+
 /* Bytes of data in an mbuf: for frames of the MTU, and where af_packet has slots of `framesz`, for a whole
  * slot. */
 uint16_t ports_pool_room(const struct ports *ports, uint32_t mtu)
@@ -303,7 +312,7 @@ uint16_t ports_pool_room(const struct ports *ports, uint32_t mtu)
 		if (size <= UINT16_MAX - RTE_PKTMBUF_HEADROOM && size + RTE_PKTMBUF_HEADROOM > room)
 			room = (uint32_t)size + RTE_PKTMBUF_HEADROOM;
 	}
-	return (uint16_t)room;
+	return any_is_af_xdp(ports) ? umem_room((uint16_t)room) : (uint16_t)room;
 }
 
 bool ports_start(struct ports *ports, const struct ports_config *config)
@@ -315,6 +324,10 @@ bool ports_start(struct ports *ports, const struct ports_config *config)
 		rpc_log(RPC_LOG_ERROR,
 		    "no memory for %u mbufs of %u bytes: %s (a larger -m in dataplane.eal, or fewer)",
 		    config->mbufs, room, rte_strerror(rte_errno));
+		return false;
+	}
+	if (any_is_af_xdp(ports) && umem_hold_back(ports->mbufs) < 0) {
+		rpc_log(RPC_LOG_ERROR, "no memory to look through %u mbufs", config->mbufs);
 		return false;
 	}
 	for (unsigned i = 0; i < ports->count; i++)

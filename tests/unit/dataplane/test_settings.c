@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
+#include <rte_mbuf.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,6 +145,19 @@ Test(ports, mbufs_hold_a_frame_of_the_mtu)
 		cr_assert_geq(room, 2048 + 128);
 	}
 	cr_assert_leq(ports_mbuf_room(3542) + 256, 4096, "af_xdp's chunk is a page");
+}
+
+/* The kernel takes no chunk larger than a page, and what an object leaves of its page is not registered. */
+Test(ports, an_mbuf_of_af_xdp_fills_its_page)
+{
+	struct ports ports = {0};
+
+	cr_assert_eq(ports_add_link(&ports, "l", "net_af_xdp0,iface=a", "net_af_xdp1,iface=b"), 0);
+	uint32_t object = rte_mempool_calc_obj_size(
+	    (uint32_t)sizeof(struct rte_mbuf) + ports_pool_room(&ports, 1500), 0, NULL);
+	cr_assert_leq(object, 4096);
+	cr_assert_geq(object, 4096 - 2 * RTE_CACHE_LINE_SIZE);
+	cr_assert_geq(ports_pool_room(&ports, 9000), ports_mbuf_room(9000));
 }
 
 Test(ports, mbufs_hold_a_slot_of_af_packet)
