@@ -3,6 +3,7 @@
 #include "tests/packet/nic.h"
 
 #include "control/rpc/rpc.h"
+#include "dataplane/tcp/flow.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,6 +216,14 @@ static void frame_send(void *context, uint8_t link, enum tcp_port_side side, voi
 	free(frame);
 }
 
+/* A flow of another key, and yet of this client port: a fuzzer's. */
+static bool taken(const struct box *box, const struct box_conn *conn)
+{
+	const struct tcp_flow *flow = &box->shard->flows[(uint32_t)conn->flow];
+
+	return conn->opened > 0 && flow_id(box->shard, flow) == conn->flow && flow->state != FLOW_FREE;
+}
+
 static int worker_open(void *context, uint64_t flow, const struct slab_flow *about)
 {
 	struct box *box = context;
@@ -227,6 +236,8 @@ static int worker_open(void *context, uint64_t flow, const struct slab_flow *abo
 		return -1;
 	}
 	struct box_conn *conn = &box->conn[number];
+	if (taken(box, conn))
+		return -1;
 	*conn = (struct box_conn){.flow = flow,
 	    .earlier = conn->flow,
 	    .opened = conn->opened + 1,
