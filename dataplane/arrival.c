@@ -2,6 +2,7 @@
 #include "dataplane/arrival.h"
 
 #include <linux/if_packet.h>
+#include <linux/if_xdp.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -50,4 +51,15 @@ int arrival_packet(unsigned ifindex, unsigned queue)
 			return fd;
 	}
 	return -1;
+}
+
+uint64_t arrival_overflown(int fd)
+{
+	struct xdp_statistics stats = {0};
+	socklen_t len = sizeof(stats);
+
+	/* Kernels before 5.9 answer with the first half only: the rest stays 0. */
+	if (fd < 0 || domain_of(fd) != AF_XDP || getsockopt(fd, SOL_XDP, XDP_STATISTICS, &stats, &len) != 0)
+		return 0;
+	return stats.rx_ring_full + stats.rx_fill_ring_empty_descs;
 }

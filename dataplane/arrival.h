@@ -24,5 +24,8 @@ int arrival_xdp(const struct arrival_table *before);
 /* The socket of queue `queue` of the AF_PACKET port on this interface (the queues' sockets are made in
  * order); -1: there is none. */
 int arrival_packet(unsigned ifindex, unsigned queue);
+/* Frames that the kernel dropped before this socket because its rings were full or held no empty buffer;
+ * net_af_xdp (22.11) counts them nowhere. 0 where it is no AF_XDP socket. */
+uint64_t arrival_overflown(int fd);
 
 #endif

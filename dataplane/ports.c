@@ -315,6 +315,21 @@ uint16_t ports_pool_room(const struct ports *ports, uint32_t mtu)
 	return any_is_af_xdp(ports) ? umem_room((uint16_t)room) : (uint16_t)room;
 }
 
+/* What the kernel cannot put into an mbuf it would drop, frame by frame: better said once. */
+static bool frames_fit(const struct ports *ports, uint32_t mtu)
+{
+	uint32_t most = umem_frame_max(ports->mbufs) - RTE_ETHER_HDR_LEN - TAGS_MAX * 4;
+
+	if (mtu <= most)
+		return true;
+	rpc_log(RPC_LOG_ERROR,
+	    "net_af_xdp carries no frames of an MTU of %u: it is %u at most (dataplane.mtu); net_af_packet "
+	    "with "
+	    "framesz carries more",
+	    mtu, most);
+	return false;
+}
+
 bool ports_start(struct ports *ports, const struct ports_config *config)
 {
 	uint16_t room = ports_pool_room(ports, config->mtu);
@@ -330,6 +345,8 @@ bool ports_start(struct ports *ports, const struct ports_config *config)
 		rpc_log(RPC_LOG_ERROR, "no memory to look through %u mbufs", config->mbufs);
 		return false;
 	}
+	if (any_is_af_xdp(ports) && !frames_fit(ports, config->mtu))
+		return false;
 	for (unsigned i = 0; i < ports->count; i++)
 		if (!find_port(ports, i))
 			return false;

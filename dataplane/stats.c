@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/stats.h"
 
+#include "dataplane/arrival.h"
+
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
 #include <stdarg.h>
@@ -91,6 +93,15 @@ static void write_tcp(struct text *t, const struct dataplane *dp)
 	line(t, whole.expired, "reassembly.expired");
 }
 
+static uint64_t overflown(const struct port *port)
+{
+	uint64_t frames = 0;
+
+	for (unsigned i = 0; i < port->rx_queues; i++)
+		frames += arrival_overflown(port->arrival[i]);
+	return frames;
+}
+
 static void write_ports(struct text *t, const struct dataplane *dp)
 {
 	for (unsigned i = 0; i < dp->ports.count; i++) {
@@ -104,7 +115,7 @@ static void write_ports(struct text *t, const struct dataplane *dp)
 		line(t, SUM(dp, counters.port[i].tx_dropped), "link.%s.%s.tx_dropped", port->link, side);
 		if (rte_eth_stats_get(port->id, &eth) != 0)
 			continue;
-		line(t, eth.imissed, "link.%s.%s.rx_missed", port->link, side);
+		line(t, eth.imissed + overflown(port), "link.%s.%s.rx_missed", port->link, side);
 		line(t, eth.ierrors, "link.%s.%s.rx_errors", port->link, side);
 		line(t, eth.rx_nombuf, "link.%s.%s.rx_no_mbuf", port->link, side);
 		line(t, eth.oerrors, "link.%s.%s.tx_errors", port->link, side);

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#define PAGE 4096u /* the smallest that a pool is laid out on, and the largest that the kernel takes */
+#define XDP_HEADROOM 256u /* that the kernel keeps free before a frame */
+#define PAGE 4096u        /* the smallest that a pool is laid out on, and the largest that the kernel takes */
 
 static uint32_t object_size(uint32_t room)
 {
@@ -30,6 +31,16 @@ static bool registered(const struct rte_mempool *pool, const void *object)
 	uintptr_t start = (uintptr_t)first->addr, at = (uintptr_t)object - pool->header_size;
 
 	return at >= start && at + size <= start + pool->populated_size * size;
+}
+
+uint32_t umem_frame_max(const struct rte_mempool *pool)
+{
+	uint32_t size = rte_mempool_calc_obj_size(pool->elt_size, pool->flags, NULL);
+
+	if (size > PAGE)
+		size = PAGE;
+	return size - pool->header_size - (uint32_t)sizeof(struct rte_mbuf) - RTE_PKTMBUF_HEADROOM -
+	       XDP_HEADROOM;
 }
 
 int umem_hold_back(struct rte_mempool *pool)

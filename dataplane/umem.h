@@ -15,6 +15,8 @@
 /* Bytes of data in an mbuf, at least `room`, so that an object fills its page as far as it can: what is
  * registered then is nearly all of the pool. */
 uint16_t umem_room(uint16_t room);
+/* Bytes of the longest frame that the kernel can put into an object of the pool; longer ones it drops. */
+uint32_t umem_frame_max(const struct rte_mempool *pool);
 /* Takes the objects beyond the registered bytes out of the pool for good, before anybody else has any.
  * Returns their number, or -ENOMEM. */
 int umem_hold_back(struct rte_mempool *pool);

@@ -85,6 +85,7 @@ wire_tell() {
 	local said=$STATE/wire-$1.said last count
 	last=$(tail -n 1 "$said")
 	count=${last%% *}
-	equal "the wire at the $1: $last" '' "$(sed '$d' "$said")"
+	[[ $count =~ ^[0-9]+$ ]] || last="not judged"
+	equal "the wire at the $1: $last" "" "$(if [ "$last" = "not judged" ]; then cat "$said" || echo "no capture"; else sed '$d' "$said"; fi)"
 	[ -z "${wire_least:-}" ] || at_least "the box's segments at the $1" "$wire_least" "$count"
 }
