@@ -80,6 +80,18 @@ null_worker() {
 	ln -sf "$BUILD/tests/lab/null_sshterm_$1" "$libexec/reeve-sshterm"
 }
 
+# A policy that adopts what goes to the ports of the null worker's tests.
+policy_streams() {
+	policy <<-'YAML'
+		default: allow
+		rules:
+		  - name: streams
+		    action: audit_ssh
+		    match: {protocol: tcp, dst_port: 7000-7099}
+		    ssh: {users: {groups: [sre]}, logins: ["{user}"], origin_auth: [certificate]}
+	YAML
+}
+
 # What starts reeved, from its first word to its path.
 reeved_command=("$BUILD/control/reeved")
 

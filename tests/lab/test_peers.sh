@@ -29,14 +29,7 @@ wire=on
 wire_start
 null_worker relay
 reeved_start
-policy <<-'YAML'
-	default: allow
-	rules:
-	  - name: streams
-	    action: audit_ssh
-	    match: {protocol: tcp, dst_port: 7000-7099}
-	    ssh: {users: {groups: [sre]}, logins: ["{user}"], origin_auth: [certificate]}
-YAML
+policy_streams
 adopted() { reeve stats --all --json | json 'sum(v.get("tcp.adopted", 0) for v in j.values())' 2>/dev/null; }
 for name in "${names[@]}"; do equal "$name" "${by_cable[$name]}" "$(play "$name" origin)"; done
 for name in "reset by the client" "half close by the server" "urgent data to the server"; do

@@ -15,14 +15,7 @@ start() { # lab up's arguments
 	lab_up "$@"
 	null_worker relay
 	reeved_start
-	policy <<-'YAML'
-		default: allow
-		rules:
-		  - name: streams
-		    action: audit_ssh
-		    match: {protocol: tcp, dst_port: 7000-7099}
-		    ssh: {users: {groups: [sre]}, logins: ["{user}"], origin_auth: [certificate]}
-	YAML
+	policy_streams
 	(origin_ends_with_lab "$BUILD/tests/lab/stream" serve 7001) >"$STATE/serve.log" 2>&1 </dev/null &
 	lab remember serve $!
 	wait_until 5 origin bash -c ': </dev/tcp/127.0.0.1/7001' || give_up "the stream server does not answer"

@@ -4,7 +4,7 @@
 peers' frames are wrapped in, the bytes arrive at the other end, in frames that are right by themselves.
 
   adopted.py REEVE-DATAPLANE TURNER [PART]      exit status 77 where it cannot run here (not root, no such tools)"""
-import hashlib, os, random, shutil, socket, struct, subprocess, sys, tempfile, threading, time, traceback
+import hashlib, os, random, shutil, socket, struct, subprocess, sys, tempfile, threading, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from dataplane import *
@@ -560,18 +560,7 @@ def main():
         "net_tap, path MTU": router_session,
         "net_virtio_user, TSO": vhost_session,
     }
-    failures = 0
-    for name, part in parts.items():
-        if len(sys.argv) > 3 and sys.argv[3] not in name:
-            continue
-        print(name, flush=True)
-        try:
-            part()
-        except Exception:
-            failures += 1
-            print("  FAIL %s" % name)
-            traceback.print_exc(file=sys.stdout)
-    return 1 if failures else 0
+    return run_parts(parts, sys.argv[3] if len(sys.argv) > 3 else "")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """reeve-dataplane without the rest of Portreeve: this module plays supervisor and control (control/rpc/rpc.h)
 over socketpairs, makes network namespaces with veth pairs, and encodes policies. For root."""
-import array, ctypes, fcntl, ipaddress, os, select, signal, socket, struct, subprocess, sys, time
+import array, ctypes, fcntl, ipaddress, os, select, signal, socket, struct, subprocess, sys, time, traceback
 
 SUP_CONFIG_DATAPLANE, SUP_ATTACH_RPC, SUP_ATTACH_SLAB, SUP_ATTACH_BELL = 3, 6, 7, 8
 SUP_PEER, SUP_START, SUP_STOP, SUP_READY = 9, 10, 11, 12
@@ -267,3 +267,19 @@ def tcp(sport, dport, flags, payload=b"", seq=1000, ack=0, src="198.51.100.1", d
     family = socket.AF_INET6 if ":" in src else socket.AF_INET
     pseudo = socket.inet_pton(family, src) + socket.inet_pton(family, dst) + struct.pack(">HH", 6, len(head) + len(payload))
     return head[:16] + struct.pack(">H", checksum(pseudo + head + payload)) + head[18:] + payload
+
+
+def run_parts(parts, only):
+    """Runs each of {name: function} whose name holds `only`. The exit status: 1 where any failed."""
+    failures = 0
+    for name, part in parts.items():
+        if only not in name:
+            continue
+        print(name, flush=True)
+        try:
+            part()
+        except Exception:
+            failures += 1
+            print("  FAIL %s" % name)
+            traceback.print_exc(file=sys.stdout)
+    return 1 if failures else 0

@@ -4,7 +4,7 @@
 touch passes byte for byte and in order, what it touches fares as the rule says, policies are swapped under traffic.
 
   forwarding.py REEVE-DATAPLANE       exit status 77 where it cannot run here (not root, no such tools)"""
-import os, random, shutil, subprocess, sys, threading, time, traceback
+import os, random, shutil, subprocess, sys, threading, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from dataplane import *
@@ -364,18 +364,7 @@ def main():
         "af_packet, two lcores, two queues": lambda: session(af_packet(",qpairs=2"), [check_blocks, check_audit], lcores=(0, 1)),
         "af_xdp, two lcores, one queue": lambda: session(af_xdp(), [check_everyday, check_audit], lcores=(0, 1)),
     }
-    failures = 0
-    for name, run_session in sessions.items():
-        if len(sys.argv) > 2 and sys.argv[2] not in name:
-            continue
-        print(name, flush=True)
-        try:
-            run_session()
-        except Exception:
-            failures += 1
-            print("  FAIL %s" % name)
-            traceback.print_exc(file=sys.stdout)
-    return 1 if failures else 0
+    return run_parts(sessions, sys.argv[2] if len(sys.argv) > 2 else "")
 
 
 if __name__ == "__main__":
