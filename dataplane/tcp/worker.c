@@ -51,10 +51,11 @@ static bool leg_settle(struct tcp_shard *shard, struct tcp_leg *leg)
 		if (left > end - leg->dlv_nxt)
 			left = end - leg->dlv_nxt;
 		uint32_t taken = left == 0 ? 0 : leg_deliver(shard, leg, chunk->data + skip, left);
+		if (taken == left)
+			chunks_drop_first(shard, leg);
+		window_account(shard, leg);
 		if (taken < left)
 			return worker_room(shard, leg) == 0; /* CONSUMED comes back to this */
-		chunks_drop_first(shard, leg);
-		window_account(shard, leg);
 	}
 	if ((leg->flags & (LEG_FIN_RECEIVED | LEG_FIN_DELIVERED)) == LEG_FIN_RECEIVED &&
 	    leg->dlv_nxt == leg->fin_seq) {
