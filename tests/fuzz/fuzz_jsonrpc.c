@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* clang-format off */
-/* sources: control/identity/words.c, control/identity/database.c, control/identity/users.c, control/identity/targets.c, control/certificate/public_key.c, control/certificate/verify.c, control/certificate/certificate.c, control/policy/policy.c, control/policy/match.c, control/policy/compile.c, control/policy/store.c, control/peers/peers.c, control/peers/calls.c, control/sessions/audit.c, control/sessions/table.c, control/sessions/history.c, control/sessions/lifecycle.c, control/sessions/decide.c, control/sessions/keeper.c, control/sessions/programs.c, control/socket/server.c, control/socket/jsonrpc.c, control/socket/params.c, control/socket/policy_methods.c, control/socket/identity_methods.c, control/socket/session_methods.c, control/socket/recording_methods.c, control/socket/stats_methods.c, control/settings/yaml.c, control/settings/strict.c; deps: rpc, libsodium, libcrypto, sqlite3, jansson, yaml-0.1 */
+/* sources: control/identity/*.c control/certificate/*.c control/policy/*.c control/peers/*.c control/sessions/*.c
+ * control/socket/*.c control/settings/yaml.c control/settings/strict.c; deps: rpc libsodium libcrypto sqlite3 jansson
+ * yaml-0.1 */
 /* clang-format on */
 /* Lines at the control socket, all methods behind them, no other process up. */
 #include <stdlib.h>
