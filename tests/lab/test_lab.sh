@@ -2,6 +2,7 @@
 # The lab itself, before anything is blamed on the box: apart without it, joined by a plain wire, gone afterwards.
 # Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
+wire=off # there is no box on it
 lab_up --impair loss=0%,delay=1ms
 
 fails_to "client and origin are apart as long as nothing joins the box's ports" client ping -c 1 -W 1 origin
