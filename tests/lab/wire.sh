@@ -13,7 +13,7 @@ wire_jobs=()
 
 # Where what goes into and comes out of the box's port is seen as it is: beside the relay, if that is on this side.
 wire_place() {
-	if [ "$(cat "$STATE/side")" = "$1" ]; then printf '%s far\n' "$LAB-impair"; else printf '%s eth0\n' "$LAB-$1"; fi
+	if [ "$(cat "$STATE/side")" = "$1" ]; then printf '%s far\n' "${LAB:+$LAB-}impair"; else printf '%s eth0\n' "${LAB:+$LAB-}$1"; fi
 }
 
 wire_start() {
