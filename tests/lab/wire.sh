@@ -83,9 +83,12 @@ for line in sys.stdin:
 
 wire_tell() {
 	local said=$STATE/wire-$1.said last count
+	if [ ! -s "$said" ] || ! [[ $(tail -n 1 "$said") =~ ^[0-9]+\  ]]; then
+		mismatch "the wire at the $1" "a capture that was judged" "$(cat "$said" 2>&1)"
+		return
+	fi
 	last=$(tail -n 1 "$said")
 	count=${last%% *}
-	[[ $count =~ ^[0-9]+$ ]] || last="not judged"
-	equal "the wire at the $1: $last" "" "$(if [ "$last" = "not judged" ]; then cat "$said" || echo "no capture"; else sed '$d' "$said"; fi)"
+	equal "the wire at the $1: $last" '' "$(sed '$d' "$said")"
 	[ -z "${wire_least:-}" ] || at_least "the box's segments at the $1" "$wire_least" "$count"
 }
