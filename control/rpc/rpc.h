@@ -63,6 +63,26 @@ enum rpc_target_verdict {
 	RPC_TARGET_REFUSED
 };
 
+/* How a user may be known by a rule, bit set. */
+enum rpc_identity {
+	RPC_IDENTITY_CERTIFICATE = 1 << 0,
+	RPC_IDENTITY_KEY = 1 << 1,
+	RPC_IDENTITY_ADDRESS = 1 << 2, /* the client's address is bound to a user */
+	RPC_IDENTITY_ORIGIN = 1 << 3,  /* by a password or dialogue that the origin accepts */
+};
+enum rpc_who_method { RPC_WHO_PUBLICKEY = 0, RPC_WHO_ADDRESS, RPC_WHO_ORIGIN };
+enum rpc_factor { RPC_FACTOR_NONE = 0, RPC_FACTOR_TOTP };
+/* How the box logs in at the origin. */
+enum rpc_origin_auth {
+	RPC_ORIGIN_CERTIFICATE = 1,
+	RPC_ORIGIN_AGENT,
+	RPC_ORIGIN_PASSWORD,
+	RPC_ORIGIN_KEYBOARD_INTERACTIVE,
+	RPC_ORIGIN_VAULT,
+};
+#define RPC_ORIGIN_AUTHS_MAX 5
+enum rpc_secret { RPC_SECRET_PASSWORD = 1, RPC_SECRET_KEY };
+
 /* What a rule lets a session do; the first five are also the extensions of an OpenSSH user certificate. */
 enum rpc_permit {
 	RPC_PERMIT_PTY = 1 << 0,
@@ -121,6 +141,15 @@ enum rpc_permit {
 	M(SES_RESUME, ses_resume, 46)                                                                        \
 	/* control -> sshterm */                                                                             \
 	M(SES_KILL, ses_kill, 47)                                                                            \
+	/* sshterm -> control, and replies */                                                                \
+	M(SES_HOST_KEY, ses_host_key, 48)                                                                    \
+	M(SES_HOST_KEY_REPLY, ses_host_key_reply, 49)                                                        \
+	M(SES_FACTOR, ses_factor, 50)                                                                        \
+	M(SES_FACTOR_REPLY, ses_factor_reply, 51)                                                            \
+	M(SES_SECRET, ses_secret, 52)                                                                        \
+	M(SES_SECRET_REPLY, ses_secret_reply, 53)                                                            \
+	M(SES_SECRET_SIGN, ses_secret_sign, 54)                                                              \
+	M(SES_SECRET_SIGN_REPLY, ses_secret_sign_reply, 55)                                                  \
 	/* control -> keeper, and replies */                                                                 \
 	M(KEY_CA, key_ca, 60)                                                                                \
 	M(KEY_CA_REPLY, key_ca_reply, 61)                                                                    \
@@ -196,34 +225,60 @@ enum rpc_permit {
 	F(u16, client_port) F(span, server_addr) F(u16, server_port) F(u8, link) F(u16, vlan) F(u32, rule)   \
 	    F(u64, generation)
 /* error: empty, or why the session cannot be (told to the client). host_key_algs: host key algorithms of the
- * pinned keys of this address, comma separated, empty when unknown: to be preferred at the origin. */
+ * pinned keys of this address, comma separated, empty when unknown: to be preferred at the origin.
+ * identities: enum rpc_identity. notice: shown to the client before login; empty: none. client_legacy,
+ * origin_legacy: algorithms beyond the modern ones that the rule names, comma separated, for each leg. */
 #define SES_BEGIN_REPLY_FIELDS(F)                                                                            \
 	F(span, error)                                                                                       \
 	F(span, session_id)                                                                                  \
-	F(span, rule_name) F(span, host_key_algs) F(u32, login_grace_s) F(u32, auth_attempts)
-/* host_key: the origin's public key blob (RFC 4253 section 6.6), from a key exchange that verified it. */
+	F(span, rule_name) F(span, host_key_algs) F(u32, login_grace_s) F(u32, auth_attempts)                \
+	    F(u32, identities) F(span, notice) F(span, client_legacy) F(span, origin_legacy)
+/* host_key: the origin's public key blob (RFC 4253 section 6.6) or host certificate, from a key exchange that
+ * verified its possession. */
 #define SES_TARGET_FIELDS(F) F(u64, flow) F(span, host_key)
-/* host_public: blob of the ssh-ed25519 key that the client leg shows for this target. message: what to tell
- * the client when the verdict is CHANGED or REFUSED. */
-#define SES_TARGET_REPLY_FIELDS(F) F(u8, verdict) F(span, message) F(span, target_id) F(span, host_public)
+/* host_public: blob of the ssh-ed25519 key that the client leg shows for this target; host_certificate: our
+ * host CA's certificate over it, empty: there is none. message: what to tell the client when the verdict is
+ * CHANGED or REFUSED. */
+#define SES_TARGET_REPLY_FIELDS(F)                                                                           \
+	F(u8, verdict) F(span, message) F(span, target_id) F(span, host_public) F(span, host_certificate)
+/* The same of another type, when the client has negotiated it. algorithm: a host key algorithm's name (RFC
+ * 4253 section 7.1). What it names is the host key of the session from then on. */
+#define SES_HOST_KEY_FIELDS(F) F(u64, flow) F(span, algorithm)
+#define SES_HOST_KEY_REPLY_FIELDS(F) F(span, error) F(span, host_public) F(span, host_certificate)
 /* hash: the exchange hash H of the client leg (RFC 4253 section 8), 20..64 bytes. The first of a session is its
- * identifier, over which clients prove their keys, and is signed for one session only. */
-#define SES_SIGN_FIELDS(F) F(u64, flow) F(span, hash)
+ * identifier, over which clients prove their keys, and is signed for one session only. algorithm: of the
+ * signature; empty: ssh-ed25519. */
+#define SES_SIGN_FIELDS(F) F(u64, flow) F(span, hash) F(span, algorithm)
 #define SES_SIGN_REPLY_FIELDS(F) F(span, error) F(span, signature)
-/* Is this key or certificate somebody? proof: empty = offered only (would it do?), else the client's
- * USERAUTH_REQUEST with the signature (RFC 4252 section 7), its payload behind the message number. */
-#define SES_WHO_FIELDS(F) F(u64, flow) F(span, login) F(span, public_key) F(span, proof)
-#define SES_WHO_REPLY_FIELDS(F) F(u8, accepted) F(span, user) F(span, message)
-/* May the user whom WHO proved for this flow log in as `login`? */
+/* Who is this? method: enum rpc_who_method. PUBLICKEY: is this key or certificate somebody? proof: empty =
+ * offered only (would it do?), else the client's USERAUTH_REQUEST with the signature (RFC 4252 section 7), its
+ * payload behind the message number. ADDRESS: is the client's address bound to a user who may come without a
+ * key? ORIGIN: would a password or dialogue of this login, which the origin is to judge, be somebody's? (both
+ * without key and proof). second_factor: enum rpc_factor, what SES_FACTOR must still bring. */
+#define SES_WHO_FIELDS(F) F(u64, flow) F(span, login) F(span, public_key) F(span, proof) F(u8, method)
+#define SES_WHO_REPLY_FIELDS(F) F(u8, accepted) F(span, user) F(span, message) F(u8, second_factor)
+/* code: what the client typed as the second factor of the user whom WHO found. */
+#define SES_FACTOR_FIELDS(F) F(u64, flow) F(span, code)
+#define SES_FACTOR_REPLY_FIELDS(F) F(u8, accepted) F(span, message)
+/* May the user whom WHO proved for this flow log in as `login`? origin_auth: enum rpc_origin_auth, a byte each,
+ * in the order in which they are to be tried. */
 #define SES_MAY_FIELDS(F) F(u64, flow) F(span, login)
 #define SES_MAY_REPLY_FIELDS(F)                                                                              \
 	F(u8, allowed)                                                                                       \
 	F(span, message)                                                                                     \
 	F(u32, permits) F(u8, recording) F(span, recipients) F(span, user_id) F(span, user_email)            \
-	    F(span, account_id) F(span, force_command)
+	    F(span, account_id) F(span, force_command) F(span, origin_auth)
 /* public_key: the session's fresh ssh-ed25519 key; control fills in the rest from what it decided. */
 #define SES_CERT_FIELDS(F) F(u64, flow) F(span, public_key)
 #define SES_CERT_REPLY_FIELDS(F) F(span, error) F(span, certificate)
+/* What the vault holds for this target and login. box_key: the worker's X25519 key of the moment, 32 bytes.
+ * kind: enum rpc_secret. sealed: the password, sealed to box_key (libsodium's crypto_box_seal). public_key: the
+ * blob of a key whose private half signs by SES_SECRET_SIGN. */
+#define SES_SECRET_FIELDS(F) F(u64, flow) F(span, box_key)
+#define SES_SECRET_REPLY_FIELDS(F) F(span, error) F(u8, kind) F(span, sealed) F(span, public_key)
+/* data: what RFC 4252 section 7 has signed (session identifier of the origin leg, USERAUTH_REQUEST). */
+#define SES_SECRET_SIGN_FIELDS(F) F(u64, flow) F(span, algorithm) F(span, data)
+#define SES_SECRET_SIGN_REPLY_FIELDS(F) F(span, error) F(span, signature)
 #define SES_PROGRAM_FIELDS(F)                                                                                \
 	F(u64, flow)                                                                                         \
 	F(span, program_id) F(span, type) F(span, command) F(span, encapsulated_key) F(u64, started_at)

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/policy/ssh.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The `later` lists hold what Portreeve's documents name and this version does not build. */
+static const char *const ssh_keys[] = {"users", "logins", "origin_auth", "command_logging", "recording",
+    "permit", "log_exec", "host_keys", "certificate_ttl", "login_grace", "auth_attempts", NULL};
+static const char *const ssh_later[] = {
+    "commands", "file_transfer", "content", "trusted_cas", "known_hosts", "identities", "channels", NULL};
+static const char *const users_keys[] = {"groups", "names", NULL};
+static const char *const recordings[] = {"best_effort", "strict", NULL};
+static const char *const host_keys[] = {"first_use", "strict", NULL};
+static const char *const host_keys_later[] = {"known_hosts", NULL};
+static const char *const origin_auths[] = {"certificate", NULL};
+static const char *const origin_auths_later[] = {"agent", "password", "keyboard-interactive", NULL};
+static const char *const permits[] = {
+    "pty", "port-forwarding", "agent-forwarding", "x11-forwarding", "user-rc", NULL};
+static const char *const permits_later[] = {"sftp", "scp", "upload", "download", "shell", "exec", NULL};
+
+#define PERMIT_ALL                                                                                           \
+	(RPC_PERMIT_PTY | RPC_PERMIT_PORT_FORWARDING | RPC_PERMIT_AGENT_FORWARDING |                         \
+	    RPC_PERMIT_X11_FORWARDING | RPC_PERMIT_USER_RC)
+
+/* Words of a list (or a single word). `braces`: "{user}" is a word too. */
+static void read_words(
+    struct yaml_doc *doc, const struct yaml_node *node, const char *what, bool braces, struct words *words)
+{
+	for (const struct yaml_node *item = yaml_first_item(node); item != NULL;
+	     item = yaml_next_item(node, item)) {
+		const char *word;
+		if (!yaml_text(doc, item, 255, &word))
+			return;
+		if (!word_is_name(word) && !(braces && strcmp(word, "{user}") == 0)) {
+			char shown[80];
+			yaml_shown(item, shown, sizeof(shown));
+			yaml_fail(doc, item,
+			    "expected the name of a %s (letters, digits and . _ @ + - \\ $, at most 63)%s; "
+			    "found %s",
+			    what, braces ? " or \"{user}\"" : "", shown);
+			return;
+		}
+		if (!words_add(words, word)) {
+			yaml_fail(doc, item, "too many names (at most %u)", WORDS_MAX);
+			return;
+		}
+	}
+}
+
+static void read_users(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh)
+{
+	yaml_map(doc, node, users_keys, NULL);
+	read_words(doc, yaml_get(node, "groups"), "group", false, &ssh->groups);
+	read_words(doc, yaml_get(node, "names"), "user", false, &ssh->names);
+	if (yaml_ok(doc) && ssh->groups.count == 0 && ssh->names.count == 0)
+		yaml_fail(doc, node,
+		    "nobody may use this rule: expected groups, names or both, with at least one name");
+}
+
+static void read_origin_auth(struct yaml_doc *doc, const struct yaml_node *node)
+{
+	unsigned choice;
+
+	for (const struct yaml_node *item = yaml_first_item(node); item != NULL;
+	     item = yaml_next_item(node, item))
+		yaml_choice(doc, item, origin_auths, origin_auths_later, &choice);
+	if (node != NULL && node->kind == YAML_LIST)
+		yaml_list(doc, node, 1, 4);
+}
+
+static void read_permits(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh)
+{
+	if (node == NULL)
+		return;
+	ssh->permits = 0;
+	for (const struct yaml_node *item = yaml_first_item(node); item != NULL;
+	     item = yaml_next_item(node, item)) {
+		unsigned choice = 0;
+		if (yaml_choice(doc, item, permits, permits_later, &choice))
+			ssh->permits |= 1u << choice; /* the order of enum rpc_permit */
+	}
+}
+
+static void read_recording(struct yaml_doc *doc, const struct yaml_node *node,
+    const struct policy_context *context, struct policy_ssh *ssh)
+{
+	bool command_logging = true, log_exec = false;
+	unsigned mode = 0;
+
+	yaml_bool(doc, yaml_get(node, "command_logging"), &command_logging);
+	yaml_bool(doc, yaml_get(node, "log_exec"), &log_exec);
+	yaml_choice(doc, yaml_get(node, "recording"), recordings, NULL, &mode);
+	if (log_exec)
+		ssh->permits |= RPC_PERMIT_LOG_EXEC;
+	if (!command_logging) {
+		if (yaml_get(node, "recording") != NULL)
+			yaml_fail(doc, yaml_get(node, "recording"),
+			    "says how to record, but command_logging: false says that nothing is recorded; "
+			    "leave one out");
+		ssh->recording = RPC_RECORDING_NONE;
+		return;
+	}
+	ssh->recording = mode == 0 ? RPC_RECORDING_BEST_EFFORT : RPC_RECORDING_STRICT;
+	if (context->recipient_count == 0)
+		yaml_fail(doc, node,
+		    "sessions are to be recorded, but the configuration of reeved has no auditor's key: put "
+		    "one into "
+		    "recorder.recipients (reeve keygen makes it), or say command_logging: false");
+}
+
+static void read_seconds(
+    struct yaml_doc *doc, const struct yaml_node *node, uint32_t min, uint32_t max, uint32_t *seconds)
+{
+	uint64_t ms = (uint64_t)*seconds * 1000;
+
+	if (yaml_duration(doc, node, (uint64_t)min * 1000, (uint64_t)max * 1000, &ms))
+		*seconds = (uint32_t)((ms + 999) / 1000);
+}
+
+static void read_all(struct yaml_doc *doc, const struct yaml_node *node, const struct policy_context *context,
+    struct policy_ssh *ssh)
+{
+	unsigned choice = 0;
+
+	*ssh = (struct policy_ssh){.permits = PERMIT_ALL, .certificate_ttl_s = 120, .auth_attempts = 6};
+	yaml_map(doc, node, ssh_keys, ssh_later);
+	read_users(doc, yaml_need(doc, node, "users"), ssh);
+	read_words(doc, yaml_need(doc, node, "logins"), "login", true, &ssh->logins);
+	if (yaml_ok(doc) && ssh->logins.count == 0)
+		yaml_fail(doc, yaml_get(node, "logins"), "expected at least one login, e.g. \"{user}\"");
+	read_origin_auth(doc, yaml_get(node, "origin_auth"));
+	read_permits(doc, yaml_get(node, "permit"), ssh);
+	read_recording(doc, node, context, ssh);
+	if (yaml_choice(doc, yaml_get(node, "host_keys"), host_keys, host_keys_later, &choice))
+		ssh->host_keys_strict = choice == 1;
+	read_seconds(doc, yaml_get(node, "certificate_ttl"), 30, 300, &ssh->certificate_ttl_s);
+	read_seconds(doc, yaml_get(node, "login_grace"), 10, 600, &ssh->login_grace_s);
+	yaml_u32(doc, yaml_get(node, "auth_attempts"), 1, 20, &ssh->auth_attempts);
+}
+
+struct policy_ssh *ssh_read(
+    struct yaml_doc *doc, const struct yaml_node *node, const struct policy_context *context)
+{
+	struct policy_ssh *ssh = calloc(1, sizeof(*ssh));
+
+	if (ssh == NULL)
+		yaml_fail(doc, node, "out of memory");
+	else
+		read_all(doc, node, context, ssh);
+	return ssh;
+}
+
+void ssh_release(struct policy_ssh *ssh)
+{
+	if (ssh == NULL)
+		return;
+	words_free(&ssh->groups);
+	words_free(&ssh->names);
+	words_free(&ssh->logins);
+	free(ssh);
+}
+
+bool policy_ssh_user(const struct policy_ssh *ssh, const char *user, const struct words *groups)
+{
+	return words_have(&ssh->names, user) || words_meet(&ssh->groups, groups);
+}
+
+bool policy_ssh_login(const struct policy_ssh *ssh, const char *user, const char *login)
+{
+	for (size_t i = 0; i < ssh->logins.count; i++) {
+		const char *allowed = strcmp(ssh->logins.at[i], "{user}") == 0 ? user : ssh->logins.at[i];
+		if (strcmp(allowed, login) == 0)
+			return true;
+	}
+	return false;
+}
