@@ -431,6 +431,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct run r = {.box = box_for(data[0]), .start = data[0], .isn = {1000, 5000}};
 	begin(r.box);
 	r.box->unchecked = r.start & START_RAW;
+	r.box->unchecked_later = true; /* whole frames of the input may open it, with numbers of their own */
 	if (r.start & START_WRAP)
 		r.isn[0] = 0u - 3000, r.isn[1] = 0u - 200;
 	if (!(r.start & START_RAW))

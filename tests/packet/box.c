@@ -264,7 +264,9 @@ static uint32_t worker_data(
     void *context, int worker, uint64_t flow, uint8_t leg, const uint8_t *at, uint32_t len)
 {
 	struct box *box = context;
-	struct box_leg *to = &conn_of(box, worker, flow)->leg[leg];
+	struct box_conn *conn = conn_of(box, worker, flow);
+	struct box_leg *to = &conn->leg[leg];
+	bool known = !box->unchecked && !(box->unchecked_later && conn->opened > 1);
 
 	if (box->full || len == 0)
 		return 0;
@@ -275,7 +277,7 @@ static uint32_t worker_data(
 		box->room -= len;
 		box->full = box->room == 0;
 	}
-	for (uint32_t i = 0; i < len && !box->unchecked; i++)
+	for (uint32_t i = 0; i < len && known; i++)
 		if (at[i] != box_byte(leg, false, to->got + i))
 			box->wrong_bytes = true;
 	to->got += len;

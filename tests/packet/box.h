@@ -66,11 +66,12 @@ struct box {
 	bool no_buffers;
 	const void *unfinished; /* the frame that comes next is to be finished like this (nic.h) */
 	struct tcp_unfinished finish;
-	bool unchecked;                  /* the peers' streams may hold anything */
-	bool wrong_bytes;                /* a stream was not as it should be, or a word came twice */
-	bool relay;                      /* the worker writes each leg's bytes to the other */
-	bool paused;                     /* but not now */
-	uint8_t midstream;               /* enum rpc_midstream of what has no flow: reset, pass, drop */
+	bool unchecked;       /* the peers' streams may hold anything */
+	bool unchecked_later; /* so may those of a connection that came after another of its ports */
+	bool wrong_bytes;     /* a stream was not as it should be, or a word came twice */
+	bool relay;           /* the worker writes each leg's bytes to the other */
+	bool paused;          /* but not now */
+	uint8_t midstream;    /* enum rpc_midstream of what has no flow: reset, pass, drop */
 	uint32_t pool_sent, pool_chunks; /* records and chunks that the shard has in all */
 	uint32_t free_slabs[BOX_SLABS], free_count;
 	int slab_worker[BOX_SLABS]; /* who has it; -1: nobody */
