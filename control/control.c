@@ -54,26 +54,14 @@ static _Noreturn void die(const char *text)
 /* -- what the keeper said ---------------------------------------------------------------------------------
  */
 
-void control_take_client_ca(struct control *control, struct wire_span public_line)
-{
-	struct public_key_line *line = malloc(sizeof(*line));
-
-	if (line == NULL)
-		return;
-	if (public_key_line_parse((const char *)public_line.at, public_line.len, line) == NULL) {
-		memcpy(control->client_ca, line->blob, line->blob_len);
-		control->client_ca_len = line->blob_len;
-	}
-	free(line);
-}
-
 static void client_ca_told(void *context, void *argument, int error, struct wire_span body)
 {
+	struct control *control = context;
 	struct rpc_key_ca_reply reply;
 
 	(void)argument;
 	if (error == 0 && rpc_get_key_ca_reply(body, &reply) && reply.public_line.len > 0)
-		control_take_client_ca(context, reply.public_line);
+		client_cas_take(&control->client_cas, reply.public_line);
 }
 
 static void keeper_up(struct control *control)
@@ -88,7 +76,7 @@ static void keeper_up(struct control *control)
 
 	/* Live sessions first: it signs for nothing else, and calls that waited are about them. */
 	sessions_tell_keeper(control);
-	control->client_ca_len = 0; /* it may have another state directory than the one before */
+	control->client_cas.count = 0; /* it may have another state directory than the one before */
 	CALL(&options, key_ca, .ca = RPC_CA_CLIENT, .create = 0);
 	peer_flush_calls(keeper);
 }

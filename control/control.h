@@ -12,6 +12,7 @@
 #include "control/policy/policy.h"
 #include "control/policy/store.h"
 #include "control/sessions/audit.h"
+#include "control/sessions/client_cas.h"
 #include "control/sessions/sessions.h"
 #include "control/socket/server.h"
 
@@ -43,13 +44,8 @@ struct control {
 	struct sessions sessions;
 	struct audit audit;
 	struct server server;
-	/* The client CA's public key as the keeper last said; empty: ask. */
-	uint8_t client_ca[PUBLIC_KEY_BLOB_MAX];
-	size_t client_ca_len;
-	int64_t started_at_ms; /* CLOCK_MONOTONIC */
+	struct client_cas client_cas; /* as the keeper last said; none: ask */
+	int64_t started_at_ms;        /* CLOCK_MONOTONIC */
 };
-
-/* The keeper said which key the client CA has ("ssh-ed25519 AAAA… comment"). */
-void control_take_client_ca(struct control *control, struct wire_span public_line);
 
 #endif

@@ -57,7 +57,14 @@ extern const struct command keygen_command, decrypt_command;
 /* The first line of a public key file that is neither empty nor a comment. False after a message. */
 bool read_public_key(const char *path, char line[KEY_LINE_MAX]);
 
-extern const struct command policy_commands[3], ca_commands[2], user_commands[4], target_commands[3];
+/* "8h", "30m", "1d", "52w", "45s", "1h30m" in seconds; -1 where it is none of these. */
+long long parse_duration(const char *text);
+/* id_ed25519.pub -> id_ed25519-cert.pub, where ssh and sshd look for it. False where it does not fit. */
+bool certificate_path(const char *key_path, char *path, size_t room);
+/* Writes the line with a newline; an older certificate is replaced. An exit status. */
+int write_certificate(const char *path, const char *line);
+
+extern const struct command policy_commands[3], ca_commands[3], user_commands[4], target_commands[3];
 extern const struct command session_commands[3], recording_commands[3], stats_command;
 
 /* "reeve: " and the text on stderr. Always EXIT_FAILED, so that callers can `return complain(…)`. */

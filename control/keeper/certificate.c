@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OpenSSH user certificates, as PROTOCOL.certkeys lays them out:
+ * OpenSSH certificates, as PROTOCOL.certkeys lays them out:
  *
- *   string type, string nonce, the key's own fields, u64 serial, u32 kind (1: user), string key id,
+ *   string type, string nonce, the key's own fields, u64 serial, u32 kind (1: user, 2: host), string key id,
  *   string principals (each a string), u64 valid after, u64 valid before, string critical options,
  *   string extensions, string reserved, string signature key, string signature over all before it.
  *
  * Options and extensions are (string name, string data) sorted by name; the data of an option with a value is
  * that value as a string again. What is signed here opens doors: a certificate without principals would be
- * good for every login, so it is refused, and so is every field that sshd might read in another way.
+ * good for every login, or for every host, so it is refused, and so is every field that sshd or ssh might
+ * read in another way. A host certificate has neither options nor extensions: none are defined for it.
  */
 #include "control/keeper/keeper.h"
 
@@ -18,6 +19,7 @@
 
 #define CERTIFICATE_SUFFIX "-cert-v01@openssh.com"
 #define CERTIFICATE_USER 1
+#define CERTIFICATE_HOST 2
 #define NONCE_SIZE 32
 #define KEY_ID_MAX 1024
 #define PRINCIPAL_MAX 256
@@ -192,8 +194,8 @@ static void put_extensions(struct wire_out *out, uint32_t permits)
 	end_string(out, list);
 }
 
-static void put_body(
-    struct wire_out *out, const char *type, struct wire_span key_fields, const struct certificate *c)
+static void put_body(struct wire_out *out, uint32_t kind, const char *type, struct wire_span key_fields,
+    const struct certificate *c)
 {
 	char name[96];
 	uint8_t nonce[NONCE_SIZE];
@@ -204,7 +206,7 @@ static void put_body(
 	wire_put_string(out, nonce, sizeof(nonce));
 	wire_put_bytes(out, key_fields.at, key_fields.len);
 	wire_put_u64(out, c->serial);
-	wire_put_u32(out, CERTIFICATE_USER);
+	wire_put_u32(out, kind);
 	wire_put_string(out, c->key_id.at, c->key_id.len);
 	wire_put_string(out, c->principals.at, c->principals.len);
 	wire_put_u64(out, c->valid_after);
@@ -217,8 +219,8 @@ static void put_body(
 	wire_put_string(out, "", 0); /* reserved */
 }
 
-bool certificate_make(const struct keyring *keyring, enum keyring_kind ca, const struct certificate *c,
-    struct wire_out *out, char error[KEEPER_ERROR_MAX])
+static bool make(const struct keyring *keyring, enum keyring_kind ca, uint32_t kind,
+    const struct certificate *c, struct wire_out *out, char error[KEEPER_ERROR_MAX])
 {
 	uint8_t ca_public[KEEPER_PUBLIC_SIZE], signature[KEEPER_SIGNATURE_SIZE];
 	char type[64];
@@ -232,7 +234,7 @@ bool certificate_make(const struct keyring *keyring, enum keyring_kind ca, const
 		return false;
 	if (!keyring_public(keyring, ca, ca_public))
 		return refuse(error, "there is no such CA");
-	put_body(out, type, key_fields, c);
+	put_body(out, kind, type, key_fields, c);
 	uint8_t *key = begin_string(out);
 	blob_put_public(out, ca_public);
 	end_string(out, key);
@@ -242,4 +244,20 @@ bool certificate_make(const struct keyring *keyring, enum keyring_kind ca, const
 	blob_put_signature(out, signature);
 	end_string(out, signed_by);
 	return out->failed ? refuse(error, "the certificate would be too long") : true;
+}
+
+bool certificate_make(const struct keyring *keyring, enum keyring_kind ca, const struct certificate *c,
+    struct wire_out *out, char error[KEEPER_ERROR_MAX])
+{
+	return make(keyring, ca, CERTIFICATE_USER, c, out, error);
+}
+
+bool certificate_make_host(const struct keyring *keyring, const struct certificate *c, struct wire_out *out,
+    char error[KEEPER_ERROR_MAX])
+{
+	struct certificate plain = *c;
+
+	plain.force_command = plain.source_address = (struct wire_span){0};
+	plain.permits = 0;
+	return make(keyring, KEYRING_HOST_CA, CERTIFICATE_HOST, &plain, out, error);
 }

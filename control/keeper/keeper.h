@@ -21,9 +21,10 @@
 #define KEEPER_CERTIFICATE_MAX 32768u
 #define KEEPER_PRINCIPALS_MAX 256u
 
-#define KEEPER_USER_VALIDITY_S 600u                  /* of an origin-facing certificate, at most */
-#define KEEPER_CLIENT_VALIDITY_S (30u * 24u * 3600u) /* of one that `reeve user cert` issues */
-#define KEEPER_BACKDATE_S 300u                       /* how long ago a validity may begin: clocks differ */
+#define KEEPER_USER_VALIDITY_S 600u                      /* of an origin-facing certificate, at most */
+#define KEEPER_CLIENT_VALIDITY_S (30u * 24u * 3600u)     /* of one that `reeve user cert` issues */
+#define KEEPER_HOST_VALIDITY_S (2u * 366u * 24u * 3600u) /* of an origin's host certificate */
+#define KEEPER_BACKDATE_S 300u /* how long ago a validity may begin: clocks differ */
 
 /* -- keyring.c: the keys, in memory that is locked, guarded, not dumped, and wiped when it is given back --
  */
@@ -73,7 +74,7 @@ void blob_put_signature(struct wire_out *out, const uint8_t signature[KEEPER_SIG
 bool blob_public_line(
     const uint8_t public_key[KEEPER_PUBLIC_SIZE], const char *comment, char *line, size_t size);
 
-/* -- certificate.c: OpenSSH user certificates (PROTOCOL.certkeys) -- */
+/* -- certificate.c: OpenSSH certificates (PROTOCOL.certkeys) -- */
 struct certificate {
 	struct wire_span public_key; /* plain key blob of the holder: ed25519, ecdsa or rsa */
 	uint64_t serial;
@@ -83,9 +84,13 @@ struct certificate {
 	struct wire_span force_command, source_address; /* empty: left out */
 	uint32_t permits;                               /* enum rpc_permit */
 };
-/* Builds and signs. False: error says what is wrong with it. */
+/* Builds and signs a user certificate. False: error says what is wrong with it. */
 bool certificate_make(const struct keyring *keyring, enum keyring_kind ca,
     const struct certificate *certificate, struct wire_out *out, char error[KEEPER_ERROR_MAX]);
+/* The same by the host CA, over a host's key: principals are the names and addresses that the host goes by,
+ * and the fields of user certificates (command, source, permits) are not looked at. */
+bool certificate_make_host(const struct keyring *keyring, const struct certificate *certificate,
+    struct wire_out *out, char error[KEEPER_ERROR_MAX]);
 
 /* -- live.c: the sessions for which control has asked us to sign -- */
 struct live;
@@ -105,6 +110,11 @@ struct keeper {
 	struct live *live;
 	uint64_t (*now_s)(void); /* unix time; tests have their own */
 };
+/* -- ca_requests.c: the handlers of what concerns the CAs -- */
+/* "user", "client", "host" of enum rpc_ca; NULL: there is no such. */
+const char *ca_name(uint8_t ca);
+int on_ca(void *context, struct rpc_link *link, struct rpc_message *message);
+int on_certify_host(void *context, struct rpc_link *link, struct rpc_message *message);
 /* Dispatches one message from control; < 0: it broke the protocol. */
 int requests_take(struct keeper *keeper, struct rpc_link *control, struct rpc_message *message);
 

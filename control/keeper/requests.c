@@ -14,58 +14,9 @@
 /* Separates evidence from whatever else might ever be signed with that key. */
 #define EVIDENCE_PREFIX "portreeve evidence 1"
 
-static const char *const ca_names[] = {
-    [RPC_CA_USER] = "user", [RPC_CA_CLIENT] = "client", [RPC_CA_HOST] = "host"};
-
-static bool ca_valid(uint8_t ca)
-{
-	return ca >= RPC_CA_USER && ca <= RPC_CA_HOST;
-}
-
 static struct wire_span written(const struct wire_out *out)
 {
 	return (struct wire_span){out->start, wire_written(out)};
-}
-
-/* -- CAs -- */
-
-/* Makes or finds the CA as `create` asks. False: error. */
-static bool provide_ca(struct keeper *keeper, uint8_t ca, uint8_t create, char error[KEEPER_ERROR_MAX])
-{
-	bool there = keyring_has(&keeper->keyring, ca);
-
-	if (create > 2)
-		snprintf(error, KEEPER_ERROR_MAX, "unknown request");
-	else if (create == 2 && there)
-		snprintf(error, KEEPER_ERROR_MAX, "there is a %s CA already", ca_names[ca]);
-	else if (create == 0 && !there)
-		snprintf(error, KEEPER_ERROR_MAX, "there is no %s CA yet (reeve ca create --type %s)",
-		    ca_names[ca], ca_names[ca]);
-	else if (!there) {
-		int result = keyring_create(&keeper->keyring, ca);
-		if (result != 0)
-			snprintf(error, KEEPER_ERROR_MAX, "the %s CA could not be stored: %s", ca_names[ca],
-			    strerror(-result));
-	}
-	return error[0] == '\0';
-}
-
-static int on_ca(void *context, struct rpc_link *link, struct rpc_message *message)
-{
-	struct keeper *keeper = context;
-	struct rpc_key_ca body;
-	uint8_t public_key[KEEPER_PUBLIC_SIZE];
-	char error[KEEPER_ERROR_MAX] = "", comment[32], line[256] = "";
-
-	if (!rpc_get_key_ca(message->body, &body) || !ca_valid(body.ca))
-		return -EPROTO;
-	snprintf(comment, sizeof(comment), "portreeve-%s-ca", ca_names[body.ca]);
-	if (provide_ca(keeper, body.ca, body.create, error) &&
-	    (!keyring_public(&keeper->keyring, body.ca, public_key) ||
-	        !blob_public_line(public_key, comment, line, sizeof(line))))
-		snprintf(error, sizeof(error), "the %s CA cannot be shown", ca_names[body.ca]);
-	return RPC_SEND(link, KEY_CA_REPLY, key_ca_reply, RPC_FLAG_REPLY, message->id,
-	    .error = wire_span_of(error), .public_line = wire_span_of(line));
 }
 
 /* -- certificates -- */
@@ -103,7 +54,7 @@ static int on_certify(void *context, struct rpc_link *link, struct rpc_message *
 	char error[KEEPER_ERROR_MAX] = "";
 	struct wire_out out = wire_into(room, sizeof(room));
 
-	if (!rpc_get_key_certify(message->body, &body) || !ca_valid(body.ca))
+	if (!rpc_get_key_certify(message->body, &body) || ca_name(body.ca) == NULL)
 		return -EPROTO;
 	struct certificate certificate = {
 	    .public_key = body.public_key,
@@ -118,7 +69,7 @@ static int on_certify(void *context, struct rpc_link *link, struct rpc_message *
 	};
 	judge(keeper, &body, error);
 	if (error[0] != '\0' || !certificate_make(&keeper->keyring, body.ca, &certificate, &out, error)) {
-		rpc_log(RPC_LOG_WARNING, "refused a certificate by the %s CA: %s", ca_names[body.ca], error);
+		rpc_log(RPC_LOG_WARNING, "refused a certificate by the %s CA: %s", ca_name(body.ca), error);
 		out = wire_into(room, sizeof(room));
 	}
 	return RPC_SEND(link, KEY_CERTIFY_REPLY, key_certify_reply, RPC_FLAG_REPLY, message->id,
@@ -225,6 +176,7 @@ static const struct rpc_handler handlers[] = {
     {RPC_KEY_HOST, RPC_FROM(RPC_CONTROL), ~0u, on_host},
     {RPC_KEY_HOST_SIGN, RPC_FROM(RPC_CONTROL), ~0u, on_host_sign},
     {RPC_KEY_EVIDENCE, RPC_FROM(RPC_CONTROL), ~0u, on_evidence},
+    {RPC_KEY_CERTIFY_HOST, RPC_FROM(RPC_CONTROL), ~0u, on_certify_host},
 };
 
 int requests_take(struct keeper *keeper, struct rpc_link *control, struct rpc_message *message)

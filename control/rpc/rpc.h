@@ -162,6 +162,8 @@ enum rpc_permit {
 	M(KEY_HOST_SIGN_REPLY, key_host_sign_reply, 68)                                                      \
 	M(KEY_EVIDENCE, key_evidence, 69)                                                                    \
 	M(KEY_EVIDENCE_REPLY, key_evidence_reply, 70)                                                        \
+	M(KEY_CERTIFY_HOST, key_certify_host, 90)                                                            \
+	M(KEY_CERTIFY_HOST_REPLY, key_certify_host_reply, 91)                                                \
 	/* control -> recorder, and replies */                                                               \
 	M(REC_LIST, rec_list, 80)                                                                            \
 	M(REC_LIST_REPLY, rec_list_reply, 81)                                                                \
@@ -324,6 +326,12 @@ enum rpc_permit {
 /* text is signed with the evidence key under a domain prefix; signature and public key raw (64, 32 bytes). */
 #define KEY_EVIDENCE_FIELDS(F) F(span, text)
 #define KEY_EVIDENCE_REPLY_FIELDS(F) F(span, error) F(span, signature) F(span, public_key)
+/* A host certificate by the host CA over an origin's public host key. principals: its names and addresses, each a
+ * string. Times: unix seconds. */
+#define KEY_CERTIFY_HOST_FIELDS(F)                                                                           \
+	F(span, public_key)                                                                                  \
+	F(span, key_id) F(span, principals) F(u64, valid_after) F(u64, valid_before) F(u64, serial)
+#define KEY_CERTIFY_HOST_REPLY_FIELDS(F) F(span, error) F(span, certificate)
 
 /* -- control -> recorder -- filter: JSON object {session, program, user, after, limit}, all optional: ids
  * match by prefix, user is a UserID, UserEmail or Username, after is in unix seconds, limit at most 1000.

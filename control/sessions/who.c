@@ -143,7 +143,7 @@ static void judge_certificate(
 	}
 	crypto_hash_sha256(hash, who->public_key.at, who->public_key.len);
 	enum certificate_verdict verdict = certificate_judge(&certificate,
-	    (struct wire_span){control->client_ca, control->client_ca_len},
+	    client_cas_find(&control->client_cas, certificate.ca_blob),
 	    memcmp(hash, session->intact, sizeof(hash)) == 0, time(NULL), client, &facts, why, sizeof(why));
 	if (verdict != CERTIFICATE_STRANGE)
 		memcpy(session->intact, hash, sizeof(hash));
@@ -170,7 +170,7 @@ static void client_ca_there(void *context, void *argument, int error, struct wir
 	struct rpc_ses_who who;
 
 	if (error == 0 && rpc_get_key_ca_reply(body, &reply) && reply.public_line.len > 0)
-		control_take_client_ca(control, reply.public_line);
+		client_cas_take(&control->client_cas, reply.public_line);
 	if (session != NULL && rpc_get_ses_who(question->saved, &who)) {
 		if (error != 0)
 			refuse_user(control, session, question->request_id,
@@ -227,7 +227,7 @@ int session_on_who(void *context, struct rpc_link *link, struct rpc_message *mes
 	(void)wire_span_copy(who.login, session->asked_login, sizeof(session->asked_login));
 	if (!certificate_is(who.public_key))
 		judge_plain(control, session, message->id, &who);
-	else if (control->client_ca_len == 0)
+	else if (control->client_cas.count == 0)
 		ask_client_ca(control, session, message);
 	else
 		judge_certificate(control, session, message->id, &who);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ca.*, user.*, targets.ls, target.add, target.forget */
+/* user.*, targets.ls, target.add, target.forget */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,161 +10,6 @@
 #define CERTIFICATE_TTL_MIN_S 60
 #define CERTIFICATE_TTL_MAX_S (30 * 86400) /* the keeper signs no longer ones */
 #define USER_LOGINS_MAX 64                 /* all of them stand in a certificate */
-#define CA_TIMEOUT_MS 5000
-
-/* Answers for a keeper that did not. True: it was answered. */
-static bool keeper_failed(struct request *request, int error)
-{
-	if (error == 0)
-		return false;
-	request_fail(
-	    request, SERVER_UNAVAILABLE, "the keeper (reeve-keeper) does not answer; try again in a moment");
-	return true;
-}
-
-static void keeper_complains(struct request *request, struct wire_span error)
-{
-	request_fail(request, SERVER_UNAVAILABLE, "the keeper could not do it: %.*s",
-	    (int)(error.len > 400 ? 400 : error.len), (const char *)error.at);
-}
-
-static struct call_options ask_keeper(
-    struct request *request, uint16_t type, uint16_t reply_type, call_done done)
-{
-	return (struct call_options){.peer = &request->control->peers.keeper,
-	    .type = type,
-	    .reply_type = reply_type,
-	    .timeout_ms = CA_TIMEOUT_MS,
-	    .wait = true,
-	    .fd = -1,
-	    .done = done,
-	    .argument = request};
-}
-
-/* -- CAs --------------------------------------------------------------------------------------------------
- */
-
-static bool ca_type(struct request *request, const json_t *params, uint8_t *ca)
-{
-	static const char *const keys[] = {"type", NULL};
-	static const char *const names[] = {"user", "client"};
-	const char *type = NULL;
-
-	if (!params_only(request, params, keys) || !params_string(request, params, "type", true, &type))
-		return false;
-	for (uint8_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(type, names[i]) == 0) {
-			*ca = (uint8_t)(RPC_CA_USER + i);
-			return true;
-		}
-	/* A host CA would have nothing to sign: client legs show plain host keys. */
-	if (strcmp(type, "host") == 0)
-		request_fail(request, SERVER_BAD_INPUT, "a host CA is not in this version");
-	else
-		request_fail(
-		    request, SERVER_BAD_INPUT, "there is no CA '%.32s'; expected user or client", type);
-	return false;
-}
-
-static const char *ca_name(uintptr_t ca)
-{
-	return ca == RPC_CA_USER ? "user" : ca == RPC_CA_CLIENT ? "client" : "host";
-}
-
-static json_t *ca_json(const char *type, struct wire_span public_line)
-{
-	struct public_key_line *line = malloc(sizeof(*line));
-	char fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE];
-	json_t *result = NULL;
-
-	while (public_line.len > 0 && public_line.at[public_line.len - 1] <= ' ')
-		public_line.len--;
-	if (line != NULL &&
-	    public_key_line_parse((const char *)public_line.at, public_line.len, line) == NULL) {
-		public_key_fingerprint((struct wire_span){line->blob, line->blob_len}, fingerprint);
-		result = json_pack("{s:s, s:s%, s:s}", "type", type, "public_key",
-		    (const char *)public_line.at, public_line.len, "fingerprint", fingerprint);
-	}
-	free(line);
-	return result;
-}
-
-static void ca_shown(void *context, void *argument, int error, struct wire_span body)
-{
-	struct request *request = argument;
-	struct rpc_key_ca_reply reply;
-	const char *type = ca_name((uintptr_t)request->context);
-
-	(void)context;
-	if (keeper_failed(request, error))
-		return;
-	if (!rpc_get_key_ca_reply(body, &reply) || reply.public_line.len == 0)
-		request_fail(request, SERVER_NOT_FOUND,
-		    "there is no %s CA yet; make it with: reeve ca create --type %s", type, type);
-	else
-		request_result(request, ca_json(type, reply.public_line));
-}
-
-static void ca_show(struct request *request, const json_t *params)
-{
-	uint8_t ca;
-
-	if (!ca_type(request, params, &ca))
-		return;
-	request->context = (void *)(uintptr_t)ca;
-	struct call_options options = ask_keeper(request, RPC_KEY_CA, RPC_KEY_CA_REPLY, ca_shown);
-	CALL(&options, key_ca, .ca = ca, .create = 0);
-}
-
-static void ca_created(void *context, void *argument, int error, struct wire_span body)
-{
-	struct control *control = context;
-	struct request *request = argument;
-	struct rpc_key_ca_reply reply = {0};
-	uintptr_t ca = (uintptr_t)request->context;
-
-	if (keeper_failed(request, error))
-		return;
-	if (!rpc_get_key_ca_reply(body, &reply) || reply.error.len > 0 || reply.public_line.len == 0) {
-		keeper_complains(request, reply.error);
-		return;
-	}
-	if (ca == RPC_CA_CLIENT)
-		control_take_client_ca(control, reply.public_line);
-	request_audit(request, "ca.create", json_pack("{s:s}", "type", ca_name(ca)));
-	request_result(request, ca_json(ca_name(ca), reply.public_line));
-}
-
-/* The keeper said whether it is there already. */
-static void ca_looked(void *context, void *argument, int error, struct wire_span body)
-{
-	struct request *request = argument;
-	struct rpc_key_ca_reply reply = {0};
-	uintptr_t ca = (uintptr_t)request->context;
-
-	(void)context;
-	if (keeper_failed(request, error))
-		return;
-	if (rpc_get_key_ca_reply(body, &reply) && reply.public_line.len > 0) {
-		request_fail(request, SERVER_CONFLICT,
-		    "there is a %s CA already; see it with: reeve ca show --type %s", ca_name(ca),
-		    ca_name(ca));
-		return;
-	}
-	struct call_options options = ask_keeper(request, RPC_KEY_CA, RPC_KEY_CA_REPLY, ca_created);
-	CALL(&options, key_ca, .ca = (uint8_t)ca, .create = 2);
-}
-
-static void ca_create(struct request *request, const json_t *params)
-{
-	uint8_t ca;
-
-	if (!ca_type(request, params, &ca))
-		return;
-	request->context = (void *)(uintptr_t)ca;
-	struct call_options options = ask_keeper(request, RPC_KEY_CA, RPC_KEY_CA_REPLY, ca_looked);
-	CALL(&options, key_ca, .ca = ca, .create = 0);
-}
 
 /* -- users ------------------------------------------------------------------------------------------------
  */
@@ -490,8 +335,6 @@ static void target_add(struct request *request, const json_t *params)
 }
 
 const struct method identity_methods[] = {
-    {"ca.create", ROLE_ADMIN, ca_create},
-    {"ca.show", ROLE_ADMIN, ca_show},
     {"user.add", ROLE_ADMIN, user_add},
     {"user.ls", ROLE_ADMIN, user_ls},
     {"user.rm", ROLE_ADMIN, user_rm},

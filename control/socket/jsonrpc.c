@@ -122,7 +122,7 @@ void request_audit(const struct request *request, const char *event, json_t *fie
  */
 
 static const struct method *const tables[] = {
-    policy_methods, identity_methods, session_methods, recording_methods, stats_methods};
+    policy_methods, ca_methods, identity_methods, session_methods, recording_methods, stats_methods};
 
 static const struct method *find_method(const char *name)
 {

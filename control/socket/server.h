@@ -128,8 +128,16 @@ struct method {
 	enum server_role role; /* the least that may call it */
 	void (*run)(struct request *request, const json_t *params);
 };
-extern const struct method policy_methods[], identity_methods[], session_methods[], recording_methods[],
-    stats_methods[]; /* each ends with a NULL name */
+extern const struct method policy_methods[], ca_methods[], identity_methods[], session_methods[],
+    recording_methods[], stats_methods[]; /* each ends with a NULL name */
+
+/* -- asking the keeper for a request (keeper_calls.c) -- */
+/* The options of a call whose answer comes to `done`, with the request as its argument. */
+struct call_options ask_keeper(struct request *request, uint16_t type, uint16_t reply_type, call_done done);
+/* Answers for a keeper that did not. True: the request is answered. */
+bool keeper_failed(struct request *request, int error);
+/* Answers with what the keeper says is wrong. */
+void keeper_complains(struct request *request, struct wire_span error);
 
 /* Who did it, for the audit log: {"uid_of_client", "role"} merged into fields. */
 void request_audit(const struct request *request, const char *event, json_t *fields);

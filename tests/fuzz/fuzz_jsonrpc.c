@@ -16,12 +16,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-void control_take_client_ca(struct control *control, struct wire_span public_line)
-{
-	(void)control;
-	(void)public_line;
-}
-
 static void nobody_lost(void *context, struct peer *peer)
 {
 	(void)context;

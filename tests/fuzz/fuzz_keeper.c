@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: control/keeper/ce*.c control/keeper/[blr]*.c control/keeper/key*.c; deps: rpc wire libsodium */
+/* sources: control/keeper/c[ae]*.c control/keeper/[blr]*.c control/keeper/key*.c; deps: rpc wire libsodium */
 /* What control may ask of the keeper, with any body: control may be taken over. First byte: the type. */
 #include <fcntl.h>
 #include <sodium.h>
@@ -25,15 +25,17 @@ static void start(void)
 	if (sodium_init() < 0 || mkdtemp(path) == NULL ||
 	    keyring_open(&keeper.keyring, open(path, O_RDONLY | O_DIRECTORY)) != 0 ||
 	    keyring_create(&keeper.keyring, KEYRING_USER_CA) != 0 ||
-	    keyring_create(&keeper.keyring, KEYRING_CLIENT_CA) != 0 || rpc_pair(fds) != 0 ||
+	    keyring_create(&keeper.keyring, KEYRING_CLIENT_CA) != 0 ||
+	    keyring_create(&keeper.keyring, KEYRING_HOST_CA) != 0 || rpc_pair(fds) != 0 ||
 	    rpc_link_open(&link_to_control, fds[0], RPC_CONTROL, 0, 1) != 0 ||
 	    rpc_link_open(&control, fds[1], RPC_KEEPER, 0, 1) != 0)
 		abort();
 	keeper.live = live_create(64);
 	live_add(keeper.live, "s1", "t1");
 	/* The keys are in memory; nothing of a fuzzer's run stays on disk. */
-	static const char *const files[] = {"ca-user.key", "ca-client.key", "host.seed", "evidence.key"};
-	for (unsigned i = 0; i < 4; i++)
+	static const char *const files[] = {
+	    "ca-user.key", "ca-client.key", "ca-host.key", "host.seed", "evidence.key"};
+	for (unsigned i = 0; i < 5; i++)
 		unlinkat(keeper.keyring.directory, files[i], 0);
 	rmdir(path);
 }
@@ -41,7 +43,7 @@ static void start(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint16_t types[] = {RPC_KEY_CA, RPC_KEY_CERTIFY, RPC_KEY_CERTIFY, RPC_KEY_SESSION,
-	    RPC_KEY_HOST, RPC_KEY_HOST_SIGN, RPC_KEY_EVIDENCE, RPC_SES_KILL};
+	    RPC_KEY_HOST, RPC_KEY_HOST_SIGN, RPC_KEY_EVIDENCE, RPC_SES_KILL, RPC_KEY_CERTIFY_HOST};
 	struct rpc_message answer;
 
 	if (keeper.live == NULL)
@@ -49,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0 || size > RPC_MESSAGE_MAX)
 		return 0;
 	struct rpc_message message = {
-	    .type = types[data[0] % 8], .id = 1, .body = {data + 1, size - 1}, .fds = {-1, -1, -1, -1}};
+	    .type = types[data[0] % 9], .id = 1, .body = {data + 1, size - 1}, .fds = {-1, -1, -1, -1}};
 	(void)requests_take(&keeper, &link_to_control, &message);
 	fcntl(control.fd, F_SETFL, O_NONBLOCK);
 	while (rpc_receive(&control, &answer) == 1)

@@ -20,7 +20,9 @@ told "a ttl that is none" "ttl" reeve user cert alice --key "$STATE/client/.ssh/
 told "a ttl that is too long" "from 1m to 30d" reeve user cert alice --key "$STATE/client/.ssh/alice.pub" --ttl 31d
 told "and one that is too short" "from 1m to 30d" reeve user cert alice --key "$STATE/client/.ssh/alice.pub" --ttl 59s
 told "a CA twice" "already" reeve ca create --type user
-told "a host CA" "not in this version" reeve ca create --type host
+told "a CA of an unknown type" "user, client or host" reeve ca create --type server
+told "a host certificate without its CA" "reeve ca create --type host" reeve ca sign-host "$STATE/client/.ssh/alice.pub" --names web1
+told "a line of known_hosts for another CA" "--type host" reeve ca show --known-hosts '*'
 told "a session that is none" "ffffffff" reeve session show ffffffff-ffff
 told "half a call" "missing: SESSION" reeve session show
 told "no login" "--login is empty" reeve user add frank --login ""

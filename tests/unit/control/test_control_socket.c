@@ -271,8 +271,16 @@ Test(control_socket, users_and_cas)
 	    2);
 	cr_expect_eq(lab_error(&lab, "ca.create", json_pack("{s:s}", "type", "user"), NULL), 5);
 	cr_expect_eq(lab_error(&lab, "ca.create", json_pack("{s:s}", "type", "root"), NULL), 2);
-	cr_expect_eq(lab_error(&lab, "ca.show", json_pack("{s:s}", "type", "host"), NULL), 2);
-	cr_expect_eq(lab_error(&lab, "ca.create", json_pack("{s:s}", "type", "host"), NULL), 2);
+	cr_expect_eq(lab_error(&lab, "ca.show", json_pack("{s:s}", "type", "host"), NULL), 3);
+	cr_expect_eq(
+	    lab_error(&lab, "ca.sign_host", json_pack("{s:s, s:[]}", "key", line, "names"), NULL), 2);
+	cr_expect_eq(
+	    lab_error(&lab, "ca.sign_host", json_pack("{s:s, s:[s]}", "key", line, "names", "a b"), NULL), 2);
+	cr_expect_eq(
+	    lab_error(&lab, "ca.sign_host", json_pack("{s:s, s:[s]}", "key", "x", "names", "a"), NULL), 2);
+	cr_expect_eq(lab_error(&lab, "ca.sign_host",
+	                 json_pack("{s:s, s:[s], s:i}", "key", line, "names", "a", "ttl_s", 59), NULL),
+	    -32602);
 	json_t *ca = lab_result(&lab, "ca.show", json_pack("{s:s}", "type", "client"), &response);
 	cr_expect(strncmp(json_string_value(json_object_get(ca, "public_key")), "ssh-ed25519 AAAA", 16) == 0);
 	cr_expect(strncmp(json_string_value(json_object_get(ca, "fingerprint")), "SHA256:", 7) == 0);

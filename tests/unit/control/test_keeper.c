@@ -402,6 +402,50 @@ Test(certificate, fields_that_are_refused)
 	keyring_close(&keyring);
 }
 
+Test(certificate, of_a_host_has_no_options)
+{
+	struct keyring keyring = open_with_cas();
+	struct blob key = ed25519_key(), names = strings("web1.example.com", "198.51.100.7");
+	uint8_t room[4096], ca_public[32];
+	char error[KEEPER_ERROR_MAX] = "";
+	struct wire_out out = wire_into(room, sizeof(room));
+	struct certificate c = {.public_key = span(&key),
+	    .serial = 43,
+	    .key_id = wire_span_of("web1"),
+	    .principals = span(&names),
+	    .valid_after = NOW - 60,
+	    .valid_before = NOW + 300,
+	    .force_command = wire_span_of("/bin/true"),
+	    .source_address = wire_span_of("198.51.100.1/32"),
+	    .permits = RPC_PERMIT_PTY};
+
+	cr_expect_not(certificate_make_host(&keyring, &c, &out, error), "without a host CA");
+	cr_assert_eq(keyring_create(&keyring, KEYRING_HOST_CA), 0);
+	out = wire_into(room, sizeof(room));
+	cr_assert(certificate_make_host(&keyring, &c, &out, error), "%s", error);
+	struct wire in = wire_over(room, wire_written(&out));
+	cr_expect(wire_span_is(wire_string(&in), "ssh-ed25519-cert-v01@openssh.com"));
+	wire_string(&in); /* nonce */
+	wire_string(&in); /* key */
+	cr_expect_eq(wire_u64(&in), 43);
+	cr_expect_eq(wire_u32(&in), 2, "not a host certificate");
+	cr_expect(wire_span_is(wire_string(&in), "web1"));
+	struct wire_span principals = wire_string(&in);
+	cr_expect(principals.len == names.len && memcmp(principals.at, names.bytes, names.len) == 0);
+	cr_expect(wire_u64(&in) == NOW - 60 && wire_u64(&in) == NOW + 300);
+	cr_expect_eq(wire_string(&in).len, 0, "a host certificate has options");
+	cr_expect_eq(wire_string(&in).len, 0, "a host certificate has extensions");
+	cr_expect_eq(wire_string(&in).len, 0); /* reserved */
+	struct wire_span ca = wire_string(&in);
+	size_t covered = (size_t)(in.at - room);
+	struct wire_span signature = wire_string(&in);
+	cr_assert(keyring_public(&keyring, KEYRING_HOST_CA, ca_public));
+	cr_assert(wire_done(&in) && ca.len == 51 && signature.len == 83);
+	cr_expect_arr_eq(ca.at + 19, ca_public, 32);
+	cr_expect_eq(crypto_sign_verify_detached(signature.at + 19, room, covered, ca_public), 0);
+	keyring_close(&keyring);
+}
+
 /* -- live sessions -- */
 
 Test(live, against_a_plain_model)
@@ -587,6 +631,45 @@ Test(requests, certificates_within_their_bounds)
 	cr_expect_not(certify(&f, RPC_CA_CLIENT, "", 0, UINT64_MAX), "for ever");
 	cr_expect_eq(ASK(&f, KEY_SESSION, key_session, .session_id = wire_span_of("s1"), .live = 0), 0);
 	cr_expect_not(certify(&f, RPC_CA_USER, "s1", NOW - 60, NOW + 60), "after the session's end");
+	close_fixture(&f);
+}
+
+static const char *certify_host(
+    struct fixture *f, const char *first, const char *second, uint64_t after, uint64_t before)
+{
+	static char error[KEEPER_ERROR_MAX];
+	struct blob key = ed25519_key(), principals = strings(first, second);
+	struct rpc_key_certify_host_reply reply;
+
+	cr_expect_eq(
+	    ASK(f, KEY_CERTIFY_HOST, key_certify_host, .public_key = span(&key), .key_id = wire_span_of("k"),
+	        .principals = span(&principals), .valid_after = after, .valid_before = before),
+	    0);
+	cr_assert(f->reply.type == RPC_KEY_CERTIFY_HOST_REPLY &&
+	          rpc_get_key_certify_host_reply(f->reply.body, &reply));
+	cr_expect_eq(reply.error.len == 0, reply.certificate.len > 0, "either an error or a certificate");
+	wire_span_copy(reply.error, error, sizeof(error));
+	return error;
+}
+
+Test(requests, host_certificates_within_their_bounds)
+{
+	struct fixture f;
+	const uint64_t longest = 2u * 366u * 86400u;
+	open_fixture(&f);
+	cr_expect_str_eq(certify_host(&f, "web1", NULL, NOW, NOW + 60),
+	    "there is no host CA yet (reeve ca create --type host)");
+	ask_ca(&f, RPC_CA_HOST, 1);
+	cr_expect_str_eq(certify_host(&f, "web1", "*.example.com", NOW - 60, NOW + longest), "");
+	cr_expect_neq(certify_host(&f, "web1", NULL, NOW, NOW + longest + 1)[0], '\0', "too long");
+	cr_expect_neq(certify_host(&f, "web1", NULL, NOW - 301, NOW + 60)[0], '\0', "too early");
+	cr_expect_neq(certify_host(&f, "web1", NULL, NOW + 1, NOW + 60)[0], '\0', "later");
+	cr_expect_neq(certify_host(&f, "web1", NULL, NOW - 60, NOW)[0], '\0', "over");
+	cr_expect_neq(certify_host(&f, "web1", NULL, 0, UINT64_MAX)[0], '\0', "for ever");
+	cr_expect_neq(certify_host(&f, NULL, NULL, NOW, NOW + 60)[0], '\0', "for nobody");
+	static const char *const all[] = {"*", "*.*", "?*", "", "**"};
+	for (size_t i = 0; i < 5; i++)
+		cr_expect_neq(certify_host(&f, "web1", all[i], NOW, NOW + 60)[0], '\0', "for '%s'", all[i]);
 	close_fixture(&f);
 }
 
