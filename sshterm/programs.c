@@ -121,15 +121,17 @@ static void tell_start(struct programs *programs, const struct program *program)
 	const char *event =
 	    program->transfer.event != NULL ? program->transfer.event : event_of(program->type);
 
-	session_program(
-	    programs->session, &(struct rpc_ses_program){
-	                           .program_id = wire_span_of(program->id),
-	                           .type = wire_span_of(program->type),
-	                           .command = wire_span_of(program->command == NULL ? "" : program->command),
-	                           .encapsulated_key = {.at = content ? recording->header.encapsulated : NULL,
-	                               .len = content ? FORMAT_KEY_SIZE : 0},
-	                           .started_at = program->started_us / 1000000,
-	                       });
+	session_program(programs->session,
+	    &(struct rpc_ses_program){
+	        .program_id = wire_span_of(program->id),
+	        .type = wire_span_of(program->type),
+	        .command = wire_span_of(program->command == NULL ? "" : program->command),
+	        .encapsulated_key = {.at = content ? recording->header.encapsulated : NULL,
+	            .len = content ? FORMAT_KEY_SIZE : 0},
+	        .started_at = program->started_us / 1000000,
+	        .destination = wire_span_of(program->destination == NULL ? "" : program->destination),
+	        .originator = wire_span_of(program->originator == NULL ? "" : program->originator),
+	    });
 	if (event == NULL)
 		return;
 	json_t *detail = json_pack("{s:s, s:s}", "program_id", program->id, "type", program->type);
@@ -154,6 +156,8 @@ static void tell_end(struct programs *programs, const struct program *program)
 	        .blocks = content ? recording->next_block : 0,
 	        .lost_records = recording == NULL ? 0 : recording->header.lost_records,
 	        .error = wire_span_of(recording == NULL || recording->failed ? "recording_failed" : ""),
+	        .bytes_from_client = program->bytes[LEG_CLIENT],
+	        .bytes_from_origin = program->bytes[LEG_ORIGIN],
 	    });
 }
 

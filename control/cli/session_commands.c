@@ -85,7 +85,9 @@ static int run_show(const struct call *call)
 	    {"bytes from origin", "bytes_from_origin", COLUMN_BYTES}};
 	static const struct column programs[] = {{"PROGRAM", "program_id", COLUMN_ID},
 	    {"TYPE", "type", COLUMN_TEXT}, {"COMMAND", "command", COLUMN_TEXT},
-	    {"STARTED", "started_at", COLUMN_TIME}, {"FINISHED", "finished_at", COLUMN_TIME}};
+	    {"TO", "destination", COLUMN_TEXT}, {"STARTED", "started_at", COLUMN_TIME},
+	    {"FINISHED", "finished_at", COLUMN_TIME}, {"FROM CLIENT", "bytes_from_client", COLUMN_BYTES},
+	    {"FROM ORIGIN", "bytes_from_origin", COLUMN_BYTES}};
 	static const struct column events[] = {{"TIME", "time", COLUMN_TIME}, {"EVENT", "event", COLUMN_TEXT},
 	    {"DETAIL", "detail_text", COLUMN_TEXT}};
 	json_t *result =
@@ -105,8 +107,16 @@ static int run_show(const struct call *call)
 	table_print_one(result, one, sizeof(one) / sizeof(one[0]));
 	putchar('\n');
 	json_t *program_rows = json_object_get(result, "programs");
-	table_print(program_rows, programs, 5, "no programs");
 	size_t i;
+	json_t *program;
+	json_array_foreach(program_rows, i, program)
+	{
+		if (!json_is_null(json_object_get(program, "finished_at")))
+			continue; /* what it moves is told when it ends */
+		json_object_del(program, "bytes_from_client");
+		json_object_del(program, "bytes_from_origin");
+	}
+	table_print(program_rows, programs, sizeof(programs) / sizeof(programs[0]), "no programs");
 	json_t *event;
 	json_t *event_rows = json_object_get(result, "events");
 	json_array_foreach(event_rows, i, event)

@@ -56,8 +56,15 @@ static const char schema_2[] =
     "ALTER TABLE sessions ADD COLUMN identifier BLOB;"
     "CREATE INDEX sessions_identifier ON sessions(identifier) WHERE identifier NOT NULL;";
 
+/* Forwardings are programs with ends and byte counts. */
+static const char schema_3[] =
+    "ALTER TABLE programs ADD COLUMN destination TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE programs ADD COLUMN originator TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE programs ADD COLUMN bytes_from_client INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE programs ADD COLUMN bytes_from_origin INTEGER NOT NULL DEFAULT 0;";
+
 /* What makes of each version the next; a new file begins with the first. */
-static const char *const schemas[] = {schema_1, schema_2};
+static const char *const schemas[] = {schema_1, schema_2, schema_3};
 #define SCHEMA_VERSION ((int)(sizeof(schemas) / sizeof(schemas[0])))
 
 static bool execute(struct database *db, const char *sql)

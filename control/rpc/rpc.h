@@ -281,12 +281,15 @@ enum rpc_permit {
 /* data: what RFC 4252 section 7 has signed (session identifier of the origin leg, USERAUTH_REQUEST). */
 #define SES_SECRET_SIGN_FIELDS(F) F(u64, flow) F(span, algorithm) F(span, data)
 #define SES_SECRET_SIGN_REPLY_FIELDS(F) F(span, error) F(span, signature)
+/* destination, originator: of a forwarding, as its opener said; else empty. */
 #define SES_PROGRAM_FIELDS(F)                                                                                \
 	F(u64, flow)                                                                                         \
-	F(span, program_id) F(span, type) F(span, command) F(span, encapsulated_key) F(u64, started_at)
+	F(span, program_id) F(span, type) F(span, command) F(span, encapsulated_key) F(u64, started_at)      \
+	    F(span, destination) F(span, originator)
 /* chain: SHA-256 over the sealed blocks: c0 = SHA256(encapsulated key), ci = SHA256(c(i-1) || block i). */
 #define SES_PROGRAM_END_FIELDS(F)                                                                            \
-	F(u64, flow) F(span, program_id) F(span, chain) F(u64, blocks) F(u64, lost_records) F(span, error)
+	F(u64, flow) F(span, program_id) F(span, chain) F(u64, blocks) F(u64, lost_records) F(span, error)   \
+	F(u64, bytes_from_client) F(u64, bytes_from_origin)
 #define SES_END_FIELDS(F) F(u64, flow) F(span, reason) F(u64, bytes_from_client) F(u64, bytes_from_origin)
 /* event: Teleport's event name; detail: a JSON object. */
 #define SES_EVENT_FIELDS(F) F(u64, flow) F(span, event) F(span, detail)

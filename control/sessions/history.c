@@ -161,24 +161,28 @@ void history_end(struct control *control, const struct session *session, const c
 	    "itt", now, reason, session->session_id);
 }
 
-bool history_program(struct control *control, const struct session *session, const char *program_id,
-    const char *type, const char *command, int64_t started_at, bool recorded)
+bool history_program(
+    struct control *control, const struct session *session, const struct history_program *program)
 {
 	return database_run(&control->db,
-	           "INSERT OR IGNORE INTO programs(program_id, session_id, type, command, started_at, "
-	           "recorded)"
-	           " VALUES(?, ?, ?, ?, ?, ?)",
-	           "ttttii", program_id, session->session_id, type, command, started_at, (int64_t)recorded) &&
+	           "INSERT OR IGNORE INTO programs(program_id, session_id, type, command, destination, "
+	           "originator, started_at, recorded)"
+	           " VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+	           "ttttttii", program->id, session->session_id, program->type, program->command,
+	           program->destination, program->originator, program->started_at,
+	           (int64_t)program->recorded) &&
 	       database_changes(&control->db) > 0;
 }
 
 bool history_program_end(struct control *control, const struct session *session, const char *program_id,
-    uint64_t blocks, uint64_t lost_records, const char *error)
+    const struct rpc_ses_program_end *end, const char *error)
 {
 	return database_run(&control->db,
-	           "UPDATE programs SET finished_at = ?, blocks = ?, lost_records = ?, error = ?"
+	           "UPDATE programs SET finished_at = ?, blocks = ?, lost_records = ?, bytes_from_client = ?,"
+	           " bytes_from_origin = ?, error = ?"
 	           " WHERE program_id = ? AND session_id = ? AND finished_at IS NULL",
-	           "iiittt", (int64_t)time(NULL), (int64_t)blocks, (int64_t)lost_records, error, program_id,
+	           "iiiiittt", (int64_t)time(NULL), (int64_t)end->blocks, (int64_t)end->lost_records,
+	           (int64_t)end->bytes_from_client, (int64_t)end->bytes_from_origin, error, program_id,
 	           session->session_id) &&
 	       database_changes(&control->db) > 0;
 }
@@ -244,25 +248,31 @@ json_t *history_list(struct control *control, bool live_only, int64_t limit, int
 	return list;
 }
 
+static json_t *program_json(sqlite3_stmt *row)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:b, s:I, s:I, s:I, s:I, s:s, s:I}",
+	    "program_id", database_text(row, 0), "type", database_text(row, 1), "command",
+	    database_text(row, 2), "destination", database_text(row, 3), "originator", database_text(row, 4),
+	    "started_at", (json_int_t)sqlite3_column_int64(row, 5), "finished_at", time_or_null(row, 6),
+	    "recorded", sqlite3_column_int(row, 7), "bytes_from_client",
+	    (json_int_t)sqlite3_column_int64(row, 8), "bytes_from_origin",
+	    (json_int_t)sqlite3_column_int64(row, 9), "blocks", (json_int_t)sqlite3_column_int64(row, 10),
+	    "lost_records", (json_int_t)sqlite3_column_int64(row, 11), "error", database_text(row, 12),
+	    "evidence", (json_int_t)sqlite3_column_int64(row, 13));
+}
+
 static json_t *programs_json(struct control *control, const char *session_id)
 {
 	sqlite3_stmt *row = database_query(&control->db,
-	    "SELECT program_id, type, command, started_at, finished_at, recorded, blocks, lost_records, "
-	    "error,"
+	    "SELECT program_id, type, command, destination, originator, started_at, finished_at, recorded,"
+	    " bytes_from_client, bytes_from_origin, blocks, lost_records, error,"
 	    " (SELECT count(*) FROM evidence WHERE evidence.program_id = programs.program_id)"
 	    " FROM programs WHERE session_id = ? ORDER BY rowid",
 	    "t", session_id);
 	json_t *list = json_array();
 
 	while (database_row(row))
-		json_array_append_new(
-		    list, json_pack("{s:s, s:s, s:s, s:I, s:o, s:b, s:I, s:I, s:s, s:I}", "program_id",
-		              database_text(row, 0), "type", database_text(row, 1), "command",
-		              database_text(row, 2), "started_at", (json_int_t)sqlite3_column_int64(row, 3),
-		              "finished_at", time_or_null(row, 4), "recorded", sqlite3_column_int(row, 5),
-		              "blocks", (json_int_t)sqlite3_column_int64(row, 6), "lost_records",
-		              (json_int_t)sqlite3_column_int64(row, 7), "error", database_text(row, 8),
-		              "evidence", (json_int_t)sqlite3_column_int64(row, 9)));
+		json_array_append_new(list, program_json(row));
 	return list;
 }
 

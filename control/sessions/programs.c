@@ -138,7 +138,7 @@ int session_on_program(void *context, struct rpc_link *link, struct rpc_message 
 {
 	struct control *control = context;
 	struct rpc_ses_program program;
-	char id[SESSION_ID_SIZE], type[32], command[1024] = "";
+	char id[SESSION_ID_SIZE], type[64], command[1024] = "", destination[320], originator[320];
 
 	if (!rpc_get_ses_program(message->body, &program) || !take_id(program.program_id, id) ||
 	    (program.encapsulated_key.len != 0 && program.encapsulated_key.len != 32))
@@ -150,9 +150,19 @@ int session_on_program(void *context, struct rpc_link *link, struct rpc_message 
 	if (may_log(session, type))
 		session_text(program.command, command, sizeof(command));
 	bool recorded = program.encapsulated_key.len > 0;
-	int64_t started_at = program.started_at > INT64_MAX ? 0 : (int64_t)program.started_at;
+	session_text(program.destination, destination, sizeof(destination));
+	session_text(program.originator, originator, sizeof(originator));
 	session->programs++;
-	if (!history_program(control, session, id, type, command, started_at, recorded))
+	if (!history_program(control, session,
+	        &(struct history_program){
+	            .id = id,
+	            .type = type,
+	            .command = command,
+	            .destination = destination,
+	            .originator = originator,
+	            .started_at = program.started_at > INT64_MAX ? 0 : (int64_t)program.started_at,
+	            .recorded = recorded,
+	        }))
 		return 0;
 	if (recorded)
 		evidence_of_begin(control, session, id, &program);
@@ -172,8 +182,7 @@ int session_on_program_end(void *context, struct rpc_link *link, struct rpc_mess
 	if (session == NULL || !session->granted)
 		return 0;
 	session_text(end.error, error, sizeof(error));
-	if (history_program_end(control, session, id, end.blocks, end.lost_records, error) &&
-	    end.chain.len == 32)
+	if (history_program_end(control, session, id, &end, error) && end.chain.len == 32)
 		evidence_of_end(control, session, id, &end);
 	return 0;
 }

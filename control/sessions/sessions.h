@@ -166,11 +166,16 @@ void history_update(struct control *control, const struct session *session);
 void history_end(struct control *control, const struct session *session, const char *reason,
     uint64_t bytes_from_client, uint64_t bytes_from_origin);
 /* False where the program is there already (told again after a restart). */
-bool history_program(struct control *control, const struct session *session, const char *program_id,
-    const char *type, const char *command, int64_t started_at, bool recorded);
-/* False where the session has no such program running. */
+struct history_program {
+	const char *id, *type, *command, *destination, *originator;
+	int64_t started_at;
+	bool recorded;
+};
+bool history_program(
+    struct control *control, const struct session *session, const struct history_program *program);
+/* False where the session has no such program running. Of `end` its counts are taken. */
 bool history_program_end(struct control *control, const struct session *session, const char *program_id,
-    uint64_t blocks, uint64_t lost_records, const char *error);
+    const struct rpc_ses_program_end *end, const char *error);
 /* Old sessions go: by age, by number. */
 void history_prune(struct control *control);
 

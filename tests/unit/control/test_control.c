@@ -151,13 +151,15 @@ Test(control, a_whole_session)
 	const char *program = "0b7cdd0e-1111-4222-8333-123456789abc";
 	LAB_SEND(WORKER, SES_PROGRAM, ses_program, 0, .flow = 1, .program_id = wire_span_of(program),
 	    .type = wire_span_of("exec"), .command = wire_span_of("cat /etc/passwd"),
-	    .encapsulated_key = {encapsulated, 32}, .started_at = (uint64_t)now);
+	    .encapsulated_key = {encapsulated, 32}, .started_at = (uint64_t)now,
+	    .destination = wire_span_of("db\033.example:5432"), .originator = wire_span_of("[::1]:40000"));
 	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("exec"),
 	    .detail = wire_span_of("{\"program_id\":\"x\",\"command\":\"cat /etc/passwd\"}"));
 	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("session.start"),
 	    .detail = wire_span_of("{\"user\":\"mallory\"}"));
 	LAB_SEND(WORKER, SES_PROGRAM_END, ses_program_end, 0, .flow = 1, .program_id = wire_span_of(program),
-	    .chain = {chain, 32}, .blocks = 5, .lost_records = 2);
+	    .chain = {chain, 32}, .blocks = 5, .lost_records = 2, .bytes_from_client = 11,
+	    .bytes_from_origin = 12);
 	lab_idle(&lab, 100);
 	cr_expect(strstr(lab.evidence[0], "portreeve-evidence-v1 begin\n") != NULL &&
 	              strstr(lab.evidence[0], "\nencapsulated 0300") != NULL,
@@ -177,6 +179,10 @@ Test(control, a_whole_session)
 	json_t *row = json_array_get(json_object_get(shown, "programs"), 0);
 	cr_expect_str_eq(json_string_value(json_object_get(row, "type")), "exec");
 	cr_expect_str_eq(json_string_value(json_object_get(row, "command")), "", "log_exec is false");
+	cr_expect_str_eq(json_string_value(json_object_get(row, "destination")), "db .example:5432");
+	cr_expect_str_eq(json_string_value(json_object_get(row, "originator")), "[::1]:40000");
+	cr_expect_eq(json_integer_value(json_object_get(row, "bytes_from_client")), 11);
+	cr_expect_eq(json_integer_value(json_object_get(row, "bytes_from_origin")), 12);
 	cr_expect_eq(json_integer_value(json_object_get(row, "blocks")), 5);
 	cr_expect_eq(json_integer_value(json_object_get(row, "evidence")), 2);
 	json_decref(response);
