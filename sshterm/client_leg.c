@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sshterm/algorithms.h"
 #include "sshterm/client_leg.h"
 #include "sshterm/control_rpc.h"
 #include "sshterm/legs.h"
@@ -17,38 +18,22 @@
 #include "sshterm/vsock.h"
 #include "sshterm/worker.h"
 
-/* No group exchange: its moduli are in a file. */
-#define CLIENT_KEX                                                                                           \
-	"mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256," \
-	"curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,"             \
-	"diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,diffie-hellman-group14-sha256"
-#define CLIENT_CIPHERS                                                                                       \
-	"aes256-gcm@openssh.com,aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr," \
-	"aes128-ctr"
-#define RSA_BITS_MIN 2048
 /* How long a client may keep its identification string back before the origin is asked without it: some wait
  * for the server's first. */
 #define LOOK_US 200000
 #define SOFTWARE_MAX 200
 #define REQUESTS_MAX 100 /* before login: service, none, keys offered and proven */
 
-static ssh_bind binding; /* algorithms and limits of all client legs */
+static ssh_bind binding; /* what all client legs share */
 
 int client_leg_start(void)
 {
 	bool no = false;
-	int rsa = RSA_BITS_MIN;
-	int bad = 0;
 
 	binding = ssh_bind_new();
 	if (binding == NULL)
 		return -ENOMEM;
-	bad |= ssh_bind_options_set(binding, SSH_BIND_OPTIONS_PROCESS_CONFIG, &no);
-	bad |= ssh_bind_options_set(binding, SSH_BIND_OPTIONS_KEY_EXCHANGE, CLIENT_KEX);
-	bad |= ssh_bind_options_set(binding, SSH_BIND_OPTIONS_CIPHERS_C_S, CLIENT_CIPHERS);
-	bad |= ssh_bind_options_set(binding, SSH_BIND_OPTIONS_CIPHERS_S_C, CLIENT_CIPHERS);
-	bad |= ssh_bind_options_set(binding, SSH_BIND_OPTIONS_RSA_MIN_SIZE, &rsa);
-	return bad < 0 ? -EINVAL : 0;
+	return ssh_bind_options_set(binding, SSH_BIND_OPTIONS_PROCESS_CONFIG, &no) < 0 ? -EINVAL : 0;
 }
 
 void client_leg_stop(void)
@@ -164,17 +149,35 @@ static void fail_transport(struct session *session, struct leg_failure *failure)
 		leg_fail(failure, "client_failed", "%s", ssh_get_error(ssh));
 }
 
-int client_leg_accept(struct session *session, struct wire_span host_public, struct leg_failure *failure)
+static int set_algorithms(ssh_session ssh, const char *legacy)
+{
+	struct algorithms algorithms;
+	int bad = algorithms_of_client_leg(&algorithms, wire_span_of(legacy)) ? 0 : -1;
+
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_KEY_EXCHANGE, algorithms.kex);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_HOSTKEYS, algorithms.host_keys);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_CIPHERS_C_S, algorithms.ciphers);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_CIPHERS_S_C, algorithms.ciphers);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_HMAC_C_S, algorithms.macs);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_HMAC_S_C, algorithms.macs);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES, algorithms.user_keys);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_RSA_MIN_SIZE, &algorithms.rsa_bits_min);
+	return bad < 0 ? -1 : 0;
+}
+
+int client_leg_accept(
+    struct session *session, const struct client_leg_terms *terms, struct leg_failure *failure)
 {
 	ssh_session ssh = ssh_new();
 
 	session->ssh[LEG_CLIENT] = ssh;
-	if (ssh == NULL || ssh_bind_accept_fd(binding, ssh, vsock_fd(session->sock[LEG_CLIENT])) != SSH_OK) {
+	if (ssh == NULL || ssh_bind_accept_fd(binding, ssh, vsock_fd(session->sock[LEG_CLIENT])) != SSH_OK ||
+	    set_algorithms(ssh, terms->legacy) != 0) {
 		leg_fail(failure, "error", "the appliance has no memory for another session");
 		return -1;
 	}
 	inside_forget_files(ssh);
-	if (inside_set_host_key(ssh, host_public.at, host_public.len) != 0) {
+	if (inside_set_host_key(ssh, terms->host_public.at, terms->host_public.len) != 0) {
 		leg_fail(failure, "error", "the appliance has no host key for this target");
 		return -1;
 	}

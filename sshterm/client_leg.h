@@ -16,8 +16,13 @@ void client_leg_stop(void);
 /* Each returns 0, or -1 with *failure filled in. */
 /* Does the client speak SSH? Waits a moment for its first bytes; 0 also where it says nothing yet. */
 int client_leg_look(struct session *session, struct leg_failure *failure);
-/* Key exchange as the client's server, showing the ssh-ed25519 key of blob `host_public`. */
-int client_leg_accept(struct session *session, struct wire_span host_public, struct leg_failure *failure);
+/* Key exchange as the client's server. */
+struct client_leg_terms {
+	struct wire_span host_public; /* blob of the ssh-ed25519 host key */
+	const char *legacy;           /* as algorithms.h takes it */
+};
+int client_leg_accept(
+    struct session *session, const struct client_leg_terms *terms, struct leg_failure *failure);
 /* Who is it, and as whom: fills in session->user and session->login; USERAUTH_SUCCESS is still owed. At most
  * `attempts` refusals. */
 int client_leg_authenticate(struct session *session, unsigned attempts, struct leg_failure *failure);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/rpc/legacy.h"
 #include "sshterm/client_leg.h"
 #include "sshterm/control_rpc.h"
 #include "sshterm/fiber.h"
@@ -83,7 +84,8 @@ static struct wire_span address_span(const struct session *session, const uint8_
 }
 
 struct beginning {
-	char host_key_algs[256];
+	char host_key_algs[LEGACY_LIST_MAX];
+	char client_legacy[LEGACY_LIST_MAX], origin_legacy[LEGACY_LIST_MAX];
 	unsigned attempts;
 };
 
@@ -110,6 +112,10 @@ static int begin(struct session *session, struct beginning *beginning, struct le
 		(void)wire_span_copy(answer.rule_name, session->rule_name, sizeof(session->rule_name));
 		(void)wire_span_copy(
 		    answer.host_key_algs, beginning->host_key_algs, sizeof(beginning->host_key_algs));
+		(void)wire_span_copy(
+		    answer.client_legacy, beginning->client_legacy, sizeof(beginning->client_legacy));
+		(void)wire_span_copy(
+		    answer.origin_legacy, beginning->origin_legacy, sizeof(beginning->origin_legacy));
 		beginning->attempts = answer.auth_attempts > 0 ? answer.auth_attempts : AUTH_ATTEMPTS_DEFAULT;
 		if (answer.login_grace_s > 0)
 			session->login_deadline_us =
@@ -203,16 +209,16 @@ static int prepare_bridge(struct session *session, enum leg leg, struct leg_fail
 
 static int both_keys(struct session *session, const struct beginning *beginning, struct leg_failure *failure)
 {
+	const struct origin_leg_terms origin = {beginning->host_key_algs, beginning->origin_legacy};
+	struct client_leg_terms client = {.legacy = beginning->client_legacy};
 	struct control_reply reply = {0};
-	struct wire_span host_public;
 
-	if (client_leg_look(session, failure) != 0 ||
-	    origin_leg_connect(session, beginning->host_key_algs, failure) != 0 ||
+	if (client_leg_look(session, failure) != 0 || origin_leg_connect(session, &origin, failure) != 0 ||
 	    prepare_bridge(session, LEG_ORIGIN, failure) != 0)
 		return -1;
-	int result = target(session, &reply, &host_public, failure);
+	int result = target(session, &reply, &client.host_public, failure);
 	if (result == 0)
-		result = client_leg_accept(session, host_public, failure);
+		result = client_leg_accept(session, &client, failure);
 	control_reply_free(&reply);
 	return result == 0 ? prepare_bridge(session, LEG_CLIENT, failure) : -1;
 }

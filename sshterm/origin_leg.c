@@ -5,63 +5,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sshterm/algorithms.h"
 #include "sshterm/control_rpc.h"
 #include "sshterm/legs.h"
 #include "sshterm/libssh_inside.h"
+#include "sshterm/origin_leg.h"
 #include "sshterm/vsock.h"
 #include "sshterm/worker.h"
 
-/* sntrup761 costs 45 ms of CPU as the client, during which no other session of this worker runs: it is the
- * last resort. The hybrid with ML-KEM costs a fifth of a millisecond. */
-#define ORIGIN_KEX                                                                                           \
-	"mlkem768x25519-sha256,curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,"           \
-	"ecdh-sha2-nistp384,ecdh-sha2-nistp521,diffie-hellman-group16-sha512,diffie-hellman-group18-sha512," \
-	"diffie-hellman-group14-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com"
-#define ORIGIN_CIPHERS                                                                                       \
-	"aes256-gcm@openssh.com,aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr," \
-	"aes128-ctr"
-#define ORIGIN_HOST_KEYS                                                                                     \
-	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256"
-#define RSA_BITS_MIN 2048
-#define HOST_KEYS_MAX 512
-
-/* `preferred` first, then the others of ours, none twice. What libssh does not know it leaves out. */
-static void host_key_list(const char *preferred, char list[HOST_KEYS_MAX])
+static int set_algorithms(ssh_session ssh, const struct origin_leg_terms *terms)
 {
-	char all[HOST_KEYS_MAX];
-	char *save = NULL;
-	size_t used = 0;
+	struct algorithms algorithms;
+	int bad = algorithms_of_origin_leg(
+	              &algorithms, wire_span_of(terms->legacy), wire_span_of(terms->host_key_algs))
+	              ? 0
+	              : -1;
 
-	if (snprintf(all, sizeof(all), "%s,%s", preferred, ORIGIN_HOST_KEYS) >= (int)sizeof(all))
-		snprintf(all, sizeof(all), "%s", ORIGIN_HOST_KEYS);
-	list[0] = '\0';
-	for (char *name = strtok_r(all, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save)) {
-		if (strcmp(name, "ssh-rsa") ==
-		    0) /* the key's type; its signatures are not SHA-1's any more */
-			name = "rsa-sha2-512";
-		size_t len = strlen(name);
-		const char *at = list;
-		/* Only names of our list: a pinned key of a type that we do not speak cannot be asked for. */
-		if (strstr(ORIGIN_HOST_KEYS, name) == NULL)
-			continue;
-		while ((at = strstr(at, name)) != NULL && at[len] != ',' && at[len] != '\0')
-			at += len;
-		if (at == NULL && used + len + 2 < HOST_KEYS_MAX)
-			used += (size_t)snprintf(
-			    list + used, HOST_KEYS_MAX - used, "%s%s", used > 0 ? "," : "", name);
-	}
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_KEY_EXCHANGE, algorithms.kex);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_HOSTKEYS, algorithms.host_keys);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_CIPHERS_C_S, algorithms.ciphers);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_CIPHERS_S_C, algorithms.ciphers);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_HMAC_C_S, algorithms.macs);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_HMAC_S_C, algorithms.macs);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_RSA_MIN_SIZE, &algorithms.rsa_bits_min);
+	return bad < 0 ? -1 : 0;
 }
 
-static int set_options(ssh_session ssh, struct session *session, const char *host_key_algs)
+static int set_options(ssh_session ssh, struct session *session, const struct origin_leg_terms *terms)
 {
 	bool no = false;
 	int fd = vsock_fd(session->sock[LEG_ORIGIN]);
-	int rsa = RSA_BITS_MIN;
 	long timeout_s = (long)session->worker->login_grace_s + 1;
-	char host_keys[HOST_KEYS_MAX];
-	int bad = 0;
+	int bad = set_algorithms(ssh, terms);
 
-	host_key_list(host_key_algs, host_keys);
 	inside_forget_files(ssh);
 	bad |= ssh_options_set(ssh, SSH_OPTIONS_PROCESS_CONFIG, &no);
 	bad |= ssh_options_set(ssh, SSH_OPTIONS_HOST, "origin");
@@ -72,11 +48,8 @@ static int set_options(ssh_session ssh, struct session *session, const char *hos
 	bad |= ssh_options_set(ssh, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null");
 	bad |= ssh_options_set(ssh, SSH_OPTIONS_FD, &fd);
 	bad |= ssh_options_set(ssh, SSH_OPTIONS_TIMEOUT, &timeout_s);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_RSA_MIN_SIZE, &rsa);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_KEY_EXCHANGE, ORIGIN_KEX);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_CIPHERS_C_S, ORIGIN_CIPHERS);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_CIPHERS_S_C, ORIGIN_CIPHERS);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_HOSTKEYS, host_keys);
+	/* Control verifies what they say. */
+	bad |= ssh_set_host_certificates(ssh, 1);
 	return bad < 0 ? -1 : 0;
 }
 
@@ -98,12 +71,13 @@ static void fail_transport(struct session *session, struct leg_failure *failure)
 		    failure, "origin_failed", "no secure connection to the origin: %s", ssh_get_error(ssh));
 }
 
-int origin_leg_connect(struct session *session, const char *host_key_algs, struct leg_failure *failure)
+int origin_leg_connect(
+    struct session *session, const struct origin_leg_terms *terms, struct leg_failure *failure)
 {
 	ssh_session ssh = ssh_new();
 
 	session->ssh[LEG_ORIGIN] = ssh;
-	if (ssh == NULL || set_options(ssh, session, host_key_algs) != 0) {
+	if (ssh == NULL || set_options(ssh, session, terms) != 0) {
 		leg_fail(failure, "error", "the appliance has no memory for another session");
 		return -1;
 	}

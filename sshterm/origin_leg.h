@@ -11,8 +11,14 @@
 struct leg_failure;
 
 /* Each returns 0, or -1 with *failure filled in. */
-/* Key exchange as the origin's client; `host_key_algs` are preferred (comma separated, may be empty). */
-int origin_leg_connect(struct session *session, const char *host_key_algs, struct leg_failure *failure);
+/* Key exchange as the origin's client. Both are comma separated and may be empty, as algorithms.h takes them.
+ */
+struct origin_leg_terms {
+	const char *host_key_algs; /* preferred */
+	const char *legacy;
+};
+int origin_leg_connect(
+    struct session *session, const struct origin_leg_terms *terms, struct leg_failure *failure);
 /* Logs in as session->login with a fresh key and a certificate for it. */
 int origin_leg_login(struct session *session, struct leg_failure *failure);
 

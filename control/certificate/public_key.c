@@ -65,7 +65,7 @@ static void rsa_parts(struct wire *in, struct public_key *key)
 	key->exponent = positive_mpint(in);
 	key->modulus = positive_mpint(in);
 	size_t bits = magnitude_bits(key->modulus);
-	if (bits < PUBLIC_KEY_RSA_BITS_MIN || bits > PUBLIC_KEY_RSA_BITS_MAX || key->exponent.len > 8 ||
+	if (bits < PUBLIC_KEY_RSA_BITS_LEGACY || bits > PUBLIC_KEY_RSA_BITS_MAX || key->exponent.len > 8 ||
 	    (key->exponent.len > 0 && (key->exponent.at[key->exponent.len - 1] & 1) == 0))
 		in->failed = true;
 }
@@ -85,7 +85,7 @@ static void ecdsa_parts(struct wire *in, struct public_key *key)
 		in->failed = true;
 }
 
-bool public_key_parts(struct wire *in, const struct public_key_type *type, struct public_key *key)
+static bool legacy_parts(struct wire *in, const struct public_key_type *type, struct public_key *key)
 {
 	*key = (struct public_key){.type = type};
 	switch (type->kind) {
@@ -108,7 +108,20 @@ bool public_key_parts(struct wire *in, const struct public_key_type *type, struc
 	return !in->failed;
 }
 
-bool public_key_parse(struct wire_span blob, struct public_key *key)
+static bool weak(const struct public_key *key)
+{
+	return key->type->kind == PUBLIC_KEY_RSA && magnitude_bits(key->modulus) < PUBLIC_KEY_RSA_BITS_MIN;
+}
+
+bool public_key_parts(struct wire *in, const struct public_key_type *type, struct public_key *key)
+{
+	if (!legacy_parts(in, type, key))
+		return false;
+	in->failed = weak(key);
+	return !in->failed;
+}
+
+static bool parse(struct wire_span blob, struct public_key *key)
 {
 	struct wire in = wire_over(blob.at, blob.len);
 	bool certificate;
@@ -117,7 +130,17 @@ bool public_key_parse(struct wire_span blob, struct public_key *key)
 	*key = (struct public_key){0};
 	if (blob.len > PUBLIC_KEY_BLOB_MAX || type == NULL || certificate)
 		return false;
-	return public_key_parts(&in, type, key) && wire_done(&in);
+	return legacy_parts(&in, type, key) && wire_done(&in);
+}
+
+bool public_key_parse(struct wire_span blob, struct public_key *key)
+{
+	return parse(blob, key) && !weak(key);
+}
+
+bool public_key_parse_legacy(struct wire_span blob, struct public_key *key)
+{
+	return parse(blob, key);
 }
 
 void public_key_fingerprint(struct wire_span blob, char text[PUBLIC_KEY_FINGERPRINT_SIZE])

@@ -18,6 +18,7 @@
 #define PUBLIC_KEY_BLOB_MAX 8192       /* bytes of a blob, certificates included */
 #define PUBLIC_KEY_FINGERPRINT_SIZE 52 /* "SHA256:" and 43 characters of base64, with the NUL */
 #define PUBLIC_KEY_RSA_BITS_MIN 2048
+#define PUBLIC_KEY_RSA_BITS_LEGACY 1024
 #define PUBLIC_KEY_RSA_BITS_MAX 16384
 
 enum public_key_kind {
@@ -53,6 +54,10 @@ bool public_key_parts(struct wire *in, const struct public_key_type *type, struc
 /* Reads a whole plain key blob. False where it is no key that this version accepts (certificates included).
  */
 bool public_key_parse(struct wire_span blob, struct public_key *key);
+
+/* The same for host keys of old origins: RSA from 1024 bits. Whether that is good enough is the caller's to
+ * say. */
+bool public_key_parse_legacy(struct wire_span blob, struct public_key *key);
 
 /* "SHA256:…" of a blob, as OpenSSH prints it. */
 void public_key_fingerprint(struct wire_span blob, char text[PUBLIC_KEY_FINGERPRINT_SIZE]);

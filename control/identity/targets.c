@@ -129,10 +129,11 @@ void targets_algorithms(struct database *db, const char *address, char *text, si
 	text[0] = '\0';
 	if (!database_row(row))
 		return;
-	/* An RSA key signs with SHA-2 under names of its own (RFC 8332). */
-	if (public_key_parse(database_blob(row, 0), &key))
+	/* An RSA key signs with SHA-2 under names of its own (RFC 8332); by the old one only where a rule
+	 * allows it. */
+	if (public_key_parse_legacy(database_blob(row, 0), &key))
 		snprintf(text, size, "%s",
-		    key.type->kind == PUBLIC_KEY_RSA ? "rsa-sha2-512,rsa-sha2-256" : key.type->name);
+		    key.type->kind == PUBLIC_KEY_RSA ? "rsa-sha2-512,rsa-sha2-256,ssh-rsa" : key.type->name);
 	database_stop(row);
 }
 
@@ -160,7 +161,7 @@ json_t *targets_json(struct database *db)
 		public_key_fingerprint(blob, fingerprint);
 		json_array_append_new(
 		    list, json_pack("{s:s, s:s, s:s, s:o, s:I}", "target_id", database_text(row, 0), "type",
-		              public_key_parse(blob, &key) ? key.type->name : "unknown", "fingerprint",
+		              public_key_parse_legacy(blob, &key) ? key.type->name : "unknown", "fingerprint",
 		              fingerprint, "addresses", addresses_json(db, database_text(row, 0)),
 		              "first_seen", (json_int_t)sqlite3_column_int64(row, 2)));
 	}

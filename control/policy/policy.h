@@ -17,11 +17,20 @@
 #include <stdint.h>
 
 #include "control/identity/words.h"
+#include "control/rpc/legacy.h"
 #include "control/rpc/rpc.h"
 
 #define POLICY_RULES_MAX 50000
 #define POLICY_MATCHES_MAX 200000
 #define POLICY_RULE_NAME_SIZE 64
+
+/* Which host keys of an origin are good enough. */
+enum policy_host_keys {
+	POLICY_HOST_KEYS_FIRST_USE = 0, /* what is known, else whichever is met first */
+	POLICY_HOST_KEYS_KNOWN_HOSTS,   /* what an administrator imported or pinned */
+	POLICY_HOST_KEYS_CA,            /* certificates of a host CA */
+	POLICY_HOST_KEYS_STRICT,        /* whatever is known, however it came to be; nothing new */
+};
 
 /* What an audit_ssh rule says about sessions. */
 struct policy_ssh {
@@ -29,9 +38,10 @@ struct policy_ssh {
 	struct words logins;        /* "{user}" stands for the user's own name */
 	enum rpc_recording recording;
 	uint32_t permits; /* enum rpc_permit */
-	bool host_keys_strict;
-	uint32_t certificate_ttl_s; /* of the certificates minted for the origin */
-	uint32_t login_grace_s;     /* 0: as the configuration says (sshterm.login_grace) */
+	enum policy_host_keys host_keys;
+	uint32_t legacy_client, legacy_origin; /* sets of control/rpc/legacy.h */
+	uint32_t certificate_ttl_s;            /* of the certificates minted for the origin */
+	uint32_t login_grace_s;                /* 0: as the configuration says (sshterm.login_grace) */
 	uint32_t auth_attempts;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/policy/ssh.h"
+#include "control/policy/ssh_hostkeys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,13 +8,11 @@
 
 /* The `later` lists hold what Portreeve's documents name and this version does not build. */
 static const char *const ssh_keys[] = {"users", "logins", "origin_auth", "command_logging", "recording",
-    "permit", "log_exec", "host_keys", "certificate_ttl", "login_grace", "auth_attempts", NULL};
+    "permit", "log_exec", "host_keys", "legacy", "certificate_ttl", "login_grace", "auth_attempts", NULL};
 static const char *const ssh_later[] = {
-    "commands", "file_transfer", "content", "trusted_cas", "known_hosts", "identities", "channels", NULL};
+    "commands", "file_transfer", "content", "trusted_cas", "identities", "channels", NULL};
 static const char *const users_keys[] = {"groups", "names", NULL};
 static const char *const recordings[] = {"best_effort", "strict", NULL};
-static const char *const host_keys[] = {"first_use", "strict", NULL};
-static const char *const host_keys_later[] = {"known_hosts", NULL};
 static const char *const origin_auths[] = {"certificate", NULL};
 static const char *const origin_auths_later[] = {"agent", "password", "keyboard-interactive", NULL};
 static const char *const permits[] = {
@@ -122,8 +121,6 @@ static void read_seconds(
 static void read_all(struct yaml_doc *doc, const struct yaml_node *node, const struct policy_context *context,
     struct policy_ssh *ssh)
 {
-	unsigned choice = 0;
-
 	*ssh = (struct policy_ssh){.permits = PERMIT_ALL, .certificate_ttl_s = 120, .auth_attempts = 6};
 	yaml_map(doc, node, ssh_keys, ssh_later);
 	read_users(doc, yaml_need(doc, node, "users"), ssh);
@@ -133,8 +130,7 @@ static void read_all(struct yaml_doc *doc, const struct yaml_node *node, const s
 	read_origin_auth(doc, yaml_get(node, "origin_auth"));
 	read_permits(doc, yaml_get(node, "permit"), ssh);
 	read_recording(doc, node, context, ssh);
-	if (yaml_choice(doc, yaml_get(node, "host_keys"), host_keys, host_keys_later, &choice))
-		ssh->host_keys_strict = choice == 1;
+	ssh_read_host_keys(doc, node, ssh);
 	read_seconds(doc, yaml_get(node, "certificate_ttl"), 30, 300, &ssh->certificate_ttl_s);
 	read_seconds(doc, yaml_get(node, "login_grace"), 10, 600, &ssh->login_grace_s);
 	yaml_u32(doc, yaml_get(node, "auth_attempts"), 1, 20, &ssh->auth_attempts);

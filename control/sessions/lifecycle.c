@@ -45,7 +45,7 @@ int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *m
 	struct control *control = context;
 	struct peer *worker = &control->peers.workers[link->index];
 	struct rpc_ses_begin begin;
-	char algorithms[128];
+	char algorithms[128], client_legacy[LEGACY_LIST_MAX], origin_legacy[LEGACY_LIST_MAX];
 
 	if (!rpc_get_ses_begin(message->body, &begin))
 		return -EPROTO;
@@ -76,12 +76,15 @@ int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *m
 	uuid_make(session->session_id);
 	target_address(begin.server_addr, begin.server_port, begin.vlan, session->address);
 	targets_algorithms(&control->db, session->address, algorithms, sizeof(algorithms));
+	legacy_list(session->rule->ssh->legacy_client, client_legacy);
+	legacy_list(session->rule->ssh->legacy_origin, origin_legacy);
 	history_begin(control, session);
 	control->sessions.begun++;
 	PEER_REPLY(worker, message->id, SES_BEGIN_REPLY, ses_begin_reply,
 	    .session_id = wire_span_of(session->session_id), .rule_name = wire_span_of(session->rule_name),
 	    .host_key_algs = wire_span_of(algorithms), .login_grace_s = session->rule->ssh->login_grace_s,
-	    .auth_attempts = session->rule->ssh->auth_attempts);
+	    .auth_attempts = session->rule->ssh->auth_attempts, .client_legacy = wire_span_of(client_legacy),
+	    .origin_legacy = wire_span_of(origin_legacy));
 	return 0;
 }
 

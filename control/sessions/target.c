@@ -94,7 +94,7 @@ static void first_use(struct control *control, struct session *session, uint32_t
 {
 	char message[512];
 
-	if (session->rule->ssh->host_keys_strict) {
+	if (session->rule->ssh->host_keys == POLICY_HOST_KEYS_STRICT) {
 		snprintf(message, sizeof(message),
 		    "portreeve: the host key of %s (%s) is not known, and this rule accepts known ones only; "
 		    "an administrator "
@@ -162,7 +162,8 @@ int session_on_target(void *context, struct rpc_link *link, struct rpc_message *
 		    (struct wire_span){0});
 		return 0;
 	}
-	if (!public_key_parse(target.host_key, &key))
+	bool small = (session->rule->ssh->legacy_origin & legacy_bit(LEGACY_RSA_1024)) != 0;
+	if (!(small ? public_key_parse_legacy : public_key_parse)(target.host_key, &key))
 		refuse_target(control, session, message->id, RPC_TARGET_REFUSED, "host_key.unknown",
 		    "portreeve: the origin's host key is of a kind that is not supported here");
 	else

@@ -150,6 +150,11 @@ static const struct {
     {SSH("permit: [everything]"), "p:3:113: rules[0].ssh.permit[0]: expected one of pty, port-forwarding"},
     {SSH("permit: [sftp]"), "p:3:113: rules[0].ssh.permit[0]: 'sftp' is not in this version"},
     {SSH("host_keys: known_hosts"), "p:3:115: rules[0].ssh.host_keys: 'known_hosts' is not in this version"},
+    {SSH("legacy: {server: [ssh-rsa]}"), "p:3:113: rules[0].ssh.legacy: unknown key 'server'"},
+    {SSH("legacy: {origin: [arcfour]}"), "p:3:122: rules[0].ssh.legacy.origin[0]: 'arcfour' is no legacy "
+                                         "algorithm that this leg can have; expected one of diffie-hellman"},
+    {SSH("legacy: {client: [rsa-1024]}"), "p:3:122: rules[0].ssh.legacy.client[0]: 'rsa-1024' is no"},
+    {SSH("legacy: [ssh-rsa]"), "p:3:112: rules[0].ssh.legacy: expected"},
     {SSH("host_keys: any"), "p:3:115: rules[0].ssh.host_keys: expected one of first_use, strict"},
     {SSH("certificate_ttl: 8h"), "p:3:121: rules[0].ssh.certificate_ttl: expected a time"},
     {SSH("certificate_ttl: 120"), "p:3:121: rules[0].ssh.certificate_ttl: expected a time with its unit"},
@@ -205,7 +210,8 @@ Test(policy, defaults_of_an_audited_rule)
 	cr_expect_eq(rule->ssh->certificate_ttl_s, 120);
 	cr_expect_eq(rule->ssh->login_grace_s, 0);
 	cr_expect_eq(rule->ssh->auth_attempts, 6);
-	cr_expect_not(rule->ssh->host_keys_strict);
+	cr_expect_eq(rule->ssh->host_keys, POLICY_HOST_KEYS_FIRST_USE);
+	cr_expect_eq(rule->ssh->legacy_client | rule->ssh->legacy_origin, 0);
 	cr_expect_eq(policy->matches[0].protocol, 6, "audit_ssh is TCP without saying so");
 	policy_release(policy);
 }
@@ -223,7 +229,8 @@ Test(policy, everything_said)
 	          "    ssh: {users: {groups: [sre, dba]}, logins: [\"{user}\", root], origin_auth: "
 	          "certificate, recording: strict,\n"
 	          "          permit: [], log_exec: true, host_keys: strict, certificate_ttl: 5m, "
-	          "login_grace: 30s, auth_attempts: 3}\n",
+	          "login_grace: 30s, auth_attempts: 3,\n"
+	          "          legacy: {client: hmac-sha1, origin: [ssh-rsa, 3des-cbc]}}\n",
 	        &fault);
 
 	cr_assert_not_null(policy, "%s", fault.text);
@@ -241,10 +248,17 @@ Test(policy, everything_said)
 	cr_expect_eq(rule->unsupported, RPC_UNSUPPORTED_PASS);
 	cr_expect_eq(rule->ssh->permits, RPC_PERMIT_LOG_EXEC);
 	cr_expect_eq(rule->ssh->recording, RPC_RECORDING_STRICT);
-	cr_expect(rule->ssh->host_keys_strict);
+	cr_expect_eq(rule->ssh->host_keys, POLICY_HOST_KEYS_STRICT);
 	cr_expect_eq(rule->ssh->certificate_ttl_s, 300);
 	cr_expect_eq(rule->ssh->login_grace_s, 30);
 	cr_expect_eq(rule->ssh->auth_attempts, 3);
+	char list[LEGACY_LIST_MAX];
+	legacy_list(rule->ssh->legacy_client, list);
+	cr_expect_str_eq(list, "hmac-sha1");
+	legacy_list(rule->ssh->legacy_origin, list);
+	cr_expect_str_eq(list, "ssh-rsa,3des-cbc");
+	legacy_list(~0u >> (32 - legacy_count), list); /* all there are fit */
+	cr_expect_not_null(strstr(list, "hmac-sha1"));
 	struct words sre = {0}, web = {0};
 	words_add(&sre, "sre");
 	words_add(&web, "web");

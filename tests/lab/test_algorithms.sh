@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+# Algorithms: ssh-audit finds nothing red on what the box offers; old gear on either side works where the rule names
+# what it needs, and only there; both legs have post-quantum key exchange. Runs beside others.
+. "$(dirname "${BASH_SOURCE[0]}")/session.sh"
+session_start
+
+rule() { # SSH-SETTINGS
+	policy <<-YAML
+		default: allow
+		rules:
+		  - {name: s, action: audit_ssh, match: {dst_port: [22, 2222]}, ssh: {users: {groups: [sre]}, logins: [alice], origin_auth: [certificate]$1}}
+	YAML
+}
+negotiated() { sed -n "s/^debug1: kex: $1: //p" <<<"$err" | head -n 1; }
+
+# -- the default -----------------------------------------------------------------------------------------------------
+rule ''
+if client sh -c 'command -v ssh-audit' >/dev/null; then
+	audit=$(client ssh-audit -n -j 198.51.100.2 2>&1)
+	client ssh-audit -n 198.51.100.2 >"$STATE/audit.txt" 2>&1
+	contains "ssh-audit has seen what the box offers" "mlkem768x25519-sha256" "$audit"
+	equal "ssh-audit finds nothing red" "" "$(grep -F '[fail]' "$STATE/audit.txt")"
+	contains "strict key exchange is offered" "kex-strict-s-v00@openssh.com" "$audit"
+else
+	fail "no ssh-audit"
+fi
+capture ssh_client -v alice@origin echo hello
+equal "a stock client gets in" hello "$out"
+contains "by a post-quantum key exchange" sntrup761x25519 "$(negotiated algorithm)"
+contains "and strict key exchange" 'resetting read seqnr' "$err"
+for old in KexAlgorithms=diffie-hellman-group14-sha1 KexAlgorithms=diffie-hellman-group1-sha1 KexAlgorithms=ecdh-sha2-nistp256 \
+	Ciphers=aes128-cbc Ciphers=3des-cbc; do
+	capture ssh_client -o "$old" alice@origin echo hello
+	contains "no $old by default" "no matching" "$err"
+	equal "and nobody gets in by it" "" "$out"
+done
+capture ssh_client -o Ciphers=aes128-ctr -o MACs=hmac-sha1 alice@origin echo hello
+contains "no hmac-sha1 by default" "no matching MAC" "$err"
+
+# -- old clients -----------------------------------------------------------------------------------------------------
+rule ', legacy: {client: [diffie-hellman-group14-sha1, diffie-hellman-group1-sha1, ecdh-sha2-nistp256, aes128-cbc, 3des-cbc, hmac-sha1]}'
+for old in KexAlgorithms=diffie-hellman-group14-sha1 KexAlgorithms=diffie-hellman-group1-sha1 KexAlgorithms=ecdh-sha2-nistp256; do
+	equal "$old where the rule names it" hello "$(ssh_client -q -o "$old" alice@origin echo hello)"
+done
+for cipher in aes128-cbc 3des-cbc; do
+	equal "$cipher with hmac-sha1 where the rule names them, 5 MB up" "$(head -c 5000000 /dev/zero | sha256sum)" \
+		"$(head -c 5000000 /dev/zero | client ssh -q -o "Ciphers=$cipher" -o MACs=hmac-sha1 alice@origin sha256sum)"
+done
+capture ssh_client -o Ciphers=aes256-cbc alice@origin echo hello
+contains "what it does not name is still refused" "no matching cipher" "$err"
+capture ssh_client -v alice@origin echo hello
+contains "a modern client is offered nothing worse than before" sntrup761x25519 "$(negotiated algorithm)"
+
+# -- old origins -----------------------------------------------------------------------------------------------------
+ssh-keygen -q -t rsa -b 1024 -N '' -f "$STATE/origin/old_rsa"
+old_origin() { # KEX HOSTKEYALG CIPHER MAC
+	lab sshd stop
+	grep -Ev '^(HostKey|KexAlgorithms|HostKeyAlgorithms|Ciphers|MACs|RequiredRSASize|CASignatureAlgorithms)' "$STATE/origin/sshd_config" >"$STATE/origin/sshd_config.new"
+	{
+		printf 'KexAlgorithms %s\nHostKeyAlgorithms %s\nCiphers %s\nMACs %s\nRequiredRSASize 1024\n' "$@"
+		echo "HostKey $STATE/origin/old_rsa"
+		cat "$STATE/origin/sshd_config.new"
+	} >"$STATE/origin/sshd_config"
+	lab sshd start
+	reeve target forget 198.51.100.2 >/dev/null 2>&1
+	rm -f "$STATE/client/.ssh/known_hosts"
+}
+old_origin diffie-hellman-group14-sha1 ssh-rsa aes128-cbc hmac-sha1
+rule ''
+capture ssh_client alice@198.51.100.2 echo hello
+contains "an old origin is refused by default, and the message says what is missing" "no match" "$err"
+equal "nobody gets in" "" "$out"
+rule ', legacy: {origin: [diffie-hellman-group14-sha1, ssh-rsa, aes128-cbc, hmac-sha1]}'
+capture ssh_client alice@198.51.100.2 echo hello
+equal "its key is too small still" "" "$out"
+rule ', legacy: {origin: [diffie-hellman-group14-sha1, ssh-rsa, aes128-cbc, hmac-sha1, rsa-1024]}'
+capture ssh_client alice@198.51.100.2 echo hello
+equal "and works where the rule names all that it needs" hello "$out"
+equal "again, now that its key is known" hello "$(ssh_client -q alice@198.51.100.2 echo hello)"
+equal "5 MB down" "$(head -c 5000000 /dev/zero | sha256sum)" \
+	"$(client ssh -q alice@198.51.100.2 'head -c 5000000 /dev/zero' | sha256sum)"
+for kex in diffie-hellman-group1-sha1 diffie-hellman-group-exchange-sha1 diffie-hellman-group-exchange-sha256; do
+	old_origin "$kex" ssh-rsa 3des-cbc hmac-sha1
+	rule ", legacy: {origin: [$kex, ssh-rsa, 3des-cbc, hmac-sha1, rsa-1024]}"
+	equal "an origin that has $kex and 3des-cbc alone" hello "$(ssh_client -q alice@198.51.100.2 echo hello)"
+done
