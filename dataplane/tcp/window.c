@@ -4,10 +4,11 @@
  * slabs that it may fill before they are ACKed). Both begin small and follow the bandwidth-delay product.
  *
  * In. The worker says what it consumed; once a round-trip time that is compared with the window. A window of
- * twice what is consumed in a round-trip time never holds the peer up; in a slow start, where the next round
- * brings twice this one, it must be four times. A peer whose bytes are not consumed gets nothing more, so
- * what lies about is bounded by what was just earned. The window never exceeds what the other end's SYN lets
- * us announce (RFC 7323 2.2), nor receive_window_max.
+ * twice what is consumed in a round-trip time never holds the peer up; in a slow start the next round brings
+ * twice this one, and before that is measured the peer sends twice as much again: four times, and half of
+ * that more, as our rounds are not the peer's and the first ones too short to be measured well. A peer whose
+ * bytes are not consumed gets nothing more, so what lies about is bounded by what was just earned. The window
+ * never exceeds what the other end's SYN lets us announce (RFC 7323 2.2), nor receive_window_max.
  *
  * Every leg has receive_credit bytes for its own. What is beyond comes out of receive_memory, one sum for all
  * legs of the lcore: a leg may be promised as much as would still be free afterwards (a dynamic threshold:
@@ -147,7 +148,7 @@ void window_consumed(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_
 		leg->round_us = (uint32_t)now_us;
 		leg->round_consumed = (uint32_t)leg->consumed;
 		leg->round_bytes = (uint32_t)bytes;
-		window_set(shard, leg, 2 * bytes + 4 * more);
+		window_set(shard, leg, 2 * bytes + 8 * more);
 	}
 	window_account(shard, leg);
 }

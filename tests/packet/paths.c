@@ -95,7 +95,7 @@ static int worker_open(void *context, uint64_t flow, const struct slab_flow *abo
 	if (number >= paths->clients)
 		return 0;
 	paths->client[number].flow = flow;
-	paths->client[number].slabs_told = about->send_credit;
+	paths->client[number].slabs_told = paths->client[number].slabs_most = about->send_credit;
 	return paths->client[number].worker;
 }
 
@@ -156,8 +156,11 @@ static bool worker_credit(void *context, int worker, uint64_t flow, uint8_t leg,
 	struct paths_client *client = client_of(context, flow);
 
 	(void)worker;
-	if (client != NULL && leg == SLAB_LEG_CLIENT)
+	if (client != NULL && leg == SLAB_LEG_CLIENT) {
 		client->slabs_told = slabs;
+		if (slabs > client->slabs_most)
+			client->slabs_most = slabs;
+	}
 	return true;
 }
 
@@ -329,9 +332,24 @@ void paths_segment(struct paths *paths, struct paths_client *client, uint32_t of
 
 /* -- clients -- */
 
+/* When the client's link has sent `len` bytes more. */
+static uint64_t link_sent_us(struct paths *paths, struct paths_client *client, uint32_t len)
+{
+	uint64_t now_ns = paths->now_us * 1000;
+
+	if (client->link_bytes_s == 0 || len == 0)
+		return paths->now_us;
+	if (client->link_free_ns < now_ns)
+		client->link_free_ns = now_ns;
+	client->link_free_ns += (uint64_t)len * 1000000000 / client->link_bytes_s;
+	return client->link_free_ns / 1000;
+}
+
 static void client_says(struct paths *paths, struct paths_client *client, uint32_t len)
 {
-	pipe_push(&client->to_box, &(struct paths_packet){.at_us = paths->now_us + client->delay_us,
+	uint64_t sent_us = link_sent_us(paths, client, len);
+
+	pipe_push(&client->to_box, &(struct paths_packet){.at_us = sent_us + client->delay_us,
 	                               .seq = client->nxt,
 	                               .ack = client->rcv_nxt,
 	                               .len = len,

@@ -2,9 +2,8 @@
 /*
  * paths: a TCP shard and many clients, each behind a path of its own length that loses nothing, under virtual
  * time. A client sends as fast as its congestion window (doubling each round trip up to `cwnd_max`) and the
- * box's window let it; it acknowledges what it gets at once. Origins only shake hands and
- * live. Workers consume at
- * once, or not at all, and fill the slabs that they may have out.
+ * box's window let it, at the rate of its link; it acknowledges what it gets at once. Origins only shake
+ * hands and live. Workers consume at once, or not at all, and fill the slabs that they may have out.
  */
 #ifndef TESTS_PACKET_PATHS_H
 #define TESTS_PACKET_PATHS_H
@@ -30,7 +29,9 @@ struct paths_pipe {
 struct paths_client {
 	uint64_t flow;
 	int worker;
-	uint64_t delay_us; /* one way */
+	uint64_t delay_us; /* one way; may change on the way */
+	uint64_t link_bytes_s,
+	    link_free_ns; /* its link takes so many bytes a second, 0: any; and is free then */
 	struct paths_pipe to_box, to_client;
 	/* sending */
 	uint32_t nxt, una, edge;
@@ -43,9 +44,9 @@ struct paths_client {
 	bool origin_asked; /* its origin is to answer a keepalive probe */
 	/* its worker's side */
 	uint64_t got, consumed;
-	bool stalled; /* does not consume */
-	bool writes;  /* bytes for the client without end */
-	uint32_t slabs_told, slabs_out;
+	bool stalled;                               /* does not consume */
+	bool writes;                                /* bytes for the client without end */
+	uint32_t slabs_told, slabs_most, slabs_out; /* slabs_most: of all that it was told */
 	bool reset, gone;
 };
 
