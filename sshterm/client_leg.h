@@ -6,7 +6,6 @@
 #include "config/wire/wire.h"
 #include "sshterm/session.h"
 
-struct inside_banners;
 struct leg_failure;
 
 /* What all client legs share. 0 or -errno. */
@@ -23,15 +22,18 @@ struct client_leg_terms {
 };
 int client_leg_accept(
     struct session *session, const struct client_leg_terms *terms, struct leg_failure *failure);
-/* Who is it, and as whom: fills in session->user and session->login; USERAUTH_SUCCESS is still owed. At most
- * `attempts` refusals. */
-int client_leg_authenticate(struct session *session, unsigned attempts, struct leg_failure *failure);
-/* Gives it, after the origin's own banner. */
-int client_leg_admit(struct session *session, const struct inside_banners *banners);
+/* A text of ours for the person at the client, before login (USERAUTH_BANNER). */
+#define CLIENT_BANNER_MAX 4096
+void client_leg_banner(struct session *session, const char *text);
+/* USERAUTH_SUCCESS. 0 or -1. */
+int client_leg_admit(struct session *session);
+/* Why the leg is over. */
+void client_leg_fail(struct session *session, struct leg_failure *failure);
 
-/* Tells a client whose leg has no key exchange yet: identification string and a DISCONNECT in the clear. */
-void client_leg_refuse_early(struct session *session, const char *text);
+/* Tells a client whose leg has no key exchange yet: identification string and a DISCONNECT in the clear.
+ * `reason` (RFC 4253 section 11.1) as the origin gave one, else 0. */
+void client_leg_refuse_early(struct session *session, uint32_t reason, const char *text);
 /* Tells one that has: a banner, and a DISCONNECT with the same text. */
-void client_leg_refuse(struct session *session, const char *text);
+void client_leg_refuse(struct session *session, uint32_t reason, const char *text);
 
 #endif

@@ -21,11 +21,13 @@
 #include "sshterm/control_rpc.h"
 #include "sshterm/fiber.h"
 #include "sshterm/libssh_inside.h"
+#include "sshterm/login.h"
 #include "sshterm/origin_leg.h"
 #include "sshterm/vsock.h"
 #include "sshterm/worker.h"
 
 #define AUTH_ATTEMPTS_DEFAULT 6
+#define IDENTITIES_DEFAULT (RPC_IDENTITY_CERTIFICATE | RPC_IDENTITY_KEY)
 #define FAREWELL_US 2000000 /* for a client to take the last words in */
 #define LINGER_US 5000000   /* for both peers to end their side, before they are reset */
 
@@ -86,7 +88,9 @@ static struct wire_span address_span(const struct session *session, const uint8_
 struct beginning {
 	char host_key_algs[LEGACY_LIST_MAX];
 	char client_legacy[LEGACY_LIST_MAX], origin_legacy[LEGACY_LIST_MAX];
+	char notice[CLIENT_BANNER_MAX];
 	unsigned attempts;
+	uint32_t identities; /* enum rpc_identity */
 };
 
 static int begin(struct session *session, struct beginning *beginning, struct leg_failure *failure)
@@ -117,6 +121,8 @@ static int begin(struct session *session, struct beginning *beginning, struct le
 		(void)wire_span_copy(
 		    answer.origin_legacy, beginning->origin_legacy, sizeof(beginning->origin_legacy));
 		beginning->attempts = answer.auth_attempts > 0 ? answer.auth_attempts : AUTH_ATTEMPTS_DEFAULT;
+		(void)wire_span_copy(answer.notice, beginning->notice, sizeof(beginning->notice));
+		beginning->identities = answer.identities != 0 ? answer.identities : IDENTITIES_DEFAULT;
 		if (answer.login_grace_s > 0)
 			session->login_deadline_us =
 			    worker_now_us() + (uint64_t)answer.login_grace_s * 1000000;
@@ -156,47 +162,6 @@ static int target(struct session *session, struct control_reply *reply, struct w
 	return failure->close_reason == NULL ? 0 : -1;
 }
 
-static int take_grant(struct session_grant *grant, const struct rpc_ses_may_reply *answer)
-{
-	grant->permits = answer->permits;
-	grant->recording = (enum rpc_recording)answer->recording;
-	if (answer->recording > RPC_RECORDING_STRICT || answer->recipients.len % 32 != 0 ||
-	    answer->recipients.len / 32 > SESSION_RECIPIENTS_MAX)
-		return -1;
-	grant->recipient_count = (unsigned)(answer->recipients.len / 32);
-	if (answer->recipients.len > 0)
-		memcpy(grant->recipients, answer->recipients.at, answer->recipients.len);
-	/* Half a command would be another command. */
-	return wire_span_copy(answer->user_id, grant->user_id, sizeof(grant->user_id)) &&
-	               wire_span_copy(answer->user_email, grant->user_email, sizeof(grant->user_email)) &&
-	               wire_span_copy(answer->account_id, grant->account_id, sizeof(grant->account_id)) &&
-	               wire_span_copy(
-	                   answer->force_command, grant->force_command, sizeof(grant->force_command))
-	           ? 0
-	           : -1;
-}
-
-static int may(struct session *session, struct leg_failure *failure)
-{
-	struct control_reply reply;
-	struct rpc_ses_may_reply answer;
-
-	int error = CONTROL_CALL(session, SES_MAY, ses_may, &reply, .flow = session->flow_id,
-	    .login = wire_span_of(session->login));
-	if (error == 0 && !rpc_get_ses_may_reply(reply.body, &answer))
-		error = -EPROTO;
-	if (error != 0) {
-		leg_fail_control(failure, error);
-	} else if (!answer.allowed) {
-		session->worker->counters.denied++;
-		leg_fail(failure, "denied", "%.*s", (int)answer.message.len, (const char *)answer.message.at);
-	} else if (take_grant(&session->grant, &answer) != 0) {
-		leg_fail_control(failure, -EPROTO);
-	}
-	control_reply_free(&reply);
-	return failure->close_reason == NULL ? 0 : -1;
-}
-
 /* -- the order -- */
 
 static int prepare_bridge(struct session *session, enum leg leg, struct leg_failure *failure)
@@ -223,22 +188,54 @@ static int both_keys(struct session *session, const struct beginning *beginning,
 	return result == 0 ? prepare_bridge(session, LEG_CLIENT, failure) : -1;
 }
 
-/* The origin, then the client, who sees what the origin said meanwhile. */
-static int both_let_in(struct session *session, struct leg_failure *failure)
+/* USERAUTH_SUCCESS: the origin has let us in, or will once the client has forwarded its agent. */
+static int admit(struct session *session, struct leg_failure *failure)
 {
-	struct inside_banners banners;
+	if (client_leg_admit(session) == 0)
+		return 0;
+	leg_fail(failure, "client_closed", "%s", "");
+	return -1;
+}
+
+static int steps(struct login *login, struct leg_failure *failure)
+{
+	bool may_known; /* identify asked it where the origin is to judge a password */
+
+	if (identify(login, failure) != 0)
+		return -1;
+	may_known = login->known_by == RPC_WHO_ORIGIN && login->second_factor == RPC_FACTOR_NONE;
+	if (factor_ask(login, failure) != 0 || (!may_known && may_ask(login, failure) != 0) ||
+	    origin_login(login, failure) == ORIGIN_OVER)
+		return -1;
+	return admit(login->session, failure);
+}
+
+/* A client that says good-bye says it to the origin. */
+static void hand_on_farewell(const struct login *login)
+{
+	struct session *session = login->session;
+	const char *text = inside_peer_text(session->ssh[LEG_CLIENT]);
+
+	if (text != NULL && login->auth.requests.reason != 0)
+		inside_disconnect(session->ssh[LEG_ORIGIN], login->auth.requests.reason, text);
+}
+
+static int authenticate(
+    struct session *session, const struct beginning *beginning, struct leg_failure *failure)
+{
+	struct login login = {.session = session, .identities = beginning->identities};
 	int result = -1;
 
-	if (inside_banners_start(session->ssh[LEG_ORIGIN], &banners) != 0) {
+	if (inside_answers_start(session->ssh[LEG_ORIGIN], &login.answers) != 0)
 		leg_fail(failure, "error", "the appliance has no memory for another session");
-		return -1;
-	}
-	if (origin_leg_login(session, failure) == 0) {
-		result = client_leg_admit(session, &banners);
-		if (result != 0)
-			leg_fail(failure, "client_closed", "%s", "");
-	}
-	inside_banners_stop(session->ssh[LEG_ORIGIN], &banners);
+	else if (userauth_start(&login.auth, session, &login.answers, beginning->attempts, beginning->notice,
+	             failure) == 0)
+		result = steps(&login, failure);
+	hand_on_farewell(&login);
+	userauth_request_free(&login.pending);
+	inside_packet_wipe(&login.held);
+	userauth_stop(&login.auth);
+	inside_answers_stop(session->ssh[LEG_ORIGIN], &login.answers);
 	return result;
 }
 
@@ -250,8 +247,7 @@ static int login(struct session *session, struct leg_failure *failure)
 		return -1;
 	/* Key exchange has touched ten times the stack of what follows. */
 	fiber_trim_stack();
-	if (client_leg_authenticate(session, beginning.attempts, failure) != 0 ||
-	    may(session, failure) != 0 || both_let_in(session, failure) != 0)
+	if (authenticate(session, &beginning, failure) != 0)
 		return -1;
 	ssh_set_blocking(session->ssh[LEG_CLIENT], 0);
 	ssh_set_blocking(session->ssh[LEG_ORIGIN], 0);
@@ -304,18 +300,19 @@ static void report_failure(struct session *session, const struct leg_failure *fa
 	    failure->text[0] != '\0' ? ": " : "", failure->text);
 }
 
-static void tell_client(struct session *session, const char *text)
+static void tell_client(struct session *session, const struct leg_failure *failure)
 {
 	ssh_session ssh = session->ssh[LEG_CLIENT];
 
-	if (text[0] == '\0')
+	if (failure->text[0] == '\0')
 		return;
 	if (ssh == NULL)
-		client_leg_refuse_early(session, text);
+		client_leg_refuse_early(session, failure->reason, failure->text);
 	else if (inside_has_keys(ssh))
-		client_leg_refuse(session, text);
+		client_leg_refuse(session, failure->reason, failure->text);
 	else
-		inside_disconnect(ssh, INSIDE_BY_APPLICATION, text);
+		inside_disconnect(
+		    ssh, failure->reason != 0 ? failure->reason : INSIDE_BY_APPLICATION, failure->text);
 }
 
 /* The bridge ended by itself, or because it was told to: then both people hear why. */
@@ -406,7 +403,7 @@ void session_run(struct session *session)
 	} else {
 		name_cause(session, &failure);
 		report_failure(session, &failure);
-		tell_client(session, failure.text);
+		tell_client(session, &failure);
 		reason = failure.close_reason;
 	}
 	farewell(session);

@@ -5,8 +5,6 @@
  * What it relies on (0.12; each is a line to look at when libssh is upgraded):
  *  - session->packet_callbacks is a list walked from its head; a callback that returns SSH_PACKET_NOT_USED
  *    leaves the packet to the next one, with the reading position where it was left.
- *  - ssh_packet_userauth_request (messages.c) queues a message or, for a bad signature or a key that it
- * cannot read, silently does nothing: the peer would wait for ever.
  *  - ssh_pki_export_pubkey_blob gives the certificate where the key has one, byte for byte as it was read.
  *  - ssh_message_pop_head, ssh_handle_packets, ssh_buffer_pack, ssh_packet_send and ssh_socket_* exist in the
  *    static library, with the meaning they have in client.c and server.c.
@@ -15,8 +13,7 @@
  *  - session->srv.ed25519_key is the server's host key, owned by the session; server_opts.custombanner is its
  *    identification string without "SSH-2.0-", malloc'ed.
  *  - session->opts.identity_non_exp lists files that ssh_options_apply would expand.
- *  - session->peer_discon_msg is the text of the peer's DISCONNECT, session->banner its last USERAUTH_BANNER
- *    (of which an origin may send several: they are read before libssh reads them, as packets).
+ *  - session->peer_discon_msg is the text of the peer's DISCONNECT.
  */
 #ifndef SSHTERM_LIBSSH_INSIDE_H
 #define SSHTERM_LIBSSH_INSIDE_H
@@ -48,58 +45,22 @@ int inside_set_host_key(ssh_session ssh, const uint8_t *blob, size_t len);
 /* The server's identification string, "SSH-2.0-" excluded. 0 or -1. */
 int inside_set_software(ssh_session ssh, const char *software);
 
-/* Counts authentication requests, to notice those that libssh does not answer. */
-#define INSIDE_REQUESTS_KEPT 4 /* signed ones of a client that does not wait for answers */
-#define INSIDE_REQUEST_MAX 24576
-struct inside_auth_watch {
-	struct ssh_packet_callbacks_struct callbacks;
-	ssh_packet_callback table[1];
-	unsigned arrived, handled;
-	struct inside_request { /* oldest first */
-		uint8_t *bytes; /* payload behind the message number */
-		size_t len;
-	} kept[INSIDE_REQUESTS_KEPT];
-};
-int inside_auth_watch_start(ssh_session ssh, struct inside_auth_watch *watch);
-void inside_auth_watch_stop(ssh_session ssh, struct inside_auth_watch *watch);
-/* Waits for the client's next message. NULL: the connection is over, or (*unanswered) libssh threw a request
- * away and a failure is owed. The message is the caller's (ssh_message_free). */
-ssh_message inside_next_message(ssh_session ssh, struct inside_auth_watch *watch, bool *unanswered);
-
-/* The signed request in which this key was shown as it came, payload behind the message number; those before
- * it are forgotten. Length 0: there is none. Good until the next call for this watch. */
-struct wire_span inside_signed_request(struct inside_auth_watch *watch, ssh_string key);
-
 /* The key or certificate of a publickey request as a blob (ssh_string_free), NULL: none. *state tells whether
  * it was only offered, or its signature is right. */
 ssh_string inside_offered_key(ssh_message message, enum ssh_publickey_state_e *state);
-/* USERAUTH_FAILURE with the methods that can continue; USERAUTH_SUCCESS. 0 or -1. */
-int inside_auth_failure(ssh_session ssh);
+/* USERAUTH_SUCCESS. 0 or -1. */
 int inside_auth_success(ssh_session ssh);
 
 /* Has the key exchange been completed once? */
 bool inside_has_keys(ssh_session ssh);
 /* Queues SSH_MSG_DISCONNECT; a session whose socket libssh has closed is left alone. */
-void inside_disconnect(ssh_session ssh, enum inside_reason reason, const char *text);
+/* `reason`: enum inside_reason, or another of RFC 4253. */
+void inside_disconnect(ssh_session ssh, uint32_t reason, const char *text);
 /* Hands what libssh holds for the socket on. Bytes that are left. */
 uint32_t inside_flush(ssh_session ssh);
 /* Text of the DISCONNECT that the peer sent; NULL: none. */
 const char *inside_peer_text(ssh_session ssh);
 /* The peer's identification line, NULL before it came. `server`: whether the peer is the server. */
 const char *inside_peer_software(ssh_session ssh, bool server);
-#define INSIDE_BANNERS_KEPT 16
-#define INSIDE_BANNERS_MAX 16384 /* bytes of all of them; what is beyond is not shown */
-/* The banners of a login at the origin, in the order in which they came (RFC 4252 section 5.4). */
-struct inside_banners {
-	struct ssh_packet_callbacks_struct callbacks;
-	ssh_packet_callback table[1];
-	ssh_string kept[INSIDE_BANNERS_KEPT];
-	unsigned count;
-	size_t bytes;
-};
-int inside_banners_start(ssh_session from, struct inside_banners *banners);
-/* Stops listening and forgets them. */
-void inside_banners_stop(ssh_session from, struct inside_banners *banners);
-void inside_pass_banners(const struct inside_banners *banners, ssh_session to);
 
 #endif

@@ -9,6 +9,7 @@
 #include "sshterm/control_rpc.h"
 #include "sshterm/legs.h"
 #include "sshterm/libssh_inside.h"
+#include "sshterm/login.h"
 #include "sshterm/origin_leg.h"
 #include "sshterm/vsock.h"
 #include "sshterm/worker.h"
@@ -54,11 +55,14 @@ static int set_options(ssh_session ssh, struct session *session, const struct or
 }
 
 /* What went wrong on this leg, in words for the person who waits at the client. */
-static void fail_transport(struct session *session, struct leg_failure *failure)
+void origin_leg_fail(
+    struct session *session, const struct inside_answers *answers, struct leg_failure *failure)
 {
 	ssh_session ssh = session->ssh[LEG_ORIGIN];
 	const char *said = inside_peer_text(ssh);
 
+	if (said != NULL && answers != NULL)
+		failure->reason = answers->reason;
 	if (said != NULL)
 		leg_fail(failure, "origin_failed", "the origin ended the connection: %s", said);
 	else if (inside_peer_software(ssh, true) == NULL && vsock_at_eof(session->sock[LEG_ORIGIN]))
@@ -82,7 +86,7 @@ int origin_leg_connect(
 		return -1;
 	}
 	if (ssh_connect(ssh) != SSH_OK) {
-		fail_transport(session, failure);
+		origin_leg_fail(session, NULL, failure);
 		return -1;
 	}
 	return 0;
@@ -152,49 +156,42 @@ static int certify(struct session *session, ssh_key key, struct leg_failure *fai
 	return result;
 }
 
-static void fail_login(struct session *session, int rc, struct leg_failure *failure)
+static enum origin_verdict verdict_of(
+    struct session *session, const struct inside_answers *answers, int rc, struct leg_failure *failure)
 {
-	if (rc == SSH_AUTH_PARTIAL)
-		leg_fail(failure, "origin_failed",
-		    "the origin accepted Portreeve's certificate for login '%s' and wants a second method, "
-		    "which the rule does not provide",
-		    session->login);
-	else if (rc == SSH_AUTH_DENIED)
-		leg_fail(failure, "origin_failed",
-		    "the origin did not accept Portreeve's certificate for login '%s'; its TrustedUserCAKeys "
-		    "must hold the key that 'reeve ca show --type user' prints, and the login must exist "
-		    "there",
-		    session->login);
-	else
-		fail_transport(session, failure);
-}
-
-/* `none` first: the origin's EXT_INFO has been read when its answer is there, and some let anyone in. */
-static int try_login(struct session *session, ssh_key key, struct leg_failure *failure)
-{
-	ssh_session ssh = session->ssh[LEG_ORIGIN];
-	int rc = ssh_userauth_none(ssh, session->login);
-
-	if (rc == SSH_AUTH_DENIED)
-		rc = ssh_userauth_publickey(ssh, session->login, key);
-	if (rc == SSH_AUTH_SUCCESS)
-		return 0;
 	/* A DISCONNECT during authentication reads as "denied"; its text says more. */
-	if (inside_peer_text(ssh) != NULL)
-		rc = SSH_AUTH_ERROR;
-	fail_login(session, rc, failure);
-	return -1;
+	if (inside_peer_text(session->ssh[LEG_ORIGIN]) == NULL) {
+		if (rc == SSH_AUTH_SUCCESS)
+			return ORIGIN_IN;
+		if (rc == SSH_AUTH_PARTIAL)
+			return ORIGIN_PARTIAL;
+		if (rc == SSH_AUTH_DENIED)
+			return ORIGIN_DENIED;
+	}
+	origin_leg_fail(session, answers, failure);
+	return ORIGIN_OVER;
 }
 
-int origin_leg_login(struct session *session, struct leg_failure *failure)
+/* First of all: the origin's EXT_INFO has been read when its answer is there, which says what can continue.
+ */
+enum origin_verdict origin_leg_none(
+    struct session *session, struct inside_answers *answers, struct leg_failure *failure)
 {
+	return verdict_of(
+	    session, answers, ssh_userauth_none(session->ssh[LEG_ORIGIN], session->login), failure);
+}
+
+enum origin_verdict origin_leg_certificate(
+    struct session *session, struct inside_answers *answers, struct leg_failure *failure)
+{
+	enum origin_verdict verdict = ORIGIN_OVER;
 	ssh_key key = NULL;
-	int result = -1;
 
 	if (ssh_pki_generate_key(SSH_KEYTYPE_ED25519, NULL, &key) != SSH_OK)
 		leg_fail(failure, "error", "the appliance could not make a key for this session");
 	else if (certify(session, key, failure) == 0)
-		result = try_login(session, key, failure);
+		verdict = verdict_of(session, answers,
+		    ssh_userauth_publickey(session->ssh[LEG_ORIGIN], session->login, key), failure);
 	ssh_key_free(key); /* wiped by libcrypto; the certificate is of no use without it */
-	return result;
+	return verdict;
 }

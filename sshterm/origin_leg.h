@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sshterm/login.h"
 #include "sshterm/session.h"
 
 struct leg_failure;
@@ -19,8 +20,16 @@ struct origin_leg_terms {
 };
 int origin_leg_connect(
     struct session *session, const struct origin_leg_terms *terms, struct leg_failure *failure);
-/* Logs in as session->login with a fresh key and a certificate for it. */
-int origin_leg_login(struct session *session, struct leg_failure *failure);
+/* Why the leg is over; `answers` may be NULL where nothing listens yet. */
+void origin_leg_fail(
+    struct session *session, const struct inside_answers *answers, struct leg_failure *failure);
+
+/* Ways to log in as session->login; never ORIGIN_LATER. Nothing (which tells what can continue), and a fresh
+ * key with a certificate for it. */
+enum origin_verdict origin_leg_none(
+    struct session *session, struct inside_answers *answers, struct leg_failure *failure);
+enum origin_verdict origin_leg_certificate(
+    struct session *session, struct inside_answers *answers, struct leg_failure *failure);
 
 /* The origin's host key blob after the key exchange, malloc'ed; NULL: none. */
 uint8_t *origin_leg_host_key(struct session *session, size_t *len);

@@ -37,6 +37,13 @@ struct fake_control {
 	bool target_changed, mute;
 	enum rpc_recording recording;
 	char force_command[256];
+	/* What the rule says: who may be known how, and how the box logs in at the origin. */
+	uint32_t identities;
+	uint8_t origin_auth[RPC_ORIGIN_AUTHS_MAX];
+	unsigned origin_auth_count;
+	char notice[1024];
+	bool second_factor; /* the code is 123456 */
+	unsigned attempts;
 };
 
 /* One side of a flow: a socket and what waits for it. */

@@ -22,6 +22,10 @@ void fake_control_init(struct fake_control *control)
 	make_key(&control->ca);
 	snprintf(control->user, sizeof(control->user), "alice");
 	control->permits = 0x1f;
+	control->identities = RPC_IDENTITY_CERTIFICATE | RPC_IDENTITY_KEY;
+	control->origin_auth[0] = RPC_ORIGIN_CERTIFICATE;
+	control->origin_auth_count = 1;
+	control->attempts = 3;
 	control->recording = RPC_RECORDING_BEST_EFFORT;
 	randombytes_buf(control->recipient, 32);
 	uint8_t secret[32];
@@ -139,12 +143,38 @@ static bool certificate_of_ours(const struct fake_control *control, struct wire_
 	       memcmp(ca.at, control->client_ca, ca.len) == 0;
 }
 
+/* By address anybody but "nobody" is known, by a password of the origin's likewise. */
+static int answer_keyless(struct fake_control *c, struct rpc_message *m, const struct rpc_ses_who *who)
+{
+	bool good = !wire_span_is(who->login, "nobody") && who->public_key.len == 0 && who->proof.len == 0;
+
+	printf("who %.*s by %s %s\n", (int)who->login.len, (const char *)who->login.at,
+	    who->method == RPC_WHO_ADDRESS ? "address" : "origin", good ? "accepted" : "refused");
+	return RPC_SEND(&c->link, SES_WHO_REPLY, ses_who_reply, RPC_FLAG_REPLY, m->id, .accepted = good,
+	    .user = wire_span_of(good ? c->user : ""), .message = wire_span_of(""),
+	    .second_factor = c->second_factor ? RPC_FACTOR_TOTP : RPC_FACTOR_NONE);
+}
+
+static int answer_factor(struct fake_control *c, struct rpc_message *m)
+{
+	struct rpc_ses_factor factor;
+
+	if (!rpc_get_ses_factor(m->body, &factor))
+		return -1;
+	bool good = wire_span_is(factor.code, "123456");
+	printf("factor %s\n", good ? "right" : "wrong");
+	return RPC_SEND(&c->link, SES_FACTOR_REPLY, ses_factor_reply, RPC_FLAG_REPLY, m->id, .accepted = good,
+	    .message = wire_span_of(good ? "" : "that code is not the one of this half minute"));
+}
+
 static int answer_who(struct fake_control *c, struct rpc_message *m)
 {
 	struct rpc_ses_who who;
 
 	if (!rpc_get_ses_who(m->body, &who))
 		return -1;
+	if (who.method != RPC_WHO_PUBLICKEY)
+		return answer_keyless(c, m, &who);
 	bool good = (who.public_key.len == c->enrolled_len &&
 	                memcmp(who.public_key.at, c->enrolled, c->enrolled_len) == 0) ||
 	            certificate_of_ours(c, who.public_key);
@@ -152,7 +182,8 @@ static int answer_who(struct fake_control *c, struct rpc_message *m)
 	    who.proof.len > 0 ? "proven" : "offered", good ? "accepted" : "refused");
 	return RPC_SEND(&c->link, SES_WHO_REPLY, ses_who_reply, RPC_FLAG_REPLY, m->id, .accepted = good,
 	    .user = wire_span_of(good ? c->user : ""),
-	    .message = wire_span_of(good || who.proof.len == 0 ? "" : "this key is not enrolled"));
+	    .message = wire_span_of(good || who.proof.len == 0 ? "" : "this key is not enrolled"),
+	    .second_factor = c->second_factor ? RPC_FACTOR_TOTP : RPC_FACTOR_NONE);
 }
 
 static char last_login[256];
@@ -169,7 +200,8 @@ static int answer_may(struct fake_control *c, struct rpc_message *m)
 	    .permits = c->permits, .recording = (uint8_t)c->recording,
 	    .recipients = span(c->recipient, c->recording == RPC_RECORDING_NONE ? 0 : 32),
 	    .user_id = wire_span_of("u-1"), .user_email = wire_span_of("alice@example.org"),
-	    .account_id = wire_span_of("acme"), .force_command = wire_span_of(c->force_command));
+	    .account_id = wire_span_of("acme"), .force_command = wire_span_of(c->force_command),
+	    .origin_auth = span(c->origin_auth, c->origin_auth_count));
 }
 
 static int answer_target(struct fake_control *c, struct rpc_message *m)
@@ -215,7 +247,7 @@ static int answer_begin(struct fake_control *c, struct rpc_message *m)
 	return RPC_SEND(&c->link, SES_BEGIN_REPLY, ses_begin_reply, RPC_FLAG_REPLY, m->id,
 	    .error = wire_span_of(""), .session_id = wire_span_of(id), .rule_name = wire_span_of("test"),
 	    .host_key_algs = wire_span_of("ssh-ed25519"), .login_grace_s = c->login_grace_s,
-	    .auth_attempts = 3);
+	    .auth_attempts = c->attempts, .identities = c->identities, .notice = wire_span_of(c->notice));
 }
 
 static void print_told(struct rpc_message *m)
@@ -258,6 +290,8 @@ static int answer(struct fake_control *c, struct rpc_message *m)
 		return answer_sign(c, m);
 	case RPC_SES_WHO:
 		return answer_who(c, m);
+	case RPC_SES_FACTOR:
+		return answer_factor(c, m);
 	case RPC_SES_MAY:
 		return answer_may(c, m);
 	case RPC_SES_CERT:

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The second factor at the box: one question of ours (RFC 4256), by stock clients shown like any other.
+ *
+ * Who has proven a key is told of partial success and asked then. Whose password the origin is to judge is
+ * asked before the origin hears of them; the password waits.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "sshterm/control_rpc.h"
+#include "sshterm/legs.h"
+#include "sshterm/login.h"
+#include "sshterm/worker.h"
+
+#define CODE_MAX 64
+
+/* RFC 4256 section 3.4: as many answers as questions. */
+static struct wire_span only_answer(const struct inside_packet *packet)
+{
+	struct wire in = wire_over(packet->bytes, packet->len);
+	uint32_t answers = wire_u32(&in);
+	struct wire_span answer = wire_string(&in);
+
+	return answers == 1 && wire_done(&in) && answer.len <= CODE_MAX ? answer : (struct wire_span){0};
+}
+
+int factor_question(struct login *login, const char *prompt, struct userauth_request *answer,
+    struct wire_span *code, struct leg_failure *failure)
+{
+	uint8_t payload[256];
+	struct wire_out out = wire_into(payload, sizeof(payload));
+
+	wire_put_cstring(&out, ""); /* name, instruction, language */
+	wire_put_cstring(&out, "");
+	wire_put_cstring(&out, "");
+	wire_put_u32(&out, 1);
+	wire_put_cstring(&out, prompt);
+	wire_put_u8(&out, 0 /* no echo */);
+	if (inside_send(login->session->ssh[LEG_CLIENT], USERAUTH_QUESTION,
+	        (struct wire_span){payload, wire_written(&out)}) != 0) {
+		leg_fail(failure, "client_closed", "%s", "");
+		return -1;
+	}
+	int answered = userauth_response(&login->auth, answer, failure);
+	*code = answered > 0 ? only_answer(&answer->packet) : (struct wire_span){0};
+	return answered;
+}
+
+/* 1: right, 0: wrong, -1: cannot tell. */
+static int check(struct login *login, struct wire_span code, struct leg_failure *failure)
+{
+	struct session *session = login->session;
+	struct control_reply reply;
+	struct rpc_ses_factor_reply answer;
+	char text[SESSION_TEXT_MAX];
+	int right = -1;
+
+	if (code.len == 0)
+		return 0;
+	int error =
+	    CONTROL_CALL(session, SES_FACTOR, ses_factor, &reply, .flow = session->flow_id, .code = code);
+	if (error != 0 || !rpc_get_ses_factor_reply(reply.body, &answer)) {
+		leg_fail_control(failure, error != 0 ? error : -EPROTO);
+	} else {
+		right = answer.accepted != 0;
+		/* Not for somebody whose first factor nobody has judged yet. */
+		if (!right && login->known_by != RPC_WHO_ORIGIN &&
+		    wire_span_copy(answer.message, text, sizeof(text)))
+			userauth_tell(&login->auth, text);
+	}
+	control_reply_free(&reply);
+	return right;
+}
+
+/* One dialogue. 1: passed, 0: not, and the request is answered; -1: over. */
+static int one_dialogue(struct login *login, struct leg_failure *failure)
+{
+	struct userauth_request answer = {0};
+	struct wire_span code;
+	int right = factor_question(login, FACTOR_PROMPT, &answer, &code, failure);
+
+	if (right == 0) /* it has turned to something else, which RFC 4256 section 3.1 allows */
+		return 0;
+	if (right > 0)
+		right = check(login, code, failure);
+	userauth_request_free(&answer);
+	return right == 0 ? userauth_refuse(&login->auth, failure) : right;
+}
+
+/* Waits for a keyboard-interactive request. */
+static int next_dialogue(struct login *login, struct leg_failure *failure)
+{
+	for (;;) {
+		userauth_request_free(&login->pending);
+		if (userauth_next(&login->auth, &login->pending, failure) != 0)
+			return -1;
+		if (login->pending.method == USERAUTH_KEYBOARD)
+			return 0;
+		int rc = login->pending.method == USERAUTH_NONE ? userauth_pass_over(&login->auth, failure)
+		                                                : userauth_refuse(&login->auth, failure);
+		if (rc != 0)
+			return -1;
+	}
+}
+
+int factor_ask(struct login *login, struct leg_failure *failure)
+{
+	int passed = 0;
+
+	if (login->second_factor == RPC_FACTOR_NONE)
+		return 0;
+	userauth_offer(&login->auth, false, true, false);
+	if (login->pending.method != USERAUTH_KEYBOARD) {
+		if (login->pending.method == USERAUTH_PASSWORD) {
+			login->held = login->pending.packet;
+			login->pending.packet = (struct inside_packet){0};
+		}
+		if (userauth_continue(&login->auth, failure) != 0 || next_dialogue(login, failure) != 0)
+			return -1;
+	}
+	while ((passed = one_dialogue(login, failure)) == 0)
+		if (next_dialogue(login, failure) != 0)
+			return -1;
+	login->second_factor = RPC_FACTOR_NONE;
+	login->proven = login->known_by != RPC_WHO_ORIGIN;
+	login->fresh = true; /* the dialogue may go on with the origin's questions */
+	return passed > 0 ? 0 : -1;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who is it? Requests are answered until control accepts one.
+ *
+ * Until then the client is a stranger. libssh verifies that whoever offers a key or certificate holds its
+ * private half, and nothing more: whose it is, who signed it, and for how long it is good, is control's to
+ * say, of the whole request. Where the origin is to judge a password, a login that control does not know
+ * looks from outside like a password that is wrong.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sshterm/control_rpc.h"
+#include "sshterm/legs.h"
+#include "sshterm/libssh_inside.h"
+#include "sshterm/login.h"
+#include "sshterm/worker.h"
+
+#define REFUSAL_US 2000000 /* what a refused password takes on a usual origin */
+
+/* Answers of one question to control. */
+struct who {
+	enum rpc_who_method method;
+	const char *login;
+	struct wire_span key, proof;
+};
+
+/* 1: somebody's (named in session->user where that is settled), 0: nobody's, -1: cannot tell. */
+static int ask_who(struct login *login, const struct who *who, struct leg_failure *failure)
+{
+	struct session *session = login->session;
+	struct control_reply reply;
+	struct rpc_ses_who_reply answer;
+	bool settled = who->method != RPC_WHO_PUBLICKEY || who->proof.len > 0;
+	int result = -1;
+
+	int error = CONTROL_CALL(session, SES_WHO, ses_who, &reply, .flow = session->flow_id,
+	    .login = wire_span_of(who->login), .public_key = who->key, .proof = who->proof,
+	    .method = (uint8_t)who->method);
+	if (error != 0 || !rpc_get_ses_who_reply(reply.body, &answer) ||
+	    answer.second_factor > RPC_FACTOR_TOTP) {
+		leg_fail_control(failure, error != 0 ? error : -EPROTO);
+	} else if (answer.accepted) {
+		result = !settled || wire_span_copy(answer.user, session->user, sizeof(session->user));
+		login->second_factor = (enum rpc_factor)answer.second_factor;
+	} else {
+		char text[SESSION_TEXT_MAX];
+		result = 0;
+		login->second_factor = (enum rpc_factor)answer.second_factor;
+		if (who->method != RPC_WHO_ORIGIN && wire_span_copy(answer.message, text, sizeof(text)))
+			userauth_tell(&login->auth, text);
+	}
+	control_reply_free(&reply);
+	return result;
+}
+
+/* Control has said yes: the request is to be answered by what follows. */
+static void settle(struct login *login, struct userauth_request *request, enum rpc_who_method known_by)
+{
+	snprintf(login->session->login, sizeof(login->session->login), "%s", request->login);
+	login->known_by = known_by;
+	login->proven = known_by != RPC_WHO_ORIGIN;
+	login->fresh = known_by == RPC_WHO_ORIGIN;
+	login->pending = *request;
+	*request = (struct userauth_request){0};
+}
+
+/* Each returns 1: accepted, and `request` is taken over; 0: answered, go on; -1: over. */
+
+static int try_address(struct login *login, struct userauth_request *request, struct leg_failure *failure)
+{
+	struct who who = {.method = RPC_WHO_ADDRESS, .login = request->login};
+	int known = (login->identities & RPC_IDENTITY_ADDRESS) != 0 ? ask_who(login, &who, failure) : 0;
+
+	if (known > 0)
+		settle(login, request, RPC_WHO_ADDRESS);
+	/* Every client asks so first: that it may not is no attempt. */
+	return known != 0 ? known : userauth_pass_over(&login->auth, failure);
+}
+
+static int try_publickey(struct login *login, struct userauth_request *request, struct leg_failure *failure)
+{
+	enum ssh_publickey_state_e state = SSH_PUBLICKEY_STATE_ERROR;
+	ssh_string blob = request->message == NULL ? NULL : inside_offered_key(request->message, &state);
+	struct who who = {.method = RPC_WHO_PUBLICKEY, .login = request->login};
+	int known = 0;
+
+	if (blob != NULL)
+		who.key = (struct wire_span){ssh_string_data(blob), ssh_string_len(blob)};
+	/* Control verifies the signature itself: ours is not the word that it goes by. */
+	if (blob != NULL && state == SSH_PUBLICKEY_STATE_VALID) {
+		struct wire_span shown = {request->packet.bytes, request->packet.len};
+		struct wire_span signed_by = inside_signing_key(shown);
+		if (signed_by.len == who.key.len && memcmp(signed_by.at, who.key.at, who.key.len) == 0)
+			who.proof = shown;
+	}
+	if (blob != NULL && (state == SSH_PUBLICKEY_STATE_NONE || who.proof.len > 0))
+		known = ask_who(login, &who, failure);
+	if (known > 0 && who.proof.len > 0)
+		settle(login, request, RPC_WHO_PUBLICKEY);
+	else if (known > 0)
+		known = ssh_message_auth_reply_pk_ok_simple(request->message) == SSH_OK ? 0 : -1;
+	else if (known == 0)
+		known = userauth_refuse(&login->auth, failure);
+	ssh_string_free(blob);
+	return known;
+}
+
+/* A login that is nobody's takes as long, and is asked as much, as one with a wrong password. */
+static int pretend(struct login *login, struct userauth_request *request, struct leg_failure *failure)
+{
+	struct userauth_request answer = {0};
+	struct wire_span code;
+	int answered = 1;
+
+	if (request->method == USERAUTH_KEYBOARD)
+		answered = factor_question(login,
+		    login->second_factor == RPC_FACTOR_TOTP ? FACTOR_PROMPT : "Password: ", &answer, &code,
+		    failure);
+	userauth_request_free(&answer);
+	if (answered <= 0)
+		return answered; /* another request is there, or nobody */
+	userauth_pause(&login->auth, REFUSAL_US);
+	return userauth_refuse(&login->auth, failure);
+}
+
+static int try_origin(struct login *login, struct userauth_request *request, struct leg_failure *failure)
+{
+	struct session *session = login->session;
+	struct who who = {.method = RPC_WHO_ORIGIN, .login = request->login};
+	struct leg_failure denied = {0};
+
+	if ((login->identities & RPC_IDENTITY_ORIGIN) == 0)
+		return userauth_refuse(&login->auth, failure);
+	int known = ask_who(login, &who, failure);
+	if (known < 0)
+		return -1;
+	if (known == 0)
+		return pretend(login, request, failure);
+	settle(login, request, RPC_WHO_ORIGIN);
+	if (login->second_factor != RPC_FACTOR_NONE || may_ask(login, &denied) == 0)
+		return 1;
+	if (strcmp(denied.close_reason, "denied") != 0) {
+		*failure = denied;
+		return -1;
+	}
+	/* Who asks has shown nothing yet: what the rule says of that login is not for them. */
+	*request = login->pending;
+	login->pending = (struct userauth_request){0};
+	session->user[0] = session->login[0] = '\0';
+	return pretend(login, request, failure);
+}
+
+static int try_request(struct login *login, struct userauth_request *request, struct leg_failure *failure)
+{
+	switch (request->method) {
+	case USERAUTH_NONE:
+		return try_address(login, request, failure);
+	case USERAUTH_PUBLICKEY:
+		return try_publickey(login, request, failure);
+	case USERAUTH_PASSWORD:
+	case USERAUTH_KEYBOARD:
+		return try_origin(login, request, failure);
+	default:
+		return userauth_refuse(&login->auth, failure);
+	}
+}
+
+int identify(struct login *login, struct leg_failure *failure)
+{
+	bool keys = (login->identities & (RPC_IDENTITY_CERTIFICATE | RPC_IDENTITY_KEY)) != 0;
+	bool by_origin = (login->identities & RPC_IDENTITY_ORIGIN) != 0;
+	int known = 0;
+
+	userauth_offer(&login->auth, keys, by_origin, by_origin);
+	while (known == 0) {
+		struct userauth_request request;
+		if (userauth_next(&login->auth, &request, failure) != 0)
+			known = -1;
+		else
+			known = try_request(login, &request, failure);
+		userauth_request_free(&request);
+	}
+	/* A client that found none of its keys good just goes. */
+	if (known < 0 && login->auth.failures > 0 && failure->close_reason != NULL &&
+	    strcmp(failure->close_reason, "client_closed") == 0)
+		*failure = (struct leg_failure){.close_reason = "auth_failed"};
+	return known > 0 ? 0 : -1;
+}

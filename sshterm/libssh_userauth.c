@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sshterm/libssh_userauth.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libssh/auth.h>
+#include <libssh/buffer.h>
+#include <libssh/messages.h>
+#include <libssh/misc.h>
+#include <libssh/packet.h>
+#include <libssh/priv.h>
+#include <libssh/session.h>
+#include <libssh/socket.h>
+
+/* -- packets -- */
+
+void inside_packet_wipe(struct inside_packet *packet)
+{
+	sodium_free(packet->bytes);
+	*packet = (struct inside_packet){0};
+}
+
+static int fill(struct inside_packet *packet, uint8_t type, struct wire_span payload)
+{
+	*packet = (struct inside_packet){.type = type, .len = payload.len};
+	packet->bytes = sodium_malloc(payload.len > 0 ? payload.len : 1);
+	if (packet->bytes == NULL)
+		return -1;
+	if (payload.len > 0)
+		memcpy(packet->bytes, payload.at, payload.len);
+	return 0;
+}
+
+int inside_packet_copy(const struct inside_packet *packet, struct inside_packet *copy)
+{
+	return fill(copy, packet->type, (struct wire_span){packet->bytes, packet->len});
+}
+
+static struct wire_span payload_of(ssh_buffer packet)
+{
+	return (struct wire_span){ssh_buffer_get(packet), ssh_buffer_get_len(packet)};
+}
+
+struct wire_span inside_signing_key(struct wire_span request)
+{
+	struct wire in = wire_over(request.at, request.len);
+
+	(void)wire_string(&in); /* login */
+	(void)wire_string(&in); /* service */
+	struct wire_span method = wire_string(&in);
+	bool has_signature = wire_u8(&in) != 0;
+	(void)wire_string(&in); /* algorithm */
+	struct wire_span key = wire_string(&in);
+	bool named =
+	    wire_span_is(method, "publickey") || wire_span_is(method, "publickey-hostbound-v00@openssh.com");
+	return !in.failed && has_signature && named ? key : (struct wire_span){0};
+}
+
+/* Only these are libssh's: it verifies their signature. */
+static bool is_publickey(struct wire_span request)
+{
+	struct wire in = wire_over(request.at, request.len);
+
+	(void)wire_string(&in);
+	struct wire_span service = wire_string(&in);
+	struct wire_span method = wire_string(&in);
+	return !in.failed && wire_span_is(service, "ssh-connection") &&
+	       (wire_span_is(method, "publickey") ||
+	           wire_span_is(method, "publickey-hostbound-v00@openssh.com"));
+}
+
+static int note_farewell(struct wire_span payload, uint32_t *reason)
+{
+	struct wire in = wire_over(payload.at, payload.len);
+
+	*reason = wire_u32(&in);
+	return SSH_PACKET_NOT_USED;
+}
+
+static int listen_for(ssh_session ssh, struct ssh_packet_callbacks_struct *callbacks)
+{
+	return ssh_list_prepend(ssh->packet_callbacks, callbacks) == SSH_OK ? 0 : -1;
+}
+
+static void stop_listening(ssh_session ssh, struct ssh_packet_callbacks_struct *callbacks)
+{
+	struct ssh_iterator *at = ssh == NULL ? NULL : ssh_list_find(ssh->packet_callbacks, callbacks);
+
+	if (at != NULL)
+		ssh_list_remove(ssh->packet_callbacks, at);
+}
+
+/* -- the client leg -- */
+
+/* publickey requests that libssh has given a message to, ever. */
+static unsigned messages_seen(ssh_session ssh, const struct inside_requests *requests)
+{
+	unsigned seen = requests->messages_taken;
+
+	for (struct ssh_iterator *at = ssh_list_get_iterator(ssh->ssh_message_list); at != NULL;
+	     at = at->next)
+		seen += ssh_message_type(ssh_iterator_value(ssh_message, at)) == SSH_REQUEST_AUTH;
+	return seen;
+}
+
+static int take_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	struct inside_requests *requests = user;
+	struct wire_span payload = payload_of(packet);
+	bool for_libssh = type == USERAUTH_REQUEST && is_publickey(payload);
+
+	if (requests->count == INSIDE_PACKETS_KEPT || payload.len > INSIDE_PACKET_MAX ||
+	    fill(&requests->kept[requests->count], type, payload) != 0) {
+		requests->overflow = true;
+	} else {
+		requests->kept[requests->count].verified_by_libssh = for_libssh;
+		requests->kept[requests->count].messages_before = messages_seen(ssh, requests);
+		requests->count++;
+	}
+	if (for_libssh && !requests->overflow)
+		return SSH_PACKET_NOT_USED;
+	sodium_memzero(ssh_buffer_get(packet), payload.len);
+	return SSH_PACKET_USED;
+}
+
+static int take_client_farewell(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	struct inside_requests *requests = user;
+
+	(void)ssh;
+	(void)type;
+	return note_farewell(payload_of(packet), &requests->reason);
+}
+
+int inside_requests_start(ssh_session client, struct inside_requests *requests)
+{
+	*requests = (struct inside_requests){.farewell_table = {take_client_farewell}};
+	requests->table[0] = take_request;
+	requests->table[USERAUTH_INFO_RESPONSE - USERAUTH_REQUEST] = take_request;
+	requests->callbacks = (struct ssh_packet_callbacks_struct){.start = USERAUTH_REQUEST,
+	    .n_callbacks = sizeof(requests->table) / sizeof(requests->table[0]),
+	    .callbacks = requests->table,
+	    .user = requests};
+	requests->farewell = (struct ssh_packet_callbacks_struct){
+	    .start = 1, .n_callbacks = 1, .callbacks = requests->farewell_table, .user = requests};
+	client->auth.state = SSH_AUTH_STATE_INFO;
+	return listen_for(client, &requests->callbacks) == 0 ? listen_for(client, &requests->farewell) : -1;
+}
+
+void inside_requests_stop(ssh_session client, struct inside_requests *requests)
+{
+	stop_listening(client, &requests->callbacks);
+	stop_listening(client, &requests->farewell);
+	while (requests->count > 0)
+		inside_packet_wipe(&requests->kept[--requests->count]);
+}
+
+/* Did libssh give a message to the oldest? It is told by how many there were when the next one came. */
+static bool has_message(ssh_session client, const struct inside_requests *requests)
+{
+	unsigned next = messages_seen(client, requests);
+
+	for (unsigned i = requests->count; i-- > 1;)
+		if (requests->kept[i].verified_by_libssh)
+			next = requests->kept[i].messages_before;
+	return next > requests->kept[0].messages_before;
+}
+
+static bool service_is_next(ssh_session client)
+{
+	struct ssh_iterator *at = ssh_list_get_iterator(client->ssh_message_list);
+
+	return at != NULL && ssh_message_type(ssh_iterator_value(ssh_message, at)) != SSH_REQUEST_AUTH;
+}
+
+enum inside_taken inside_requests_take(
+    ssh_session client, struct inside_requests *requests, struct inside_packet *packet, ssh_message *message)
+{
+	*message = NULL;
+	if (service_is_next(client)) {
+		*message = ssh_message_pop_head(client);
+		return INSIDE_TAKEN_SERVICE;
+	}
+	if (requests->count == 0)
+		return INSIDE_TAKEN_NOTHING;
+	if (requests->kept[0].verified_by_libssh && has_message(client, requests)) {
+		*message = ssh_message_pop_head(client);
+		requests->messages_taken++;
+	}
+	*packet = requests->kept[0];
+	requests->count--;
+	memmove(requests->kept, requests->kept + 1, requests->count * sizeof(requests->kept[0]));
+	return INSIDE_TAKEN_PACKET;
+}
+
+/* -- the origin leg -- */
+
+static int take_failure(struct inside_answers *answers, struct wire_span payload)
+{
+	struct wire in = wire_over(payload.at, payload.len);
+	struct wire_span methods = wire_string(&in);
+
+	answers->failure = true;
+	answers->partial = wire_u8(&in) != 0;
+	/* A list that is no text, or that nobody would read to its end, offers nothing. */
+	if (in.failed || !wire_span_copy(methods, answers->methods, sizeof(answers->methods)))
+		answers->methods[0] = '\0';
+	return SSH_PACKET_NOT_USED;
+}
+
+static int take_banner(struct inside_answers *answers, struct wire_span payload)
+{
+	struct wire in = wire_over(payload.at, payload.len);
+	struct wire_span text = wire_string(&in);
+
+	if (in.failed || answers->banner_count == INSIDE_BANNERS_KEPT ||
+	    text.len > INSIDE_BANNERS_MAX - answers->banner_bytes)
+		return SSH_PACKET_NOT_USED;
+	ssh_string copy = ssh_string_new(text.len);
+	if (copy == NULL)
+		return SSH_PACKET_NOT_USED;
+	(void)ssh_string_fill(copy, text.at, text.len);
+	answers->banners[answers->banner_count++] = copy;
+	answers->banner_bytes += text.len;
+	return SSH_PACKET_NOT_USED;
+}
+
+static int take_question(struct inside_answers *answers, struct wire_span payload)
+{
+	if (!answers->relaying)
+		return SSH_PACKET_NOT_USED;
+	if (answers->question.type != 0 || payload.len > INSIDE_PACKET_MAX ||
+	    fill(&answers->question, USERAUTH_QUESTION, payload) != 0)
+		answers->confused = true;
+	return SSH_PACKET_USED;
+}
+
+static int take_answer(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	struct inside_answers *answers = user;
+
+	(void)ssh;
+	switch (type) {
+	case USERAUTH_FAILURE:
+		return take_failure(answers, payload_of(packet));
+	case USERAUTH_SUCCESS:
+		answers->success = true;
+		return SSH_PACKET_NOT_USED;
+	case USERAUTH_BANNER:
+		return take_banner(answers, payload_of(packet));
+	case USERAUTH_QUESTION:
+		return take_question(answers, payload_of(packet));
+	default:
+		return SSH_PACKET_NOT_USED;
+	}
+}
+
+static int take_origin_farewell(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	struct inside_answers *answers = user;
+
+	(void)ssh;
+	(void)type;
+	return note_farewell(payload_of(packet), &answers->reason);
+}
+
+int inside_answers_start(ssh_session origin, struct inside_answers *answers)
+{
+	*answers = (struct inside_answers){.farewell_table = {take_origin_farewell}};
+	for (unsigned i = 0; i < sizeof(answers->table) / sizeof(answers->table[0]); i++)
+		answers->table[i] = take_answer;
+	answers->callbacks = (struct ssh_packet_callbacks_struct){.start = USERAUTH_FAILURE,
+	    .n_callbacks = sizeof(answers->table) / sizeof(answers->table[0]),
+	    .callbacks = answers->table,
+	    .user = answers};
+	answers->farewell = (struct ssh_packet_callbacks_struct){
+	    .start = 1, .n_callbacks = 1, .callbacks = answers->farewell_table, .user = answers};
+	return listen_for(origin, &answers->callbacks) == 0 ? listen_for(origin, &answers->farewell) : -1;
+}
+
+void inside_answers_stop(ssh_session origin, struct inside_answers *answers)
+{
+	stop_listening(origin, &answers->callbacks);
+	stop_listening(origin, &answers->farewell);
+	inside_packet_wipe(&answers->question);
+	while (answers->banner_count > 0)
+		ssh_string_free(answers->banners[--answers->banner_count]);
+}
+
+bool inside_answers_offer(const struct inside_answers *answers, const char *method)
+{
+	size_t len = strlen(method);
+
+	for (const char *at = answers->methods; *at != '\0'; at += strspn(at, ",")) {
+		size_t there = strcspn(at, ",");
+		if (there == len && memcmp(at, method, len) == 0)
+			return true;
+		at += there;
+	}
+	return false;
+}
+
+void inside_answers_pass_banners(struct inside_answers *answers, ssh_session client)
+{
+	for (unsigned i = 0; i < answers->banner_count; i++) {
+		(void)ssh_send_issue_banner(client, answers->banners[i]);
+		ssh_string_free(answers->banners[i]);
+	}
+	answers->banner_count = 0;
+}
+
+int inside_answers_ask(ssh_session origin, struct inside_answers *answers, const struct inside_packet *packet)
+{
+	inside_packet_wipe(&answers->question);
+	answers->success = answers->failure = answers->partial = false;
+	answers->relaying = true;
+	origin->auth.state = SSH_AUTH_STATE_KBDINT_SENT;
+	return inside_send(origin, packet->type, (struct wire_span){packet->bytes, packet->len});
+}
+
+/* -- sending -- */
+
+int inside_send(ssh_session ssh, uint8_t type, struct wire_span payload)
+{
+	ssh_buffer usual = ssh->out_buffer;
+	int rc = SSH_ERROR;
+
+	ssh->out_buffer = ssh_buffer_new();
+	if (ssh->out_buffer != NULL) {
+		ssh_buffer_set_secure(ssh->out_buffer);
+		if (ssh_buffer_add_u8(ssh->out_buffer, type) == SSH_OK &&
+		    ssh_buffer_add_data(ssh->out_buffer, payload.at, (uint32_t)payload.len) == SSH_OK)
+			rc = ssh_packet_send(ssh);
+	}
+	/* It was sent and is empty, or waits in a queue and another one stands here. */
+	ssh_buffer_free(ssh->out_buffer);
+	ssh->out_buffer = usual;
+	return rc == SSH_OK ? 0 : -1;
+}
+
+int inside_send_failure(ssh_session client, const char *methods, bool partial)
+{
+	uint8_t payload[INSIDE_METHODS_MAX + 8];
+	struct wire_out out = wire_into(payload, sizeof(payload));
+
+	wire_put_cstring(&out, methods);
+	wire_put_u8(&out, partial ? 1 : 0);
+	return out.failed
+	           ? -1
+	           : inside_send(client, USERAUTH_FAILURE, (struct wire_span){payload, wire_written(&out)});
+}
+
+bool inside_pump(ssh_session ssh)
+{
+	if (ssh->session_state == SSH_SESSION_STATE_ERROR ||
+	    ssh->session_state == SSH_SESSION_STATE_DISCONNECTED || !ssh_socket_is_open(ssh->socket))
+		return false;
+	return ssh_handle_packets(ssh, SSH_TIMEOUT_NONBLOCKING) != SSH_ERROR;
+}

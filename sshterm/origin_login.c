@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Our login at the origin: the ways that the rule has, in its order, as far as the origin offers them.
+ *
+ * The origin leads (RFC 4252 section 5.1): after each answer of its the first way of the rule that it still
+ * offers is tried, the box's own once each. So an origin that wants several methods gets the box's first
+ * where the rule has them first, and the client is asked for the others. Somebody whose identity is only what
+ * the origin will make of their password gets nothing of the box's own.
+ */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sshterm/legs.h"
+#include "sshterm/libssh_inside.h"
+#include "sshterm/login.h"
+#include "sshterm/origin_leg.h"
+#include "sshterm/worker.h"
+
+static bool is_relayed(uint8_t way)
+{
+	return way == RPC_ORIGIN_PASSWORD || way == RPC_ORIGIN_KEYBOARD_INTERACTIVE;
+}
+
+static bool origin_offers(const struct login *login, uint8_t way)
+{
+	switch (way) {
+	case RPC_ORIGIN_PASSWORD:
+		return inside_answers_offer(&login->answers, "password");
+	case RPC_ORIGIN_KEYBOARD_INTERACTIVE:
+		return inside_answers_offer(&login->answers, "keyboard-interactive");
+	default:
+		return inside_answers_offer(&login->answers, "publickey");
+	}
+}
+
+/* 0: none. */
+static uint8_t next_way(const struct login *login)
+{
+	for (unsigned i = 0; i < login->origin_auth_count; i++) {
+		uint8_t way = login->origin_auth[i];
+		if (!is_relayed(way) &&
+		    (login->known_by == RPC_WHO_ORIGIN || (login->tried & 1u << way) != 0))
+			continue;
+		if (origin_offers(login, way))
+			return way;
+	}
+	return 0;
+}
+
+static const char *way_name(uint8_t way)
+{
+	static const char *const names[] = {[0] = "none",
+	    [RPC_ORIGIN_CERTIFICATE] = "certificate",
+	    [RPC_ORIGIN_AGENT] = "agent",
+	    [RPC_ORIGIN_PASSWORD] = "password",
+	    [RPC_ORIGIN_KEYBOARD_INTERACTIVE] = "keyboard-interactive",
+	    [RPC_ORIGIN_VAULT] = "vault"};
+
+	return names[way];
+}
+
+void origin_tell(const struct login *login, uint8_t way, enum origin_verdict verdict)
+{
+	json_t *detail = json_pack("{s:s,s:b,s:b}", "method", way_name(way), "success",
+	    verdict == ORIGIN_IN || verdict == ORIGIN_PARTIAL, "partial", verdict == ORIGIN_PARTIAL);
+	char *text = detail == NULL ? NULL : json_dumps(detail, JSON_COMPACT);
+
+	if (text != NULL)
+		session_event(login->session, "origin.auth", text);
+	json_decref(detail);
+	free(text);
+}
+
+/* What the person at the client is told who can do nothing more. */
+static void fail_login(struct login *login, struct leg_failure *failure)
+{
+	const char *name = login->session->login;
+	bool own = (login->tried & 1u << RPC_ORIGIN_CERTIFICATE) != 0;
+
+	if (login->known_by == RPC_WHO_ORIGIN)
+		leg_fail(
+		    failure, "origin_failed", "the origin offers no way to log in that works through here");
+	else if (login->answers.partial)
+		leg_fail(failure, "origin_failed",
+		    "the origin wants a further method for login '%s' (%s), which the rule does not provide",
+		    name, login->answers.methods);
+	else if (own)
+		leg_fail(failure, "origin_failed",
+		    "the origin did not accept Portreeve's certificate for login '%s'; its TrustedUserCAKeys "
+		    "must hold the key that 'reeve ca show --type user' prints, and the login must exist "
+		    "there",
+		    name);
+	else
+		leg_fail(failure, "origin_failed",
+		    "the origin offers login '%s' only these methods: %s; the rule provides none of them",
+		    name, login->answers.methods);
+}
+
+static enum origin_verdict try_way(struct login *login, uint8_t way, struct leg_failure *failure)
+{
+	login->tried |= 1u << way;
+	if (is_relayed(way))
+		return relay_login(login, failure);
+	login->answers.relaying = false;
+	switch (way) {
+	case RPC_ORIGIN_CERTIFICATE:
+		return origin_leg_certificate(login->session, &login->answers, failure);
+	default:
+		leg_fail(failure, "error", "the rule names a way into the origin that is not there");
+		return ORIGIN_OVER;
+	}
+}
+
+enum origin_verdict origin_login(struct login *login, struct leg_failure *failure)
+{
+	struct session *session = login->session;
+	enum origin_verdict verdict = origin_leg_none(session, &login->answers, failure);
+	uint8_t way = 0;
+
+	if (verdict == ORIGIN_IN) /* some let anyone in */
+		origin_tell(login, way, verdict);
+	while (verdict == ORIGIN_DENIED || verdict == ORIGIN_PARTIAL) {
+		inside_answers_pass_banners(&login->answers, session->ssh[LEG_CLIENT]);
+		way = next_way(login);
+		if (way == 0) {
+			fail_login(login, failure);
+			return ORIGIN_OVER;
+		}
+		verdict = try_way(login, way, failure);
+		if (!is_relayed(way) && verdict != ORIGIN_OVER && verdict != ORIGIN_LATER)
+			origin_tell(login, way, verdict);
+	}
+	if (verdict != ORIGIN_OVER)
+		inside_answers_pass_banners(&login->answers, session->ssh[LEG_CLIENT]);
+	return verdict;
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sshterm/userauth.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sshterm/client_leg.h"
+#include "sshterm/legs.h"
+#include "sshterm/libssh_inside.h"
+#include "sshterm/origin_leg.h"
+#include "sshterm/vsock.h"
+#include "sshterm/worker.h"
+
+#define PACKETS_MAX 200 /* before login: none, keys offered and proven, answers in dialogues */
+
+void userauth_request_free(struct userauth_request *request)
+{
+	inside_packet_wipe(&request->packet);
+	ssh_message_free(request->message);
+	*request = (struct userauth_request){0};
+}
+
+int userauth_start(struct userauth *auth, struct session *session, struct inside_answers *answers,
+    unsigned attempts, const char *notice, struct leg_failure *failure)
+{
+	*auth = (struct userauth){.session = session,
+	    .answers = answers,
+	    .limit = attempts,
+	    .notice = notice[0] != '\0' ? notice : NULL};
+	if (inside_requests_start(session->ssh[LEG_CLIENT], &auth->requests) == 0)
+		return 0;
+	leg_fail(failure, "error", "the appliance has no memory for another session");
+	return -1;
+}
+
+void userauth_stop(struct userauth *auth)
+{
+	inside_requests_stop(auth->session->ssh[LEG_CLIENT], &auth->requests);
+}
+
+void userauth_offer(struct userauth *auth, bool publickey, bool keyboard, bool password)
+{
+	snprintf(auth->methods, sizeof(auth->methods), "%s%s%s%s%s", publickey ? "publickey" : "",
+	    publickey && (keyboard || password) ? "," : "", keyboard ? "keyboard-interactive" : "",
+	    keyboard && password ? "," : "", password ? "password" : "");
+}
+
+/* -- taking -- */
+
+static enum userauth_method method_of(struct wire_span name)
+{
+	if (wire_span_is(name, "none"))
+		return USERAUTH_NONE;
+	if (wire_span_is(name, "publickey") || wire_span_is(name, "publickey-hostbound-v00@openssh.com"))
+		return USERAUTH_PUBLICKEY;
+	if (wire_span_is(name, "password"))
+		return USERAUTH_PASSWORD;
+	if (wire_span_is(name, "keyboard-interactive"))
+		return USERAUTH_KEYBOARD;
+	return USERAUTH_OTHER;
+}
+
+/* RFC 4252 section 5. */
+static int read_request(struct userauth *auth, struct userauth_request *request, struct leg_failure *failure)
+{
+	struct wire in = wire_over(request->packet.bytes, request->packet.len);
+	struct wire_span login = wire_string(&in), service = wire_string(&in), method = wire_string(&in);
+
+	request->method = method_of(method);
+	if (in.failed) {
+		leg_fail(failure, "client_failed", "this is no authentication request");
+		return -1;
+	}
+	if (!wire_span_is(service, "ssh-connection") ||
+	    !wire_span_copy(login, request->login, sizeof(request->login)))
+		request->method = USERAUTH_OTHER;
+	/* The origin has heard, or a second factor has been given for, one name. */
+	if (auth->session->login[0] != '\0' && strcmp(auth->session->login, request->login) != 0) {
+		leg_fail(failure, "client_failed", "the login name cannot be changed any more");
+		return -1;
+	}
+	return 0;
+}
+
+static int take_service(ssh_message message, struct leg_failure *failure)
+{
+	int rc = SSH_ERROR;
+
+	if (ssh_message_type(message) != SSH_REQUEST_SERVICE)
+		leg_fail(failure, "client_failed", "login comes first");
+	else if (strcmp(ssh_message_service_service(message), "ssh-userauth") != 0)
+		leg_fail(failure, "client_failed", "only service ssh-userauth is there before login");
+	else
+		rc = ssh_message_service_reply_success(message);
+	ssh_message_free(message);
+	return rc == SSH_OK ? 0 : -1;
+}
+
+/* RFC 4252 section 5.4: any time before authentication is successful; a client may be silent until it saw it.
+ */
+static void show_notice(struct userauth *auth)
+{
+	if (auth->notice == NULL)
+		return;
+	client_leg_banner(auth->session, auth->notice);
+	auth->notice = NULL;
+}
+
+static int take_packet(struct userauth *auth, struct userauth_request *request, struct leg_failure *failure)
+{
+	enum inside_taken taken = inside_requests_take(
+	    auth->session->ssh[LEG_CLIENT], &auth->requests, &request->packet, &request->message);
+
+	if (taken == INSIDE_TAKEN_NOTHING)
+		return 0;
+	if (++auth->taken > PACKETS_MAX) {
+		leg_fail(failure, "auth_failed", "too many authentication requests");
+		return -1;
+	}
+	if (taken == INSIDE_TAKEN_SERVICE) {
+		ssh_message message = request->message;
+		request->message = NULL;
+		if (take_service(message, failure) != 0)
+			return -1;
+		show_notice(auth);
+		return 2;
+	}
+	show_notice(auth);
+	return request->packet.type != USERAUTH_REQUEST || read_request(auth, request, failure) == 0 ? 1 : -1;
+}
+
+int userauth_take(struct userauth *auth, struct userauth_request *request, struct leg_failure *failure)
+{
+	int taken;
+
+	*request = (struct userauth_request){0};
+	if (auth->requests.overflow) {
+		leg_fail(failure, "client_failed", "too many requests at once, or too long a one");
+		return -1;
+	}
+	do {
+		taken = take_packet(auth, request, failure);
+	} while (taken == 2);
+	if (taken < 0)
+		userauth_request_free(request);
+	return taken;
+}
+
+/* -- waiting -- */
+
+static bool is_over(const struct session *session)
+{
+	return session->kill_reason[0] != '\0' || session->lost != NULL || session->gone ||
+	       worker_now_us() >= session->login_deadline_us;
+}
+
+/* Takes in all that is there. False: the leg is over. */
+static bool pump(struct session *session, enum leg leg, bool *moved)
+{
+	const uint8_t *at, *next;
+	uint32_t left = vsock_peek(session->sock[leg], &at);
+
+	while (left > 0) {
+		if (!inside_pump(session->ssh[leg]))
+			return false;
+		uint32_t then = vsock_peek(session->sock[leg], &next);
+		if (then == left && next == at)
+			break;
+		*moved = true;
+		left = then;
+		at = next;
+	}
+	return inside_pump(session->ssh[leg]);
+}
+
+int userauth_wait(struct userauth *auth, struct leg_failure *failure)
+{
+	struct session *session = auth->session;
+	bool moved = false;
+
+	if (!pump(session, LEG_CLIENT, &moved)) {
+		client_leg_fail(session, failure);
+		return -1;
+	}
+	if (!pump(session, LEG_ORIGIN, &moved)) {
+		origin_leg_fail(session, auth->answers, failure);
+		return -1;
+	}
+	if (is_over(session)) {
+		leg_fail(failure, "killed", "%s", ""); /* whoever ended it has the reason */
+		return -1;
+	}
+	(void)inside_flush(
+	    session->ssh[LEG_CLIENT]); /* what is left goes when there is room, which wakes us */
+	(void)inside_flush(session->ssh[LEG_ORIGIN]);
+	if (!moved)
+		session_wait(session, session->login_deadline_us);
+	return 0;
+}
+
+int userauth_next(struct userauth *auth, struct userauth_request *request, struct leg_failure *failure)
+{
+	for (;;) {
+		int taken = userauth_take(auth, request, failure);
+		if (taken < 0)
+			return -1;
+		if (taken > 0 && request->packet.type == USERAUTH_REQUEST)
+			return 0;
+		if (taken > 0)
+			userauth_request_free(request); /* late: its dialogue is over */
+		else if (userauth_wait(auth, failure) != 0)
+			return -1;
+	}
+}
+
+int userauth_response(struct userauth *auth, struct userauth_request *response, struct leg_failure *failure)
+{
+	*response = (struct userauth_request){0};
+	while (auth->requests.count == 0 && !auth->requests.overflow)
+		if (userauth_wait(auth, failure) != 0)
+			return -1;
+	if (!auth->requests.overflow && auth->requests.kept[0].type != USERAUTH_INFO_RESPONSE)
+		return 0;
+	return userauth_take(auth, response, failure);
+}
+
+void userauth_pause(struct userauth *auth, uint64_t us)
+{
+	uint64_t until = worker_now_us() + us;
+
+	while (worker_now_us() < until && !is_over(auth->session))
+		session_wait(auth->session, until);
+}
+
+/* -- answering -- */
+
+static int send_failure(struct userauth *auth, bool partial, struct leg_failure *failure)
+{
+	if (inside_send_failure(auth->session->ssh[LEG_CLIENT], auth->methods, partial) == 0)
+		return 0;
+	client_leg_fail(auth->session, failure);
+	return -1;
+}
+
+int userauth_refuse(struct userauth *auth, struct leg_failure *failure)
+{
+	auth->session->worker->counters.auth_failures++;
+	if (++auth->failures >= auth->limit) {
+		leg_fail(failure, "auth_failed", "too many authentication failures");
+		return -1;
+	}
+	return send_failure(auth, false, failure);
+}
+
+int userauth_pass_over(struct userauth *auth, struct leg_failure *failure)
+{
+	return send_failure(auth, false, failure);
+}
+
+int userauth_continue(struct userauth *auth, struct leg_failure *failure)
+{
+	return send_failure(auth, true, failure);
+}
+
+void userauth_tell(struct userauth *auth, const char *text)
+{
+	if (text[0] == '\0' || strcmp(text, auth->told) == 0)
+		return;
+	snprintf(auth->told, sizeof(auth->told), "%s", text);
+	client_leg_banner(auth->session, text);
+}
