@@ -193,10 +193,21 @@ int client_leg_accept(
 
 void client_leg_banner(struct session *session, const char *text)
 {
-	char line[CLIENT_BANNER_MAX + 4];
+	char lines[2 * CLIENT_BANNER_MAX + 4];
+	size_t used = 0;
 
-	snprintf(line, sizeof(line), "%s\r\n", text);
-	ssh_string banner = ssh_string_from_char(line);
+	/* Lines end as RFC 4252 section 5.4 has them. */
+	for (const char *c = text; *c != '\0' && used < sizeof(lines) - 4; c++) {
+		if (*c == '\n')
+			lines[used++] = '\r';
+		lines[used++] = *c;
+	}
+	if (used == 0 || lines[used - 1] != '\n') {
+		lines[used++] = '\r';
+		lines[used++] = '\n';
+	}
+	lines[used] = '\0';
+	ssh_string banner = ssh_string_from_char(lines);
 	if (banner != NULL)
 		(void)ssh_send_issue_banner(session->ssh[LEG_CLIENT], banner);
 	ssh_string_free(banner);

@@ -23,7 +23,7 @@ struct client_leg_terms {
 int client_leg_accept(
     struct session *session, const struct client_leg_terms *terms, struct leg_failure *failure);
 /* A text of ours for the person at the client, before login (USERAUTH_BANNER). */
-#define CLIENT_BANNER_MAX 4096
+#define CLIENT_BANNER_MAX 2304
 void client_leg_banner(struct session *session, const char *text);
 /* USERAUTH_SUCCESS. 0 or -1. */
 int client_leg_admit(struct session *session);

@@ -43,6 +43,9 @@ struct policy_ssh {
 	uint32_t certificate_ttl_s;            /* of the certificates minted for the origin */
 	uint32_t login_grace_s;                /* 0: as the configuration says (sshterm.login_grace) */
 	uint32_t auth_attempts;
+	uint8_t origin_auth[RPC_ORIGIN_AUTHS_MAX]; /* enum rpc_origin_auth, in the order of trying */
+	uint32_t origin_auth_count;
+	char *notice; /* shown to clients before login; NULL: none */
 };
 
 struct policy_rule {

@@ -8,13 +8,12 @@
 
 /* The `later` lists hold what Portreeve's documents name and this version does not build. */
 static const char *const ssh_keys[] = {"users", "logins", "origin_auth", "command_logging", "recording",
-    "permit", "log_exec", "host_keys", "legacy", "certificate_ttl", "login_grace", "auth_attempts", NULL};
+    "permit", "notice", "log_exec", "host_keys", "legacy", "certificate_ttl", "login_grace", "auth_attempts",
+    NULL};
 static const char *const ssh_later[] = {
     "commands", "file_transfer", "content", "trusted_cas", "identities", "channels", NULL};
 static const char *const users_keys[] = {"groups", "names", NULL};
 static const char *const recordings[] = {"best_effort", "strict", NULL};
-static const char *const origin_auths[] = {"certificate", NULL};
-static const char *const origin_auths_later[] = {"agent", "password", "keyboard-interactive", NULL};
 static const char *const permits[] = {
     "pty", "port-forwarding", "agent-forwarding", "x11-forwarding", "user-rc", NULL};
 static const char *const permits_later[] = {"sftp", "scp", "upload", "download", "shell", "exec", NULL};
@@ -56,17 +55,6 @@ static void read_users(struct yaml_doc *doc, const struct yaml_node *node, struc
 	if (yaml_ok(doc) && ssh->groups.count == 0 && ssh->names.count == 0)
 		yaml_fail(doc, node,
 		    "nobody may use this rule: expected groups, names or both, with at least one name");
-}
-
-static void read_origin_auth(struct yaml_doc *doc, const struct yaml_node *node)
-{
-	unsigned choice;
-
-	for (const struct yaml_node *item = yaml_first_item(node); item != NULL;
-	     item = yaml_next_item(node, item))
-		yaml_choice(doc, item, origin_auths, origin_auths_later, &choice);
-	if (node != NULL && node->kind == YAML_LIST)
-		yaml_list(doc, node, 1, 4);
 }
 
 static void read_permits(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh)
@@ -127,7 +115,8 @@ static void read_all(struct yaml_doc *doc, const struct yaml_node *node, const s
 	read_words(doc, yaml_need(doc, node, "logins"), "login", true, &ssh->logins);
 	if (yaml_ok(doc) && ssh->logins.count == 0)
 		yaml_fail(doc, yaml_get(node, "logins"), "expected at least one login, e.g. \"{user}\"");
-	read_origin_auth(doc, yaml_get(node, "origin_auth"));
+	ssh_read_origin_auth(doc, yaml_get(node, "origin_auth"), ssh);
+	ssh_read_notice(doc, yaml_get(node, "notice"), ssh);
 	read_permits(doc, yaml_get(node, "permit"), ssh);
 	read_recording(doc, node, context, ssh);
 	ssh_read_host_keys(doc, node, ssh);
@@ -155,6 +144,7 @@ void ssh_release(struct policy_ssh *ssh)
 	words_free(&ssh->groups);
 	words_free(&ssh->names);
 	words_free(&ssh->logins);
+	free(ssh->notice);
 	free(ssh);
 }
 

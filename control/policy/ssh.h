@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ssh: the `ssh` mapping of an audit_ssh rule. Only policy.c uses it. */
+/* ssh: the `ssh` mapping of an audit_ssh rule. Only policy.c and its parts use it. */
 #ifndef CONTROL_POLICY_SSH_H
 #define CONTROL_POLICY_SSH_H
 
@@ -10,5 +10,9 @@
 struct policy_ssh *ssh_read(
     struct yaml_doc *doc, const struct yaml_node *node, const struct policy_context *context);
 void ssh_release(struct policy_ssh *ssh); /* may be NULL */
+
+/* ssh_login.c: keys origin_auth and notice; `node` may be NULL. */
+void ssh_read_origin_auth(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh);
+void ssh_read_notice(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh);
 
 #endif

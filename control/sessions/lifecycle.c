@@ -84,7 +84,8 @@ int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *m
 	    .session_id = wire_span_of(session->session_id), .rule_name = wire_span_of(session->rule_name),
 	    .host_key_algs = wire_span_of(algorithms), .login_grace_s = session->rule->ssh->login_grace_s,
 	    .auth_attempts = session->rule->ssh->auth_attempts, .client_legacy = wire_span_of(client_legacy),
-	    .origin_legacy = wire_span_of(origin_legacy));
+	    .origin_legacy = wire_span_of(origin_legacy),
+	    .notice = wire_span_of(session->rule->ssh->notice == NULL ? "" : session->rule->ssh->notice));
 	return 0;
 }
 

@@ -59,7 +59,8 @@ static void grant(struct control *control, struct session *session, uint32_t id)
 	    .permits = session->permits, .recording = (uint8_t)ssh->recording,
 	    .recipients = {control->config.recipients, (size_t)control->config.recipient_count * 32},
 	    .user_id = wire_span_of(session->user_id), .user_email = wire_span_of(session->email),
-	    .force_command = wire_span_of(session->force_command == NULL ? "" : session->force_command));
+	    .force_command = wire_span_of(session->force_command == NULL ? "" : session->force_command),
+	    .origin_auth = {ssh->origin_auth, ssh->origin_auth_count});
 }
 
 int session_on_may(void *context, struct rpc_link *link, struct rpc_message *message)

@@ -137,8 +137,13 @@ static const struct {
     {RULE("action: audit_ssh, match: {dst_port: 22}, ssh: {users: {names: [a]}, logins: [-root]}"),
         "p:3:93: rules[0].ssh.logins[0]: expected the name of a login"},
     {SSH("origin_auth: [agent]"), "p:3:118: rules[0].ssh.origin_auth[0]: 'agent' is not in this version"},
-    {SSH("origin_auth: [password]"),
-        "p:3:118: rules[0].ssh.origin_auth[0]: 'password' is not in this version"},
+    {SSH("origin_auth: [certificate, password, certificate]"),
+        "p:3:141: rules[0].ssh.origin_auth[2]: 'certificate' stands here twice"},
+    {SSH("notice: [a]"), "p:3:112: rules[0].ssh.notice: expected text"},
+    {SSH("notice: \"\""), "p:3:112: rules[0].ssh.notice: expected text"},
+    {SSH("notice: \"bell \\a\""), "p:3:112: rules[0].ssh.notice: expected text without control"},
+    {SSH("notice: \"c1 \\x9b\""), "p:3:112: rules[0].ssh.notice: expected text without control"},
+    {SSH("notice: \"tab\\t\""), "p:3:112: rules[0].ssh.notice: expected text without control"},
     {SSH("origin_auth: []"), "p:3:117: rules[0].ssh.origin_auth: expected at least 1 item"},
     {SSH("origin_auth: [kerberos]"), "p:3:118: rules[0].ssh.origin_auth[0]: expected one of certificate"},
     {SSH("commands: [ls]"), "p:3:104: rules[0].ssh: 'commands' is not in this version"},
@@ -212,6 +217,9 @@ Test(policy, defaults_of_an_audited_rule)
 	cr_expect_eq(rule->ssh->auth_attempts, 6);
 	cr_expect_eq(rule->ssh->host_keys, POLICY_HOST_KEYS_FIRST_USE);
 	cr_expect_eq(rule->ssh->legacy_client | rule->ssh->legacy_origin, 0);
+	cr_expect_eq(rule->ssh->origin_auth_count, 1);
+	cr_expect_eq(rule->ssh->origin_auth[0], RPC_ORIGIN_CERTIFICATE);
+	cr_expect_null(rule->ssh->notice);
 	cr_expect_eq(policy->matches[0].protocol, 6, "audit_ssh is TCP without saying so");
 	policy_release(policy);
 }
@@ -227,8 +235,9 @@ Test(policy, everything_said)
 	          "    on_unavailable: allow\n    midstream: drop\n    on_policy_change: reset\n    "
 	          "on_unsupported: pass\n"
 	          "    ssh: {users: {groups: [sre, dba]}, logins: [\"{user}\", root], origin_auth: "
-	          "certificate, recording: strict,\n"
-	          "          permit: [], log_exec: true, host_keys: strict, certificate_ttl: 5m, "
+	          "[keyboard-interactive, certificate], recording: strict,\n"
+	          "          notice: \"one\\ntwo\", permit: [], log_exec: true, host_keys: strict, "
+	          "certificate_ttl: 5m, "
 	          "login_grace: 30s, auth_attempts: 3,\n"
 	          "          legacy: {client: hmac-sha1, origin: [ssh-rsa, 3des-cbc]}}\n",
 	        &fault);
@@ -259,6 +268,10 @@ Test(policy, everything_said)
 	cr_expect_str_eq(list, "ssh-rsa,3des-cbc");
 	legacy_list(~0u >> (32 - legacy_count), list); /* all there are fit */
 	cr_expect_not_null(strstr(list, "hmac-sha1"));
+	cr_expect_eq(rule->ssh->origin_auth_count, 2);
+	cr_expect_eq(rule->ssh->origin_auth[0], RPC_ORIGIN_KEYBOARD_INTERACTIVE);
+	cr_expect_eq(rule->ssh->origin_auth[1], RPC_ORIGIN_CERTIFICATE);
+	cr_expect_str_eq(rule->ssh->notice, "one\ntwo");
 	struct words sre = {0}, web = {0};
 	words_add(&sre, "sre");
 	words_add(&web, "web");

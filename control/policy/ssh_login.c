@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a rule says of the login: how the box gets into the origin, and what the client reads before. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/policy/ssh.h"
+
+#define NOTICE_MAX 2048 /* bytes */
+
+static const char *const ways[] = {"certificate", "password", "keyboard-interactive", NULL};
+static const char *const ways_later[] = {"agent", "vault", NULL};
+static const uint8_t way_numbers[] = {
+    RPC_ORIGIN_CERTIFICATE, RPC_ORIGIN_PASSWORD, RPC_ORIGIN_KEYBOARD_INTERACTIVE};
+
+void ssh_read_origin_auth(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh)
+{
+	if (node == NULL) {
+		ssh->origin_auth[ssh->origin_auth_count++] = RPC_ORIGIN_CERTIFICATE;
+		return;
+	}
+	for (const struct yaml_node *item = yaml_first_item(node); item != NULL;
+	     item = yaml_next_item(node, item)) {
+		unsigned choice;
+		if (!yaml_choice(doc, item, ways, ways_later, &choice))
+			return;
+		if (memchr(ssh->origin_auth, way_numbers[choice], ssh->origin_auth_count) != NULL) {
+			yaml_fail(doc, item,
+			    "'%s' stands here twice; each way is tried as often as it is of use",
+			    ways[choice]);
+			return;
+		}
+		ssh->origin_auth[ssh->origin_auth_count++] = way_numbers[choice];
+	}
+	if (node->kind == YAML_LIST)
+		yaml_list(doc, node, 1, RPC_ORIGIN_AUTHS_MAX);
+}
+
+/* It goes to terminals as it is: nothing in it may move a cursor. */
+static bool is_plain(const char *text)
+{
+	for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++)
+		if ((*c < 0x20 && *c != '\n') || *c == 0x7f || (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0))
+			return false;
+	return true;
+}
+
+void ssh_read_notice(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh)
+{
+	const char *text;
+
+	if (!yaml_text(doc, node, NOTICE_MAX, &text))
+		return;
+	if (!is_plain(text)) {
+		yaml_fail(doc, node,
+		    "expected text without control characters; lines may end with a line feed (write the "
+		    "text "
+		    "as a block: |)");
+		return;
+	}
+	ssh->notice = strdup(text);
+	if (ssh->notice == NULL)
+		yaml_fail(doc, node, "out of memory");
+}
