@@ -39,6 +39,7 @@
 #include <unistd.h>
 
 #include "control/confine.h"
+#include "control/identity/bindings.h"
 
 #define EVENTS_PER_TURN 64
 #define TICK_MS 1000
@@ -119,6 +120,7 @@ static int on_config(void *context, struct rpc_link *link, struct rpc_message *m
 	    body.recipients.len % 32 != 0 || body.recipients.len > sizeof(config->recipients) ||
 	    !take_uids(body.admins, config->admins, &config->admin_count) ||
 	    !take_uids(body.auditors, config->auditors, &config->auditor_count) ||
+	    !take_uids(body.reporters, config->reporters, &config->reporter_count) ||
 	    !take_links(body.links, &control->context.links) || body.workers > PEER_WORKERS_MAX)
 		return -EPROTO;
 	if (body.recipients.len > 0)
@@ -215,8 +217,8 @@ static void open_socket(struct control *control)
 {
 	const struct control_config *config = &control->config;
 	char text[512];
-	int error = server_open(
-	    &control->server, control, config->socket, config->admin_count + config->auditor_count > 0);
+	int error = server_open(&control->server, control, config->socket,
+	    config->admin_count + config->auditor_count + config->reporter_count > 0);
 
 	if (error == 0)
 		return;
@@ -330,6 +332,7 @@ static void housekeeping(struct control *control, int64_t now, int64_t *next_tic
 	if (time(NULL) >= next_prune) {
 		next_prune = time(NULL) + PRUNE_EVERY_S;
 		history_prune(control);
+		bindings_prune(&control->db, time(NULL));
 	}
 }
 

@@ -29,8 +29,8 @@ struct control_config {
 	uint32_t recipient_count;
 	uint32_t workers;
 	uid_t owner;
-	uid_t admins[CONTROL_UIDS_MAX], auditors[CONTROL_UIDS_MAX];
-	uint32_t admin_count, auditor_count;
+	uid_t admins[CONTROL_UIDS_MAX], auditors[CONTROL_UIDS_MAX], reporters[CONTROL_UIDS_MAX];
+	uint32_t admin_count, auditor_count, reporter_count;
 };
 
 struct control {

@@ -27,11 +27,12 @@ static void part_numbers(struct part *part, const uint32_t *numbers, unsigned co
 
 static int configure_control(struct reeved *reeved, struct child *child)
 {
-	static struct part admins, auditors, links;
+	static struct part admins, auditors, reporters, links;
 	const struct settings *s = &reeved->settings;
 
 	part_numbers(&admins, s->admins, s->admin_count);
 	part_numbers(&auditors, s->auditors, s->auditor_count);
+	part_numbers(&reporters, s->reporters, s->reporter_count);
 	links.out = wire_into(links.bytes, sizeof(links.bytes));
 	for (unsigned i = 0; i < s->link_count; i++)
 		wire_put_cstring(&links.out, s->links[i].name);
@@ -40,7 +41,8 @@ static int configure_control(struct reeved *reeved, struct child *child)
 	    .policy = wire_span_of(s->policy),
 	    .recipients = {s->recipients[0], (size_t)s->recipient_count * FORMAT_KEY_SIZE},
 	    .workers = s->worker_count, .lcores = s->lcore_count, .admins = part_span(&admins),
-	    .auditors = part_span(&auditors), .links = part_span(&links), .owner = getuid());
+	    .auditors = part_span(&auditors), .reporters = part_span(&reporters), .links = part_span(&links),
+	    .owner = getuid());
 }
 
 static int configure_dataplane(struct reeved *reeved, struct child *child)

@@ -32,6 +32,7 @@ static const struct command_rows sections[] = {
     {policy_commands, 3, "Policy"},
     {ca_commands, 3, "Who may log in"},
     {user_commands, 4, NULL},
+    {identity_commands, 3, NULL},
     {target_commands, 3, NULL},
     {session_commands, 3, "Sessions"},
     {recording_commands, 3, "Recordings"},

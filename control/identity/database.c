@@ -63,8 +63,17 @@ static const char schema_3[] =
     "ALTER TABLE programs ADD COLUMN bytes_from_client INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE programs ADD COLUMN bytes_from_origin INTEGER NOT NULL DEFAULT 0;";
 
+/* Addresses that somebody else's word (a VPN's, an access switch's) gave to users for a time. */
+static const char schema_4[] =
+    "CREATE TABLE bindings(address TEXT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES users(user_id)"
+    " ON DELETE CASCADE, bound_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, bound_by INTEGER NOT NULL)"
+    " WITHOUT ROWID;"
+    "CREATE INDEX bindings_user ON bindings(user_id);"
+    "CREATE INDEX bindings_expiry ON bindings(expires_at);"
+    "ALTER TABLE sessions ADD COLUMN identity INTEGER NOT NULL DEFAULT 0;";
+
 /* What makes of each version the next; a new file begins with the first. */
-static const char *const schemas[] = {schema_1, schema_2, schema_3};
+static const char *const schemas[] = {schema_1, schema_2, schema_3, schema_4};
 #define SCHEMA_VERSION ((int)(sizeof(schemas) / sizeof(schemas[0])))
 
 static bool execute(struct database *db, const char *sql)

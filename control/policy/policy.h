@@ -36,6 +36,7 @@ enum policy_host_keys {
 struct policy_ssh {
 	struct words groups, names; /* users: who may */
 	struct words logins;        /* "{user}" stands for the user's own name */
+	uint32_t identities;        /* enum rpc_identity: what tells who somebody is */
 	enum rpc_recording recording;
 	uint32_t permits; /* enum rpc_permit */
 	enum policy_host_keys host_keys;

@@ -7,11 +7,11 @@
 #include <string.h>
 
 /* The `later` lists hold what Portreeve's documents name and this version does not build. */
-static const char *const ssh_keys[] = {"users", "logins", "origin_auth", "command_logging", "recording",
-    "permit", "notice", "log_exec", "host_keys", "legacy", "certificate_ttl", "login_grace", "auth_attempts",
-    NULL};
+static const char *const ssh_keys[] = {"users", "logins", "identities", "origin_auth", "command_logging",
+    "recording", "permit", "notice", "log_exec", "host_keys", "legacy", "certificate_ttl", "login_grace",
+    "auth_attempts", NULL};
 static const char *const ssh_later[] = {
-    "commands", "file_transfer", "content", "trusted_cas", "identities", "channels", NULL};
+    "commands", "file_transfer", "content", "trusted_cas", "channels", NULL};
 static const char *const users_keys[] = {"groups", "names", NULL};
 static const char *const recordings[] = {"best_effort", "strict", NULL};
 static const char *const permits[] = {
@@ -115,6 +115,7 @@ static void read_all(struct yaml_doc *doc, const struct yaml_node *node, const s
 	read_words(doc, yaml_need(doc, node, "logins"), "login", true, &ssh->logins);
 	if (yaml_ok(doc) && ssh->logins.count == 0)
 		yaml_fail(doc, yaml_get(node, "logins"), "expected at least one login, e.g. \"{user}\"");
+	ssh_read_who(doc, node, ssh);
 	ssh_read_origin_auth(doc, yaml_get(node, "origin_auth"), ssh);
 	ssh_read_notice(doc, yaml_get(node, "notice"), ssh);
 	read_permits(doc, yaml_get(node, "permit"), ssh);

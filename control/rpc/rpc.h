@@ -172,13 +172,13 @@ enum rpc_permit {
 
 /* -- supervisor -> child -- */
 /* socket, state, policy: paths. recipients: the auditors' public keys, 32 raw bytes each, joined. admins,
- * auditors: uids as u32be each (the supervisor looked the names up). links: the links' names, each a string,
+ * auditors, reporters (of identities): uids as u32be each (the supervisor looked the names up). links: the links' names, each a string,
  * in the order of the configuration. owner: the uid that reeved was started as. */
 #define SUP_CONFIG_CONTROL_FIELDS(F)                                                                         \
 	F(span, socket)                                                                                      \
 	F(span, state)                                                                                       \
 	F(span, policy) F(span, recipients) F(u32, workers) F(u32, lcores) F(span, admins) F(span, auditors) \
-	    F(span, links) F(u32, owner)
+	    F(span, reporters) F(span, links) F(u32, owner)
 /* fds[0]: the one directory the keeper may open files below. */
 #define SUP_CONFIG_KEEPER_FIELDS(F) F(u8, reserved)
 /* netns: name or empty. lcores: CPU numbers as u32be each. eal: arguments, each a string. links: per link
@@ -291,7 +291,9 @@ enum rpc_permit {
 	F(u64, flow) F(span, program_id) F(span, chain) F(u64, blocks) F(u64, lost_records) F(span, error)   \
 	F(u64, bytes_from_client) F(u64, bytes_from_origin)
 #define SES_END_FIELDS(F) F(u64, flow) F(span, reason) F(u64, bytes_from_client) F(u64, bytes_from_origin)
-/* event: Teleport's event name; detail: a JSON object. */
+/* event: Teleport's event name; detail: a JSON object. With identity ORIGIN, the session is one only once the
+ * worker has told of the event auth {"success": true, "method": "password" or "keyboard-interactive"}: before
+ * anything else of the session, when the origin has let the client in. */
 #define SES_EVENT_FIELDS(F) F(u64, flow) F(span, event) F(span, detail)
 /* To a restarted control, one for each live session: what BEGIN, TARGET, WHO and MAY had settled. */
 #define SES_RESUME_FIELDS(F)                                                                                 \

@@ -136,11 +136,12 @@ void history_update(struct control *control, const struct session *session)
 {
 	(void)database_run(&control->db,
 	    "UPDATE sessions SET user = ?, login = ?, target_id = ?, granted = ?, permits = ?, force_command "
-	    "= ?"
+	    "= ?, identity = ?"
 	    " WHERE session_id = ?",
-	    "tttiitt", session->user, session->login, session->target_id, (int64_t)session->granted,
+	    "tttiitit", session->user, session->login, session->target_id, (int64_t)session->granted,
 	    (int64_t)(session->granted ? session->permits : session->key_permits),
-	    session->force_command == NULL ? "" : session->force_command, session->session_id);
+	    session->force_command == NULL ? "" : session->force_command, (int64_t)session->identity,
+	    session->session_id);
 }
 
 void history_end(struct control *control, const struct session *session, const char *reason,

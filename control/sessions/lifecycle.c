@@ -83,8 +83,8 @@ int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *m
 	PEER_REPLY(worker, message->id, SES_BEGIN_REPLY, ses_begin_reply,
 	    .session_id = wire_span_of(session->session_id), .rule_name = wire_span_of(session->rule_name),
 	    .host_key_algs = wire_span_of(algorithms), .login_grace_s = session->rule->ssh->login_grace_s,
-	    .auth_attempts = session->rule->ssh->auth_attempts, .client_legacy = wire_span_of(client_legacy),
-	    .origin_legacy = wire_span_of(origin_legacy),
+	    .auth_attempts = session->rule->ssh->auth_attempts, .identities = session->rule->ssh->identities,
+	    .client_legacy = wire_span_of(client_legacy), .origin_legacy = wire_span_of(origin_legacy),
 	    .notice = wire_span_of(session->rule->ssh->notice == NULL ? "" : session->rule->ssh->notice));
 	return 0;
 }
@@ -181,7 +181,8 @@ static bool restore(struct control *control, struct session *session)
 {
 	sqlite3_stmt *row = database_query(&control->db,
 	    "SELECT user, login, target_id, granted, permits, force_command, rule, started_at, generation, "
-	    "rule_index, identifier FROM sessions WHERE session_id = ? AND worker = ? AND flow = ? AND "
+	    "rule_index, identifier, identity FROM sessions WHERE session_id = ? AND worker = ? AND flow = ? "
+	    "AND "
 	    "finished_at IS "
 	    "NULL",
 	    "tii", session->session_id, (int64_t)session->worker, (int64_t)session->flow);
@@ -200,6 +201,7 @@ static bool restore(struct control *control, struct session *session)
 	session->started_at = sqlite3_column_int64(row, 7);
 	uint64_t generation = (uint64_t)sqlite3_column_int64(row, 8);
 	int64_t rule = sqlite3_column_int64(row, 9);
+	session->identity = (uint32_t)sqlite3_column_int64(row, 11);
 	struct wire_span identifier = database_blob(row, 10);
 	if (identifier.len > 0 && identifier.len <= sizeof(session->identifier)) {
 		memcpy(session->identifier, identifier.at, identifier.len);

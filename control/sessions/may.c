@@ -38,29 +38,54 @@ static const char *judge_may(
 	return verdict;
 }
 
+void session_start(struct control *control, struct session *session)
+{
+	/* Asked of our predecessor, too, whose answer the worker did not get? */
+	bool again = session->granted;
+
+	session->granted = true;
+	if (again)
+		return;
+	control->sessions.granted++;
+	history_update(control, session);
+	database_batch_must_settle(&control->db); /* RESUME is believed by what stands there */
+	session_event(control, session, "session.start",
+	    json_pack("{s:s, s:b}", "fingerprint", session->key_fingerprint, "recorded",
+	        session->rule->ssh->recording != RPC_RECORDING_NONE));
+}
+
+/* How the box may log in at the origin for this session: who is known by the origin alone brings what the
+ * origin asks for, and gets nothing of ours. */
+static uint32_t origin_auth_of(const struct session *session, uint8_t methods[RPC_ORIGIN_AUTHS_MAX])
+{
+	const struct policy_ssh *ssh = session->rule->ssh;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < ssh->origin_auth_count; i++)
+		if (session->identity != RPC_IDENTITY_ORIGIN || ssh->origin_auth[i] == RPC_ORIGIN_PASSWORD ||
+		    ssh->origin_auth[i] == RPC_ORIGIN_KEYBOARD_INTERACTIVE)
+			methods[count++] = ssh->origin_auth[i];
+	return count;
+}
+
 static void grant(struct control *control, struct session *session, uint32_t id)
 {
 	const struct policy_ssh *ssh = session->rule->ssh;
 
-	bool again =
-	    session->granted; /* asked of our predecessor, too, whose answer the worker did not get */
+	uint8_t methods[RPC_ORIGIN_AUTHS_MAX];
+	uint32_t method_count = origin_auth_of(session, methods);
 
-	session->granted = true;
 	session->permits = ssh->permits & (session->key_permits | RPC_PERMIT_LOG_EXEC);
-	if (!again) {
-		control->sessions.granted++;
-		history_update(control, session);
-		database_batch_must_settle(&control->db); /* RESUME is believed by what stands there */
-		session_event(control, session, "session.start",
-		    json_pack("{s:s, s:b}", "fingerprint", session->key_fingerprint, "recorded",
-		        ssh->recording != RPC_RECORDING_NONE));
-	}
+	/* Who is known by nothing but what the origin will say has not begun a session yet. */
+	session->to_origin = true;
+	if (session->identity != RPC_IDENTITY_ORIGIN)
+		session_start(control, session);
 	PEER_REPLY(&control->peers.workers[session->worker], id, SES_MAY_REPLY, ses_may_reply, .allowed = 1,
 	    .permits = session->permits, .recording = (uint8_t)ssh->recording,
 	    .recipients = {control->config.recipients, (size_t)control->config.recipient_count * 32},
 	    .user_id = wire_span_of(session->user_id), .user_email = wire_span_of(session->email),
 	    .force_command = wire_span_of(session->force_command == NULL ? "" : session->force_command),
-	    .origin_auth = {ssh->origin_auth, ssh->origin_auth_count});
+	    .origin_auth = {methods, method_count});
 }
 
 int session_on_may(void *context, struct rpc_link *link, struct rpc_message *message)

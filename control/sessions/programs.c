@@ -194,8 +194,8 @@ int session_on_program_end(void *context, struct rpc_link *link, struct rpc_mess
 static bool event_is_ours(const char *event)
 {
 	static const char *const ours[] = {"session.start", "session.end", "session.data",
-	    "session.recording.access", "cert.create", "user.", "policy.", "ca.", "host_key.",
-	    "session.kill"};
+	    "session.recording.access", "cert.create", "user.", "policy.", "ca.", "host_key.", "session.kill",
+	    "identity.", "krl.", "factor."};
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		if (strncmp(event, ours[i], strlen(ours[i])) == 0)
@@ -203,11 +203,25 @@ static bool event_is_ours(const char *event)
 	return false;
 }
 
+/* The origin let somebody in whom nothing else told (identity ORIGIN): how, the worker says. */
+static bool let_in_by_origin(struct session *session, const json_t *detail)
+{
+	const char *method = json_string_value(json_object_get(detail, "method"));
+
+	return session->identity == RPC_IDENTITY_ORIGIN && session->to_origin && !session->granted &&
+	       json_is_true(json_object_get(detail, "success")) && method != NULL &&
+	       (strcmp(method, "password") == 0 || strcmp(method, "keyboard-interactive") == 0);
+}
+
 /* What of a worker's event may stand in the log. False: nothing. */
-static bool keep_detail(struct session *session, const char *event, json_t *detail)
+static bool keep_detail(struct control *control, struct session *session, const char *event, json_t *detail)
 {
 	/* That somebody was let in is for control to say; that they were not, the worker knows best. */
 	if (strcmp(event, "auth") == 0) {
+		if (let_in_by_origin(session, detail)) {
+			session_start(control, session);
+			return true;
+		}
 		if (session->granted || !json_is_false(json_object_get(detail, "success")))
 			return false;
 		session->failure_told = true;
@@ -245,7 +259,7 @@ int session_on_event(void *context, struct rpc_link *link, struct rpc_message *m
 		json_decref(detail);
 		return -EPROTO;
 	}
-	if (!keep_detail(session, event, detail)) {
+	if (!keep_detail(control, session, event, detail)) {
 		json_decref(detail);
 		return 0;
 	}

@@ -69,14 +69,16 @@ struct session {
 	/* The certificate whose CA's signature was found good last: it is offered, then proven. All zero:
 	 * none. */
 	uint8_t intact[crypto_hash_sha256_BYTES];
-	/* Set by WHO with a proven key. */
+	/* Set by WHO with a proven key, or by what the rule takes in its place. */
+	uint32_t identity; /* enum rpc_identity: what told who it is; 0: nothing yet */
 	char user[WORD_SIZE], user_id[USER_ID_SIZE], email[USER_EMAIL_SIZE];
 	char login[WORD_SIZE];
 	char key_fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE];
 	char *force_command;  /* NULL: none */
 	uint32_t key_permits; /* what the certificate (or key: all) allows */
-	/* Set by MAY. */
-	bool granted;
+	/* Set by MAY. With identity ORIGIN it may go on to the origin, and is granted once that has let it
+	 * in. */
+	bool to_origin, granted;
 	uint32_t permits;
 	bool killed;
 	bool failure_told;           /* the worker has said why nobody was let in */
@@ -159,6 +161,8 @@ const char *keeper_failure(int error);
 void session_text(struct wire_span span, char *text, size_t size);
 /* Writes an event of this session to the audit log and its history; takes `detail` over. */
 void session_event(struct control *control, struct session *session, const char *event, json_t *detail);
+/* The session is granted from now on, as MAY decided. */
+void session_start(struct control *control, struct session *session);
 void history_begin(struct control *control, const struct session *session);
 /* The session has its identifier. False: another one has had it. */
 bool history_identify(struct control *control, const struct session *session);

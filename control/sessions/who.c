@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "control/control.h"
+#include "control/identity/bindings.h"
 #include "control/sessions/proof.h"
 
 #define PERMIT_OPENSSH                                                                                       \
@@ -52,6 +53,23 @@ static bool has_proven(
 	return proof_holds(who->proof, &claim);
 }
 
+/* The session is this user's from now on. */
+static void settle_user(
+    struct session *session, const struct user *user, struct wire_span login, enum rpc_identity identity)
+{
+	snprintf(session->user, sizeof(session->user), "%s", user->name);
+	snprintf(session->user_id, sizeof(session->user_id), "%s", user->user_id);
+	snprintf(session->email, sizeof(session->email), "%s", user->email);
+	(void)wire_span_copy(login, session->login, sizeof(session->login));
+	session->identity = identity;
+	session->to_origin = false;
+	session->key_fingerprint[0] = '\0';
+	free(session->force_command);
+	session->force_command = NULL;
+	session->key_permits = PERMIT_OPENSSH;
+	session->refusal[0] = '\0';
+}
+
 /* The key is `user`'s. Only a proven one changes the session. */
 static void accept_user(struct control *control, struct session *session, uint32_t id,
     const struct rpc_ses_who *who, const struct public_key *key, const struct user *user,
@@ -70,16 +88,13 @@ static void accept_user(struct control *control, struct session *session, uint32
 		refuse_user(control, session, id, "");
 		return;
 	}
-	snprintf(session->user, sizeof(session->user), "%s", user->name);
-	snprintf(session->user_id, sizeof(session->user_id), "%s", user->user_id);
-	snprintf(session->email, sizeof(session->email), "%s", user->email);
-	(void)wire_span_copy(who->login, session->login, sizeof(session->login));
+	settle_user(session, user, who->login, facts != NULL ? RPC_IDENTITY_CERTIFICATE : RPC_IDENTITY_KEY);
 	public_key_fingerprint(who->public_key, session->key_fingerprint);
-	free(session->force_command);
-	session->force_command =
-	    facts != NULL && facts->force_command[0] != '\0' ? strdup(facts->force_command) : NULL;
-	session->key_permits = facts != NULL ? facts->permits : PERMIT_OPENSSH;
-	session->refusal[0] = '\0';
+	if (facts != NULL) {
+		session->force_command =
+		    facts->force_command[0] != '\0' ? strdup(facts->force_command) : NULL;
+		session->key_permits = facts->permits;
+	}
 	history_update(control, session);
 	session_event(control, session, "auth",
 	    json_pack("{s:b, s:s, s:s}", "success", 1, "method", facts != NULL ? "certificate" : "publickey",
@@ -200,6 +215,85 @@ static void ask_client_ca(struct control *control, struct session *session, stru
 	CALL(&options, key_ca, .ca = RPC_CA_CLIENT, .create = 0);
 }
 
+/* -- without a key ----------------------------------------------------------------------------------------
+ */
+
+static void time_text(int64_t at, char text[32])
+{
+	audit_time(at, text);
+	text[10] = ' ';
+}
+
+static void judge_address(
+    struct control *control, struct session *session, uint32_t id, const struct rpc_ses_who *who)
+{
+	char address[TARGET_ADDRESS_SIZE], until[32], message[256] = "";
+	int64_t expires_at = 0;
+	struct user user;
+
+	binding_address((struct wire_span){session->client_addr, session->addr_len}, session->vlan, address);
+	switch (bindings_find(&control->db, address, time(NULL), &user, &expires_at)) {
+	case BINDING_GOOD:
+		settle_user(session, &user, who->login, RPC_IDENTITY_ADDRESS);
+		history_update(control, session);
+		session_event(control, session, "auth",
+		    json_pack("{s:b, s:s, s:s}", "success", 1, "method", "address", "address", address));
+		answer_who(control, session, id, true, "");
+		user_free(&user);
+		return;
+	case BINDING_EXPIRED:
+		time_text(expires_at, until);
+		snprintf(message, sizeof(message),
+		    "your address %s was signed in until %s; sign in again (VPN, network access) and retry",
+		    address, until);
+		break;
+	case BINDING_NONE:
+		/* Where nothing else helps, it is no secret what would. */
+		if (session->rule->ssh->identities == RPC_IDENTITY_ADDRESS)
+			snprintf(message, sizeof(message),
+			    "your address %s is not signed in; sign in first (VPN, network access) and retry",
+			    address);
+		break;
+	}
+	refuse_user(control, session, id, message);
+}
+
+/* The origin will say whether it is the one whom the login names; only who is enrolled is worth the question.
+ */
+static void judge_unproven(
+    struct control *control, struct session *session, uint32_t id, const struct rpc_ses_who *who)
+{
+	char login[WORD_SIZE];
+	struct user user;
+
+	if (!wire_span_copy(who->login, login, sizeof(login)) || !users_find(&control->db, login, &user)) {
+		refuse_user(control, session, id, "");
+		return;
+	}
+	settle_user(session, &user, who->login, RPC_IDENTITY_ORIGIN);
+	history_update(control, session);
+	answer_who(control, session, id, true, "");
+	user_free(&user);
+}
+
+static void judge_key(struct control *control, struct session *session, struct rpc_message *message,
+    const struct rpc_ses_who *who)
+{
+	bool certificate = certificate_is(who->public_key);
+	uint32_t wanted = certificate ? RPC_IDENTITY_CERTIFICATE : RPC_IDENTITY_KEY;
+
+	if ((session->rule->ssh->identities & wanted) == 0) {
+		snprintf(session->refusal, sizeof(session->refusal), "the rule takes no %s",
+		    certificate ? "certificates" : "enrolled keys");
+		refuse_user(control, session, message->id, "");
+	} else if (!certificate)
+		judge_plain(control, session, message->id, who);
+	else if (control->client_cas.count == 0)
+		ask_client_ca(control, session, message);
+	else
+		judge_certificate(control, session, message->id, who);
+}
+
 /* A login that is text: of another one nothing could be told later. */
 static bool login_is_text(struct wire_span login)
 {
@@ -207,6 +301,26 @@ static bool login_is_text(struct wire_span login)
 
 	session_text(login, text, sizeof(text));
 	return login.len < WORD_SIZE && wire_span_is(login, text);
+}
+
+/* Is the question one that may be asked now, of this kind, by this rule? */
+static bool may_ask(const struct session *session, const struct rpc_ses_who *who)
+{
+	/* The origin comes first, and nobody changes who they are once they are in. */
+	if (session == NULL || session->rule == NULL || session->target_id[0] == '\0' || session->granted ||
+	    !login_is_text(who->login))
+		return false;
+	uint32_t identities = session->rule->ssh->identities;
+	switch (who->method) {
+	case RPC_WHO_PUBLICKEY:
+		return who->public_key.len <= WHO_KEY_MAX && who->proof.len <= PROOF_MAX;
+	case RPC_WHO_ADDRESS:
+		return (identities & RPC_IDENTITY_ADDRESS) != 0 && who->public_key.len + who->proof.len == 0;
+	case RPC_WHO_ORIGIN:
+		return (identities & RPC_IDENTITY_ORIGIN) != 0 && who->public_key.len + who->proof.len == 0;
+	default:
+		return false;
+	}
 }
 
 int session_on_who(void *context, struct rpc_link *link, struct rpc_message *message)
@@ -217,19 +331,22 @@ int session_on_who(void *context, struct rpc_link *link, struct rpc_message *mes
 	if (!rpc_get_ses_who(message->body, &who))
 		return -EPROTO;
 	struct session *session = session_find(control, link->index, who.flow);
-	/* The origin comes first, and nobody changes who they are once they are in. */
-	if (session == NULL || session->rule == NULL || session->target_id[0] == '\0' || session->granted ||
-	    who.public_key.len > WHO_KEY_MAX || who.proof.len > PROOF_MAX || !login_is_text(who.login)) {
+	if (!may_ask(session, &who)) {
 		PEER_REPLY(&control->peers.workers[link->index], message->id, SES_WHO_REPLY, ses_who_reply,
 		    .accepted = 0);
 		return 0;
 	}
 	(void)wire_span_copy(who.login, session->asked_login, sizeof(session->asked_login));
-	if (!certificate_is(who.public_key))
-		judge_plain(control, session, message->id, &who);
-	else if (control->client_cas.count == 0)
-		ask_client_ca(control, session, message);
-	else
-		judge_certificate(control, session, message->id, &who);
+	switch (who.method) {
+	case RPC_WHO_PUBLICKEY:
+		judge_key(control, session, message, &who);
+		break;
+	case RPC_WHO_ADDRESS:
+		judge_address(control, session, message->id, &who);
+		break;
+	case RPC_WHO_ORIGIN:
+		judge_unproven(control, session, message->id, &who);
+		break;
+	}
 	return 0;
 }

@@ -70,7 +70,8 @@ static bool read_uids(
 
 static void read_control(struct yaml_doc *doc, const struct yaml_node *map, struct settings *s)
 {
-	static const char *const keys[] = {"socket", "state", "admins", "auditors", "stop_grace", NULL};
+	static const char *const keys[] = {
+	    "socket", "state", "admins", "auditors", "identity_reporters", "stop_grace", NULL};
 	uint64_t grace_ms = 10000;
 
 	yaml_map(doc, map, keys, NULL);
@@ -78,6 +79,7 @@ static void read_control(struct yaml_doc *doc, const struct yaml_node *map, stru
 	read_path(doc, yaml_need(doc, map, "state"), s->state, sizeof(s->state));
 	read_uids(doc, yaml_get(map, "admins"), s->admins, &s->admin_count);
 	read_uids(doc, yaml_get(map, "auditors"), s->auditors, &s->auditor_count);
+	read_uids(doc, yaml_get(map, "identity_reporters"), s->reporters, &s->reporter_count);
 	yaml_duration(doc, yaml_get(map, "stop_grace"), 0, 600000, &grace_ms);
 	s->stop_grace_ms = (uint32_t)grace_ms;
 }

@@ -41,8 +41,8 @@ struct settings {
 	/* control */
 	char socket[SETTINGS_SOCKET_MAX + 1];
 	char state[SETTINGS_PATH_MAX];
-	uid_t admins[SETTINGS_UIDS_MAX], auditors[SETTINGS_UIDS_MAX];
-	unsigned admin_count, auditor_count;
+	uid_t admins[SETTINGS_UIDS_MAX], auditors[SETTINGS_UIDS_MAX], reporters[SETTINGS_UIDS_MAX];
+	unsigned admin_count, auditor_count, reporter_count;
 	uint32_t stop_grace_ms; /* that sessions get to end when reeved stops */
 	/* dataplane */
 	char netns[SETTINGS_NAME_MAX + 1]; /* empty: the one reeved runs in */

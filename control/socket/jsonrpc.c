@@ -109,20 +109,25 @@ void request_fail(struct request *request, int code, const char *format, ...)
 	request_fail_data(request, code, NULL, message);
 }
 
+static const char *role_name(enum server_role role)
+{
+	return role == ROLE_ADMIN ? "admin" : role == ROLE_REPORTER ? "identity reporter" : "auditor";
+}
+
 void request_audit(const struct request *request, const char *event, json_t *fields)
 {
 	if (fields == NULL)
 		fields = json_object();
 	json_object_set_new(fields, "client_uid", json_integer((json_int_t)request->uid));
-	json_object_set_new(fields, "role", json_string(request->role == ROLE_ADMIN ? "admin" : "auditor"));
+	json_object_set_new(fields, "role", json_string(role_name(request->role)));
 	audit_write(&request->control->audit, event, fields);
 }
 
 /* -- dispatch ---------------------------------------------------------------------------------------------
  */
 
-static const struct method *const tables[] = {
-    policy_methods, ca_methods, identity_methods, session_methods, recording_methods, stats_methods};
+static const struct method *const tables[] = {policy_methods, ca_methods, user_methods, target_methods,
+    binding_methods, session_methods, recording_methods, stats_methods};
 
 static const struct method *find_method(const char *name)
 {
@@ -198,15 +203,16 @@ static void run(struct client *client, struct batch *batch, json_t *object)
 	if (client->role == ROLE_NONE) {
 		client->server->refused++;
 		request_fail(request, SERVER_FORBIDDEN,
-		    "uid %u may not use this socket: the configuration's control.admins and control.auditors "
-		    "say who may",
+		    "uid %u may not use this socket: the configuration's control.admins, control.auditors "
+		    "and "
+		    "control.identity_reporters say who may",
 		    (unsigned)client->uid);
 	} else if (method == NULL) {
 		request_fail(request, JSONRPC_METHOD, "there is no method '%.64s'", name);
-	} else if (client->role < method->role) {
+	} else if (client->role != ROLE_ADMIN && client->role != method->role) {
 		client->server->refused++;
-		request_fail(request, SERVER_FORBIDDEN,
-		    "uid %u is an auditor here, and %s is for administrators", (unsigned)client->uid, name);
+		request_fail(request, SERVER_FORBIDDEN, "uid %u is an %s here, which may not call %s",
+		    (unsigned)client->uid, role_name(client->role), name);
 	} else {
 		json_t *params = json_object_get(object, "params");
 		json_t *none = params == NULL ? json_object() : NULL;

@@ -109,6 +109,9 @@ static enum server_role role_of(const struct control_config *config, uid_t uid)
 	for (uint32_t i = 0; i < config->auditor_count; i++)
 		if (config->auditors[i] == uid)
 			return ROLE_AUDITOR;
+	for (uint32_t i = 0; i < config->reporter_count; i++)
+		if (config->reporters[i] == uid)
+			return ROLE_REPORTER;
 	return ROLE_NONE;
 }
 

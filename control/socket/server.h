@@ -28,7 +28,9 @@
 #define SERVER_BATCH_MAX 256
 #define SERVER_STALL_MS 60000
 
-enum server_role { ROLE_NONE = 0, ROLE_AUDITOR, ROLE_ADMIN };
+/* Whom a method is for. An admin may all; an auditor what is for auditors; who reports identities (a VPN, an
+ * access switch) may bind addresses, and nothing else. */
+enum server_role { ROLE_NONE = 0, ROLE_AUDITOR, ROLE_REPORTER, ROLE_ADMIN };
 
 /* Error codes: the standard's and ours. */
 enum {
@@ -125,11 +127,12 @@ bool params_list(struct request *request, const json_t *params, const char *key,
 /* -- methods -- */
 struct method {
 	const char *name;
-	enum server_role role; /* the least that may call it */
+	enum server_role role; /* whom it is for, besides admins */
 	void (*run)(struct request *request, const json_t *params);
 };
-extern const struct method policy_methods[], ca_methods[], identity_methods[], session_methods[],
-    recording_methods[], stats_methods[]; /* each ends with a NULL name */
+extern const struct method policy_methods[], ca_methods[], user_methods[], target_methods[],
+    binding_methods[], session_methods[], recording_methods[],
+    stats_methods[]; /* each ends with a NULL name */
 
 /* -- asking the keeper for a request (keeper_calls.c) -- */
 /* The options of a call whose answer comes to `done`, with the request as its argument. */

@@ -31,7 +31,12 @@ const char lab_policy[] = "default: allow\n"
                           "    action: audit_ssh\n"
                           "    match: {dst_port: 2222}\n"
                           "    ssh: {users: {groups: [sre]}, logins: [root], host_keys: strict, recording: "
-                          "strict, log_exec: true}\n";
+                          "strict, log_exec: true}\n"
+                          "  - name: any-ssh\n"
+                          "    action: audit_ssh\n"
+                          "    match: {dst_port: 2200}\n"
+                          "    ssh: {users: {groups: [sre]}, logins: [\"{user}\", root], identities: "
+                          "[address, origin], origin_auth: [certificate, password]}\n";
 
 static int64_t now_ms(void)
 {
@@ -83,6 +88,7 @@ static void spawn(struct lab *lab)
 
 static void configure(struct lab *lab)
 {
+	static const uint8_t reporter[4] = {0, 0, LAB_REPORTER >> 8, LAB_REPORTER & 0xff};
 	uint8_t links[32], recipient[32] = {7};
 	struct wire_out out = wire_into(links, sizeof(links));
 	char state[80];
@@ -92,7 +98,8 @@ static void configure(struct lab *lab)
 	LAB_SEND(&lab->supervisor, SUP_CONFIG_CONTROL, sup_config_control, 0,
 	    .socket = wire_span_of(lab->socket), .state = wire_span_of(state),
 	    .policy = wire_span_of(lab->policy), .recipients = {recipient, 32}, .workers = 2, .lcores = 1,
-	    .links = {links, wire_written(&out)}, .owner = getuid());
+	    .links = {links, wire_written(&out)}, .owner = getuid(),
+	    .reporters = {reporter, lab->reporter ? sizeof(reporter) : 0});
 }
 
 void lab_attach(struct lab *lab, struct rpc_link *link, enum rpc_role role, uint32_t index)

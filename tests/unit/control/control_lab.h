@@ -14,6 +14,8 @@
 #include "control/rpc/rpc.h"
 #include "tests/unit/control/mint.h"
 
+#define LAB_REPORTER 65533 /* uid of who may report identities */
+
 struct lab_certify { /* what the keeper was last asked to certify */
 	unsigned count;
 	struct rpc_key_certify body; /* numbers only */
@@ -30,6 +32,7 @@ struct lab {
 	struct mint_key cas[4]; /* by enum rpc_ca */
 	bool ca_exists[4];
 	void (*before_start)(void); /* runs between the links and SUP_START */
+	bool reporter;              /* the configuration names LAB_REPORTER */
 	bool keeper_silent, dataplane_silent;
 	const char *dataplane_refuses; /* NULL, or the error it answers with */
 	struct lab_certify certify;

@@ -58,6 +58,7 @@ struct begun begin_rule(uint64_t flow, uint32_t rule, uint64_t generation, uint1
 	copy(reply.host_key_algs, begun.algorithms, sizeof(begun.algorithms));
 	begun.grace = reply.login_grace_s;
 	begun.attempts = reply.auth_attempts;
+	begun.identities = reply.identities;
 	return begun;
 }
 
@@ -95,20 +96,32 @@ struct who who_is(uint64_t flow, struct wire_span key, const char *login, uint8_
 	return who_shows(flow, key, login, (struct wire_span){request, len});
 }
 
-struct who who_shows(uint64_t flow, struct wire_span key, const char *login, struct wire_span proof)
+static struct who who_reply(void)
 {
 	struct rpc_message message;
 	struct rpc_ses_who_reply reply;
 	struct who who;
 
-	LAB_SEND(WORKER, SES_WHO, ses_who, 6, .flow = flow, .login = wire_span_of(login), .public_key = key,
-	    .proof = proof);
 	lab_await(&lab, WORKER, RPC_SES_WHO_REPLY, &message);
 	cr_assert(rpc_get_ses_who_reply(message.body, &reply));
 	who.accepted = reply.accepted;
+	who.second_factor = reply.second_factor;
 	copy(reply.user, who.user, sizeof(who.user));
 	copy(reply.message, who.message, sizeof(who.message));
 	return who;
+}
+
+struct who who_shows(uint64_t flow, struct wire_span key, const char *login, struct wire_span proof)
+{
+	LAB_SEND(WORKER, SES_WHO, ses_who, 6, .flow = flow, .login = wire_span_of(login), .public_key = key,
+	    .proof = proof);
+	return who_reply();
+}
+
+struct who who_by(uint64_t flow, uint8_t method, const char *login)
+{
+	LAB_SEND(WORKER, SES_WHO, ses_who, 6, .flow = flow, .login = wire_span_of(login), .method = method);
+	return who_reply();
 }
 
 struct may may(uint64_t flow, const char *login)
@@ -124,6 +137,10 @@ struct may may(uint64_t flow, const char *login)
 	answer.recording = reply.recording;
 	answer.permits = reply.permits;
 	answer.recipients = reply.recipients.len;
+	answer.origin_auth_count = reply.origin_auth.len;
+	memset(answer.origin_auth, 0, sizeof(answer.origin_auth));
+	if (reply.origin_auth.len > 0 && reply.origin_auth.len <= sizeof(answer.origin_auth))
+		memcpy(answer.origin_auth, reply.origin_auth.at, reply.origin_auth.len);
 	copy(reply.message, answer.message, sizeof(answer.message));
 	copy(reply.user_id, answer.user_id, sizeof(answer.user_id));
 	copy(reply.force_command, answer.force_command, sizeof(answer.force_command));

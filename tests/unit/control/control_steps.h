@@ -21,7 +21,7 @@ static const uint8_t client_addr[4] = {198, 51, 100, 1}, server_addr[4] = {198, 
 
 struct begun {
 	char error[256], session_id[64], rule[64], algorithms[128];
-	uint32_t grace, attempts;
+	uint32_t grace, attempts, identities;
 };
 
 struct target {
@@ -31,15 +31,15 @@ struct target {
 };
 
 struct who {
-	uint8_t accepted;
+	uint8_t accepted, second_factor;
 	char user[64], message[640];
 };
 
 struct may {
-	uint8_t allowed, recording;
+	uint8_t allowed, recording, origin_auth[8];
 	uint32_t permits;
 	char message[640], user_id[64], force_command[64];
-	size_t recipients;
+	size_t recipients, origin_auth_count;
 };
 
 /* The text of a span, cut to fit. */
@@ -52,6 +52,8 @@ struct target target_of(uint64_t flow, const struct mint_key *key);
 struct who who_is(uint64_t flow, struct wire_span key, const char *login, uint8_t proven);
 /* The same, but what is shown as a proof is the caller's. */
 struct who who_shows(uint64_t flow, struct wire_span key, const char *login, struct wire_span proof);
+/* Without a key: enum rpc_who_method. */
+struct who who_by(uint64_t flow, uint8_t method, const char *login);
 /* What the flow's key exchange came to: another one for each that begins. */
 struct wire_span identifier_of(uint64_t flow);
 struct may may(uint64_t flow, const char *login);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The real reeve-control among processes that this test plays: from the start to a restart amidst sessions.
+/* The real reeve-control among processes that this test plays, from the start to a restart amidst sessions.
  */
 #include <criterion/criterion.h>
 #include <sched.h>
@@ -34,7 +34,7 @@ Test(control, start_pushes_the_policy)
 	cr_expect_eq(wire_u64(&in), 1);
 	cr_expect_eq(wire_u8(&in), RPC_ACTION_ALLOW);
 	(void)wire_u8(&in);
-	cr_expect_eq(wire_u32(&in), 3);
+	cr_expect_eq(wire_u32(&in), 4);
 	cr_expect(wire_span_is(wire_string(&in), "no-telnet"));
 	cr_expect_eq(wire_u8(&in), RPC_ACTION_BLOCK);
 	wire_skip(&in, 5);

@@ -249,6 +249,12 @@ Test(identity, an_older_version_is_brought_up_to_date)
 
 	cr_assert(database_run(&db, "DROP INDEX sessions_identifier", "") &&
 	          database_run(&db, "ALTER TABLE sessions DROP COLUMN identifier", "") &&
+	          database_run(&db, "ALTER TABLE programs DROP COLUMN destination", "") &&
+	          database_run(&db, "ALTER TABLE programs DROP COLUMN originator", "") &&
+	          database_run(&db, "ALTER TABLE programs DROP COLUMN bytes_from_client", "") &&
+	          database_run(&db, "ALTER TABLE programs DROP COLUMN bytes_from_origin", "") &&
+	          database_run(&db, "DROP TABLE bindings", "") &&
+	          database_run(&db, "ALTER TABLE sessions DROP COLUMN identity", "") &&
 	          database_run(&db,
 	              "INSERT INTO sessions(session_id, client, server, rule, rule_index, generation, "
 	              "worker, flow, "
@@ -263,7 +269,7 @@ Test(identity, an_older_version_is_brought_up_to_date)
 		cr_expect(database_row(row) && sqlite3_column_type(row, 0) == SQLITE_NULL);
 		database_stop(row);
 		row = database_query(&db, "PRAGMA user_version", "");
-		cr_expect(database_row(row) && sqlite3_column_int(row, 0) == 2);
+		cr_expect(database_row(row) && sqlite3_column_int(row, 0) == 4);
 		database_stop(row);
 		if (i == 0)
 			database_close(&db);

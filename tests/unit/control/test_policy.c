@@ -54,6 +54,10 @@ static const struct {
         "p:5:12: rules[2].name: the name 'a' is taken by an earlier rule"},
     {"default: allow\nrules:\n  - {name: \"a\\tb\", action: allow}\n",
         "p:3:12: rules[0].name: expected a name without"},
+    {SSH("identities: [certificate, password]"), "p:3:130: rules[0].ssh.identities[1]: expected one of "
+                                                 "certificate, key, address, origin; found 'password'"},
+    {SSH("identities: []"), "p:3:116: rules[0].ssh.identities: expected at least 1 item; found 0"},
+    {SSH("identities: [key, key]"), "p:3:122: rules[0].ssh.identities[1]: 'key' stands in the list twice"},
     {RULE("action: allow, block_with: drop"),
         "p:3:42: rules[0].block_with: means nothing here: it is for rules with action: block"},
     {RULE("action: block, midstream: pass"),

@@ -97,10 +97,12 @@ Test(settings, everything_said)
 	static struct settings s;
 	char error[YAML_MESSAGE_MAX];
 	cr_assert(parse_changed(&s, "state: /var/lib/p}",
-	              "state: /v, admins: [root], auditors: [nobody, root], stop_grace: 500ms}", error,
-	              sizeof(error)),
+	              "state: /v, admins: [root], auditors: [nobody, root], identity_reporters: [nobody], "
+	              "stop_grace: 500ms}",
+	              error, sizeof(error)),
 	    "%s", error);
 	cr_expect(s.admin_count == 1 && s.admins[0] == 0 && s.auditor_count == 2 && s.auditors[0] == 65534);
+	cr_expect(s.reporter_count == 1 && s.reporters[0] == 65534);
 	cr_expect_eq(s.stop_grace_ms, 500);
 	cr_assert(parse_changed(&s, "  lcores: [0]\n",
 	              "  lcores: [0]\n  netns: box\n  idle: poll\n  eal: [\"--no-huge\", \"-m\", \"512\"]\n  "
@@ -290,10 +292,10 @@ Test(settings, the_example_is_right)
 	          s.send_credit == 32 && s.receive_credit == 65536 && s.receive_window_max == 6 << 20 &&
 	          s.send_memory == 64 << 20 && s.login_grace_s == 120 && s.recorder_patience_s == 5 &&
 	          s.mbufs == 16384);
-	static const char *const keys[] = {"admins:", "auditors:", "stop_grace:", "netns:", "idle:", "mtu:",
-	    "mbufs:", "flows:", "rx_descriptors:", "tx_descriptors:", "receive_credit:", "send_credit:",
-	    "receive_window_max:", "receive_memory:", "send_buffer_max:", "send_memory:", "congestion:",
-	    "sessions:", "login_grace:", "recorder_patience:"};
+	static const char *const keys[] = {"admins:", "auditors:", "identity_reporters:", "stop_grace:",
+	    "netns:", "idle:", "mtu:", "mbufs:", "flows:", "rx_descriptors:", "tx_descriptors:",
+	    "receive_credit:", "send_credit:", "receive_window_max:", "receive_memory:", "send_buffer_max:",
+	    "send_memory:", "congestion:", "sessions:", "login_grace:", "recorder_patience:"};
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		cr_expect(strstr(changed, keys[i]) != NULL, "the example does not explain %s", keys[i]);
 }
