@@ -131,15 +131,15 @@ static void cubic_lost(struct tcp_leg *leg, bool timed_out, uint64_t now_us)
 	uint32_t w_max = leg->ssthresh == UINT32_MAX ? 0 : leg->cubic.w_max;
 
 	(void)now_us;
-	leg->cubic = (struct cubic){.cwnd_prior = leg->cwnd};
 	/* A flow that lost before it was back where it had been leaves room to others (section 4.7). After a
 	 * time-out the next epoch takes its W_max from the window that it begins with (section 4.8). */
 	if (timed_out)
-		leg->cubic.w_max = 0;
+		w_max = 0;
 	else if (leg->cwnd < w_max)
-		leg->cubic.w_max = leg->cwnd / (2 * BETA_DENOMINATOR) * (BETA_DENOMINATOR + BETA_NUMERATOR);
+		w_max = leg->cwnd / (2 * BETA_DENOMINATOR) * (BETA_DENOMINATOR + BETA_NUMERATOR);
 	else
-		leg->cubic.w_max = leg->cwnd;
+		w_max = leg->cwnd;
+	leg->cubic = (struct cubic){.cwnd_prior = leg->cwnd, .w_max = w_max};
 	leg->ssthresh = down > 2u * leg->mss ? down : 2u * leg->mss;
 	leg->acked_in_round = 0;
 }

@@ -53,5 +53,6 @@ const struct scenario scenarios_adoption[] = {
 {"options that are not ours are blanked where they stand", "setup\nclient S 0 0 opts 020405b4220a01020304050607080101\nto-origin S 0 0 opts 020405b4010101010101010101010101\norigin SA 0 1 opts 1e040000020405b4fd02030307010101\nto-client SA 0 1 opts 01010101020405b40101030307010101\n"},
 {"options that are cut off", "setup\nclient S 0 0 opts 020405b408080000\nto-origin S 0 0 opts 020405b401010101\n"},
 {"a SYN-ACK of another connection and its ACK", "setup\nclient S 0 0\nto-origin S 0 0\norigin SA 9000 5\nto-client SA 9000 5\nclient A 1 9001\nto-client R 9001 0\ncount adopted 0\ncount flows 0\n"},
+{"the client's clock goes on as it was at adoption", "setup\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1\nto-client SA 0 1\nclient A 1 1 ts 90000\nto-origin A 1 1 ts 90000\nwait 100\nwrite origin 10\nto-origin A 1+10 1 ts 90100\n"},
 {NULL, NULL},
 };

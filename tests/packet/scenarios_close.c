@@ -48,5 +48,9 @@ const struct scenario scenarios_close[] = {
 {"an RST has the number that the challenge names", "setup\nadopt\nwrite client 100\nto-client A 1+100 1\nreset client\nto-client RA 101 1\nclient A 1 51\nto-client R 51 0\nclient A 1 1\nto-client R 1 0\nquiet\n"},
 {"late words of the worker do not touch the next connection", "setup\nadopt\nclient RA 1 1\nto-origin RA 1 1\ngone\nclient S 100000 0\nto-origin S 100000 0\norigin SA 5000 100001\nto-client SA 5000 100001\nclient A 100001 5001\nto-origin A 100001 5001\n"
 	"late\nturn\nquiet\ncount worker_violations 0\ncount legs_established 1\n"},
+{"no new connection under the same ports before the worker knows of the end", "setup\nadopt\nfull\nclient RA 1 1\nto-origin RA 1 1\nlive\nclient S 100000 0\nquiet\ncount syn_tracked 1\nready\ngone\nclient S 100000 0\nto-origin S 100000 0\ncount syn_tracked 2\n"},
+{"TIME_WAIT: an ACK of where both stand is not answered", "setup\nadopt\nclient FA 1 1\nto-client A 1 2\nfinish origin\nfinish client\nto-origin FA 1 1\nto-client FA 1 2\nclient A 2 2\norigin FA 1 2\nto-origin A 2 2\ngone\nwait 600\nclient A 2 2\norigin A 2 2\nquiet\n"},
+{"a FIN of a number before what was received is none", "setup\nadopt\nclient A 1+10 1\nwait 41\nto-client A 1 11\nclient FA 10 1\nto-client A 1 11\ntold client nothing\nclient A 11+10 1\ngot client 20\nclient FA 21 1\nto-client A 1 22\ntold client fin\n"},
+{"a connection that gives way with an ACK owed is not in the way of the next", "setup\nadopt\nclient A 1+10 1\nclient RA 11 1\nclient S 100000 0\nto-origin RA 1 1\nto-origin S 100000 0\norigin SA 5000 100001\nto-client SA 5000 100001\nclient A 100001 5001\nto-origin A 100001 5001\nquiet\n"},
 {NULL, NULL},
 };

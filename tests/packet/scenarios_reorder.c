@@ -16,5 +16,8 @@ const struct scenario scenarios_reorder[] = {
 	"client A 201+10 1\nto-client A 1 1 sack 201-211 101-111\nclient A 301+10 1\nto-client A 1 1 sack 301-311 201-211 101-111\n"
 	"client A 401+10 1\nto-client A 1 1 sack 401-411 301-311 201-211\nclient A 501+10 1\nto-client A 1 1\n"
 	"count reorder_dropped 1\nclient A 1+100 1\ngot client 110\n"},
+{"a duplicate is reported once", "setup\nadopt\nclient A 1+100 1\nwait 41\nto-client A 1 101\nclient A 1+100 1\nto-client A 1 101 sack 1-101\nclient A 101+100 1\nwait 41\nto-client A 1 201 nosack\n"},
+{"four SACK blocks where there are no timestamps", "setup no-timestamps\nadopt\nclient A 101+10 1\nto-client A 1 1 sack 101-111\nclient A 201+10 1\nto-client A 1 1 sack 201-211 101-111\nclient A 301+10 1\nto-client A 1 1 sack 301-311 201-211 101-111\n"
+	"client A 401+10 1\nto-client A 1 1 sack 401-411 301-311 201-211 101-111\nclient A 501+10 1\nto-client A 1 1 sack 501-511 401-411 301-311 101-111\n"},
 {NULL, NULL},
 };

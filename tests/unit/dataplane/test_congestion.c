@@ -135,6 +135,7 @@ Test(cubic, like_the_formulae)
 		avoid(200, 20, 10, seed);  /* concave */
 		avoid(1000, 100, 6, seed); /* concave and convex */
 		avoid(4000, 200, 4, seed);
+		avoid(6, 3000, 4, seed); /* so slow a path that half a window is the limit */
 	}
 }
 
@@ -245,6 +246,47 @@ Test(hystart, leaves_before_the_queue_is_full)
 		round_of(&leg, 46000);
 	cr_expect_neq(leg.ssthresh, UINT32_MAX, "it is over");
 	cr_expect(leg.cwnd < at * 5);
+}
+
+/* RFC 9406 4.2: an eighth of the round trip, but 4 ms at least and 16 ms at most. */
+static bool slows_down(uint32_t before_us, uint32_t after_us)
+{
+	struct tcp_leg leg = leg_new();
+
+	round_of(&leg, before_us);
+	round_of(&leg, before_us);
+	round_of(&leg, after_us);
+	return leg.hystart.css_rtt_us != 0;
+}
+
+Test(hystart, thresholds)
+{
+	cr_expect(!slows_down(40000, 44900) && slows_down(40000, 45000), "an eighth");
+	cr_expect(!slows_down(10000, 13900) && slows_down(10000, 14000), "4 ms");
+	cr_expect(!slows_down(400000, 415900) && slows_down(400000, 416000), "16 ms");
+}
+
+/* Section 5.8 once more: idle for more than an RTO. */
+Test(cubic, idle_time_is_not_the_curves)
+{
+	struct tcp_leg leg = leg_new(), same = leg_new();
+	uint64_t now = 1000000;
+
+	/* Below the window that a new connection has: it does not decay. */
+	leg.cwnd = same.cwnd = 10 * MSS;
+	leg.srtt_us = same.srtt_us = 50000;
+	fall(&leg, &congestion_cubic, false, now);
+	fall(&same, &congestion_cubic, false, now);
+	for (unsigned i = 0; i < 20; i++, now += 10000) {
+		congestion_cubic.acked(&leg, MSS, now);
+		congestion_cubic.acked(&same, MSS, now);
+	}
+	congestion_cubic.idled(&leg, 20000000);
+	for (unsigned i = 0; i < 20; i++, now += 10000) {
+		congestion_cubic.acked(&leg, MSS, now + 20000000);
+		congestion_cubic.acked(&same, MSS, now);
+	}
+	cr_expect_eq(leg.cwnd, same.cwnd, "cwnd %u, and %u of one that was always busy", leg.cwnd, same.cwnd);
 }
 
 Test(hystart, jitter_is_forgiven)
