@@ -4,7 +4,8 @@
  *
  *   fake_box --worker PATH --listen PORT --origin PORT --keys DIR [--grace SECONDS] [--strict]
  * [--no-recording]
- *            [--permits BITS] [--changed]
+ *            [--permits BITS] [--changed] [--identities BITS] [--origin-auth N,…] [--notice TEXT] [--totp]
+ *            [--attempts N]
  *
  * DIR holds enrolled.pub and client-ca.pub (may be missing); user-ca.pub and host.pub are written there.
  * Commands on standard input: kill TEXT · control (restart it) · recorder (restart it) · dataplane (restart
@@ -305,6 +306,15 @@ static void read_keys(const char *directory)
 	write_line(directory, "host.pub", &control.host);
 }
 
+/* Numbers of enum rpc_origin_auth. */
+static void read_ways(char *list)
+{
+	control.origin_auth_count = 0;
+	for (char *way = strtok(list, ","); way != NULL && control.origin_auth_count < RPC_ORIGIN_AUTHS_MAX;
+	     way = strtok(NULL, ","))
+		control.origin_auth[control.origin_auth_count++] = (uint8_t)atoi(way);
+}
+
 static int run(void)
 {
 	int status = 0;
@@ -332,7 +342,8 @@ int main(int argc, char **argv)
 	static const struct option options[] = {{"worker", 1, NULL, 'w'}, {"listen", 1, NULL, 'l'},
 	    {"origin", 1, NULL, 'o'}, {"keys", 1, NULL, 'k'}, {"grace", 1, NULL, 'g'},
 	    {"strict", 0, NULL, 's'}, {"no-recording", 0, NULL, 'n'}, {"permits", 1, NULL, 'p'},
-	    {"changed", 0, NULL, 'c'}, {NULL, 0, NULL, 0}};
+	    {"changed", 0, NULL, 'c'}, {"identities", 1, NULL, 'i'}, {"origin-auth", 1, NULL, 'a'},
+	    {"notice", 1, NULL, 't'}, {"totp", 0, NULL, 'f'}, {"attempts", 1, NULL, 'm'}, {NULL, 0, NULL, 0}};
 	const char *worker = NULL, *keys = ".";
 	uint16_t port = 0;
 	uint32_t grace_s = 10;
@@ -370,6 +381,21 @@ int main(int argc, char **argv)
 			break;
 		case 'c':
 			control.target_changed = true;
+			break;
+		case 'i':
+			control.identities = (uint32_t)strtoul(optarg, NULL, 0);
+			break;
+		case 'a':
+			read_ways(optarg);
+			break;
+		case 't':
+			snprintf(control.notice, sizeof(control.notice), "%s", optarg);
+			break;
+		case 'f':
+			control.second_factor = true;
+			break;
+		case 'm':
+			control.attempts = (unsigned)atoi(optarg);
 			break;
 		default:
 			return 2;

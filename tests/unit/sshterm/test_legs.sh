@@ -6,44 +6,9 @@
 #
 #   test_legs.sh FAKE_BOX REEVE_SSHTERM
 set -u
-box=$(realpath "$1") worker=$(realpath "$2")
-trap "" PIPE
-sshd=$(command -v sshd || echo /usr/sbin/sshd)
-if ! [ -x "$sshd" ] || ! command -v ssh >/dev/null; then
-	echo "needs openssh-server and openssh-client"
-	exit 77 # meson: skipped
-fi
-export LC_ALL=C
-dir=$(mktemp -d)
-me=$(id -un)
-port=$((20000 + RANDOM % 20000))
-origin=$((port + 1))
-passed=0 failed=0
-pids=()
-
-finish() {
-	kill "${pids[@]}" 2>/dev/null
-	wait 2>/dev/null
-	rm -rf "$dir"
-}
-trap finish EXIT
-
-ok() {
-	passed=$((passed + 1))
-	echo "ok: $1"
-}
-not_ok() {
-	failed=$((failed + 1))
-	echo "FAILED: $1"
-	[ $# -gt 1 ] && printf '  expected: %s\n  got: %s\n' "$2" "$3"
-}
-# is WHAT EXPECTED GOT
-is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "$2" "$3"; fi; }
-# has WHAT PART TEXT
-has() { case $3 in *"$2"*) ok "$1" ;; *) not_ok "$1" "… $2 …" "$3" ;; esac; }
+. "$(dirname "$0")/fake_box.sh"
 
 # -- keys, origin --
-cd "$dir" || exit 2
 for key in enrolled stranger client-ca other-ca hostkey bob eve; do
 	ssh-keygen -q -t ed25519 -N '' -C "$key" -f "$key"
 done
@@ -69,38 +34,6 @@ echo 'the origin greets' >banner
 [ "$(id -u)" = 0 ] && mkdir -p /run/sshd
 "$sshd" -D -e -f sshd_config 2>sshd.log &
 pids+=($!)
-
-# up [OPTION…]: a fresh box; its commands go to descriptor 5
-up() {
-	exec 5>&-
-	rm -f commands
-	mkfifo commands
-	"$box" --worker "$worker" --listen "$port" --origin "$origin" --keys "$dir" "$@" <commands >out 2>err &
-	boxpid=$!
-	pids+=("$boxpid")
-	exec 5>commands
-	for _ in $(seq 50); do
-		grep -qs ready out && break
-		sleep 0.1
-	done
-	sed "s/^/[127.0.0.1]:$port /" host.pub >known
-}
-down() {
-	echo stop >&5
-	wait "$boxpid"
-}
-client() {
-	timeout 20 ssh -F none -o UserKnownHostsFile="$dir/known" -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes \
-		-o IdentityAgent=none -o BatchMode=yes -p "$port" "$@"
-}
-# told TEXT: waits until the worker has told control so
-told() {
-	for _ in $(seq 40); do
-		grep -q -- "$1" out && return 0
-		sleep 0.1
-	done
-	return 1
-}
 
 up --grace 3
 # -- what the worker may --
@@ -221,6 +154,4 @@ has "a changed host key stops everything" "the origin's host key has changed" "$
 grep -q '^who' out && not_ok "before anything is asked of the client" || ok "before anything is asked of the client"
 down
 
-grep -v 'info: \|notice: \|no system call filter' err | grep -q . && { not_ok "nothing to warn of"; cat err; }
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish_counting

@@ -1,0 +1,149 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A client that shows what it is asked, or that does not keep to the customs.
+
+    talker.py PORT ask LOGIN ANSWER…     answers questions with these, in order; prints each as it came
+    talker.py PORT echo LOGIN            answers prompt "7? " with "7", a long one with as many y
+    talker.py PORT pipeline LOGIN        sends everything before it reads anything
+    talker.py PORT rename | strayed | flood | mute
+
+(The system's Python: python3-paramiko is a Debian package.)
+"""
+import logging
+import sys
+import time
+
+import paramiko
+from paramiko.message import Message
+
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+REQUEST, FAILURE, SUCCESS, QUESTION, RESPONSE = 50, 51, 52, 60, 61
+NAMES = {FAILURE: "failure", SUCCESS: "success", QUESTION: "question", 1: "disconnect", 53: "banner", 3: "unimplemented"}
+
+
+def message(number, *parts):
+    m = Message()
+    m.add_byte(bytes([number]))
+    for part in parts:
+        if isinstance(part, bool):
+            m.add_boolean(part)
+        elif isinstance(part, int):
+            m.add_int(part)
+        else:
+            m.add_string(part)
+    return m
+
+
+def connect(port):
+    t = paramiko.Transport(("127.0.0.1", port))
+    t.banner_timeout = t.auth_timeout = 60
+    t.start_client(timeout=20)
+    return t
+
+
+def run(t):
+    channel = t.open_session(timeout=10)
+    channel.exec_command("who")
+    print(channel.recv(100).decode().strip())
+
+
+def ask(t, login, *answers):
+    left = list(answers)
+
+    def handler(title, instructions, prompts):
+        print(f"{title!r} {instructions!r} {[(p, bool(e)) for p, e in prompts]}")
+        return [left.pop(0) for _ in prompts]
+
+    t.auth_interactive(login, handler)
+    run(t)
+
+
+def echo(t, login):
+    t.auth_interactive(login, lambda a, b, prompts: [p[:-2] if p.endswith("? ") else "y" * len(p) for p, _ in prompts])
+    run(t)
+
+
+class Raw:
+    """Sends what it is told and prints the numbers that come back."""
+
+    def __init__(self, t):
+        self.t = t
+        self.got = []
+        t._handler_table = dict(t._handler_table)
+        t._handler_table[6] = lambda tt, m: None
+        for number in (FAILURE, SUCCESS, QUESTION, 53):
+            t._handler_table[number] = self.note(number)
+        self.send(message(5, "ssh-userauth"))
+
+    def note(self, number):
+        def handler(t, m):
+            text = NAMES[number]
+            if number == FAILURE:
+                text += f" {m.get_text()} {m.get_boolean()}"
+            self.got.append(text)
+        return handler
+
+    def send(self, m):
+        self.t._send_message(m)
+
+    def settle(self, n, seconds=20):
+        until = time.time() + seconds
+        while len(self.got) < n and time.time() < until and self.t.is_active():
+            time.sleep(0.05)
+        print(" | ".join(self.got), "" if self.t.is_active() else "(over)")
+
+
+def password(login, word, *more):
+    return message(REQUEST, login, "ssh-connection", "password", bool(more), word, *more)
+
+
+def dialogue(login):
+    return message(REQUEST, login, "ssh-connection", "keyboard-interactive", "", "")
+
+
+def pipeline(t, login):
+    raw = Raw(t)
+    raw.send(message(REQUEST, login, "ssh-connection", "none"))
+    raw.send(password(login, "wrong"))
+    raw.send(message(REQUEST, login, "ssh-connection", "hostbased", "", "", "", "", ""))
+    raw.send(password(login, "correct horse battery"))
+    raw.settle(4)
+
+
+def rename(t):
+    raw = Raw(t)
+    raw.send(password("passwords", "wrong"))
+    raw.settle(1)
+    raw.send(password("someone", "wrong"))
+    raw.settle(2)
+
+
+def strayed(t):
+    """Answers nobody asked for, a dialogue left for another."""
+    raw = Raw(t)
+    raw.send(message(RESPONSE, 1, "nothing"))
+    raw.send(dialogue("someone"))
+    raw.settle(1)
+    raw.send(dialogue("someone"))
+    raw.settle(2)
+    raw.send(message(RESPONSE, 1, "correct horse battery"))
+    raw.settle(3)
+
+
+def flood(t):
+    raw = Raw(t)
+    for _ in range(60):
+        raw.send(dialogue("silent"))
+    raw.settle(1000, 30)
+
+
+def mute(t):
+    raw = Raw(t)
+    raw.send(dialogue("someone"))
+    raw.settle(1000, 40)
+
+
+try:
+    globals()[sys.argv[2]](connect(int(sys.argv[1])), *sys.argv[3:])
+except (paramiko.SSHException, OSError, EOFError) as e:
+    print(f"{type(e).__name__}: {e}")

@@ -1,0 +1,183 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Every way to log in, through a real reeve-sshterm: by address, by what the origin is told, by several methods in a
+# row, with a second factor; the limits of each; and that no secret stays.
+#
+#   test_login.sh FAKE_BOX REEVE_SSHTERM
+set -u
+. "$(dirname "$0")/fake_box.sh"
+talker=$here/talker.py
+asking=$here/../../lab/asking_origin.py
+/usr/bin/python3 -c 'import paramiko' 2>/dev/null || { echo "needs python3-paramiko"; exit 77; }
+for key in enrolled hostkey; do ssh-keygen -q -t ed25519 -N '' -C "$key" -f "$key"; done
+secret='correct horse battery'
+
+/usr/bin/python3 "$asking" "$origin" hostkey 127.0.0.1 >origin.log 2>origin.err &
+pids+=($!)
+for _ in $(seq 50); do grep -qs ready origin.log && break; sleep 0.1; done
+
+# What ssh asks is noted in `asked`, and answered by the first line PATTERN|ANSWER of `answers` that fits; one that
+# begins with ! is good once.
+cat >askpass <<'END'
+#!/bin/bash
+printf '%s\n' "$1" >>asked
+n=0
+while IFS='|' read -r pattern answer; do
+	n=$((n + 1))
+	[[ $1 == *"${pattern#!}"* ]] || continue
+	[[ $pattern != !* ]] || sed -i "${n}d" answers
+	printf '%s\n' "$answer"
+	exit 0
+done <answers
+exit 1
+END
+chmod +x askpass
+# login_as ANSWERS LOGIN [SSH OPTION…]
+login_as() {
+	printf '%s\n' "$1" >answers
+	rm -f asked
+	local login=$2
+	shift 2
+	SSH_ASKPASS=$dir/askpass SSH_ASKPASS_REQUIRE=force timeout 60 setsid ssh -F none -o UserKnownHostsFile="$dir/known" \
+		-o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o IdentityAgent=none -o IdentityFile=none -p "$port" "$@" \
+		"$login@127.0.0.1" who 2>&1
+}
+talk() { timeout 90 /usr/bin/python3 "$talker" "$port" "$@" 2>&1; }
+# How often TEXT lies in the worker's memory.
+in_memory() {
+	/usr/bin/python3 - "$(pgrep -P "$boxpid")" "$1" <<'END'
+import re, sys
+found = 0
+with open(f"/proc/{sys.argv[1]}/maps") as maps, open(f"/proc/{sys.argv[1]}/mem", "rb", 0) as mem:
+    for line in maps:
+        m = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
+        if m:
+            start, end = (int(x, 16) for x in m.groups())
+            try:
+                mem.seek(start)
+                found += mem.read(end - start).count(sys.argv[2].encode())
+            except OSError:
+                pass
+print(found)
+END
+}
+
+# -- the origin judges: password and keyboard-interactive, handed on --
+up --grace 30 --identities 8 --origin-auth 3,4
+got=$(login_as "Password|$secret" someone)
+has "keyboard-interactive, answered at the origin" 'in as someone' "$got"
+has "the origin's banner comes before its question" 'the origin is about to ask' "$got"
+has "its prompt is the one that was sent" 'Password: ' "$(cat asked)"
+[ "$(id -u)" != 0 ] || is "no copy of the password is left in the worker" 0 "$(in_memory "$secret")"
+got=$(login_as $'!Password|wrong\nPassword|'"$secret" someone)
+has "a wrong answer, then the right one" 'in as someone' "$got"
+is "asked twice" 2 "$(grep -c Password asked)"
+has "a password" 'in as passwords' "$(login_as "password|$secret" passwords)"
+[ "$(id -u)" != 0 ] || is "nor is one of that" 0 "$(in_memory "$secret")"
+got=$(login_as "$(printf 'Retype|a new one\nnew password|a new one\npassword|%s' "$secret")" change)
+has "a password that must be changed" 'in as change' "$got"
+has "with the origin's words for it" 'choose another one' "$got"
+has "which gets the old one and the new one" 'change: change True True' "$(cat origin.log)"
+[ "$(id -u)" != 0 ] || is "neither stays" 0 "$(in_memory "a new one")"
+is "three rounds as they were asked" "'Round one' 'Answer both\\nof these' [('Your colour? ', True), ('Your secret: ', False)]
+'' '' []
+'Röund three' '' [('Once more: ', False)]
+in as rounds" "$(talk ask rounds blue s1 s2)"
+is "two thousand prompts at once" 'in as many' "$(talk echo many)"
+is "one of 30,000 characters, and such an answer" 'in as huge' "$(talk echo huge)"
+has "an origin that lets anyone in" 'in as open' "$(talk ask open x; login_as 'x|x' open)"
+has "requests before any answer: answered in their order" 'failure password,keyboard-interactive False | failure password False | failure password False | success' \
+	"$(talk pipeline passwords | sed 's/failure keyboard-interactive,password/failure password,keyboard-interactive/')"
+has "answers nobody asked for, a dialogue begun anew" 'success' "$(talk strayed)"
+told 'event origin.auth.*"method":"keyboard-interactive","success":true' && ok "control is told how the origin let us in" || not_ok "control is told how the origin let us in"
+
+# -- who does not get in, and what they learn --
+begun=$(date +%s)
+got=$(login_as "Password|$secret" nobody -o NumberOfPasswordPrompts=1)
+has "a login that is nobody's is refused" 'Permission denied' "$got"
+has "after a question, as if it were somebody's" 'Password: ' "$(cat asked)"
+[ $(($(date +%s) - begun)) -ge 2 ] && ok "and no sooner than an origin would" || not_ok "and no sooner than an origin would"
+grep -q '^nobody:' origin.log && not_ok "the origin never hears of it" || ok "the origin never hears of it"
+got=$(login_as "Password|$secret" refused -o NumberOfPasswordPrompts=1)
+has "nor of one that the rule does not allow" 'Permission denied' "$got"
+case $got in *"is not allowed"*) not_ok "about which nothing is said" ;; *) ok "about which nothing is said" ;; esac
+has "three wrong passwords" 'too many authentication failures' "$(login_as 'assword|wrong' passwords)"
+has "three wrong answers" 'too many authentication failures' "$(login_as 'assword|wrong' someone)"
+got=$(login_as 'password|x' bye)
+has "an origin that hangs up during login: its words" 'this account sleeps until Monday' "$got"
+has "and its reason" ':13: ' "$got"
+has "another login name once the origin has heard one" '(over)' "$(talk rename)"
+has "rounds without end" 'too many authentication requests' "$(login_as '|' endless)"
+has "an origin that asks twice at once" 'breaks the authentication protocol' "$(login_as '|' rude)"
+has "sixty requests at once" '(over)' "$(talk flood)"
+down
+grep -q -e "$secret" -e 'a new one' out err && not_ok "no secret in what control is told" || ok "no secret in what control is told"
+
+# -- time --
+up --grace 3 --identities 8 --origin-auth 4
+begun=$(date +%s)
+has "an origin that is silent ends with the login's time" 'login took too long' "$(login_as 'Say|x' silent)"
+has "so does a client that never answers" 'question | banner (over)' "$(talk mute)"
+is "each as what it is" 2 "$(grep -c 'event auth.*login_timeout' out)"
+[ $(($(date +%s) - begun)) -le 15 ] && ok "and in time" || not_ok "and in time"
+down
+
+# -- a key here, and more there --
+up --grace 30 --origin-auth 1,3,4
+key=(-o IdentityFile="$dir/enrolled")
+has "a certificate, then a question of the origin's" 'in as two' "$(login_as "Password|$secret" two "${key[@]}")"
+has "a certificate, then a password" 'in as pkpw' "$(login_as "password|$secret" pkpw "${key[@]}")"
+has "the client is told of a partial success" 'with partial success' "$(login_as "Password|$secret" two "${key[@]}" -v)"
+has "three methods in a row" 'in as three' "$(login_as "assword|$secret" three "${key[@]}")"
+is "in their order" "three: key three: password right three: answer right" "$(echo $(grep '^three' origin.log))"
+has "a method that the rule has and the origin offers alone" 'in as passwords' "$(login_as "password|$secret" passwords "${key[@]}")"
+has "not with a wrong one" 'Permission denied' "$(login_as "Password|wrong" two "${key[@]}" -o NumberOfPasswordPrompts=1)"
+down
+up --grace 30 --origin-auth 1
+has "a method that the rule does not have" "wants a further method for login 'two' (keyboard-interactive)" "$(login_as "Password|$secret" two "${key[@]}")"
+has "none that it has" "offers login 'passwords' only these methods: password" "$(login_as "password|$secret" passwords "${key[@]}")"
+down
+
+# -- by address --
+up --grace 30 --identities 4 --notice $'Sessions are recorded.\nAsk ops why.'
+got=$(login_as '|' keyed)
+has "a bound address needs no key" 'in as keyed' "$got"
+[ -e asked ] && not_ok "nor any answer" || ok "nor any answer"
+has "a notice before login" $'Sessions are recorded.\r\nAsk ops why.' "$got"
+has "an address that is not bound" 'Permission denied' "$(login_as '|' nobody)"
+has "who reads the notice, too" 'Sessions are recorded.' "$(login_as '|' nobody)"
+down
+up --grace 30 --identities 7
+has "a key where an address would do, too" 'in as keyed' "$(login_as '|' keyed "${key[@]}")"
+down
+
+# -- a second factor --
+up --grace 30 --totp --attempts 3
+has "a key and a code" 'in as keyed' "$(login_as 'Verification code: |123456' keyed "${key[@]}")"
+got=$(login_as $'!Verification code: |000000\nVerification code: |123456' keyed "${key[@]}")
+has "a wrong code, then the right one" 'in as keyed' "$got"
+has "whose owner is told why" 'not the one of this half minute' "$got"
+has "three wrong codes" 'too many authentication failures' "$(login_as 'Verification code: |000000' keyed "${key[@]}")"
+got=$(login_as '|' keyed "${key[@]}" -o PreferredAuthentications=publickey)
+has "a key alone" 'Permission denied (keyboard-interactive)' "$got"
+down
+up --grace 30 --totp --origin-auth 1,3,4
+has "a key, a code, and the origin's question" 'in as two' "$(login_as $'code|123456\n'"Password|$secret" two "${key[@]}")"
+has "a key, a code, and the origin's password" 'in as pkpw' "$(login_as $'code|123456\n'"password|$secret" pkpw "${key[@]}")"
+down
+up --grace 30 --totp --identities 12 --origin-auth 3,4
+has "an address and a code, then the origin's question" 'in as someone' "$(login_as $'code|123456\n'"Password|$secret" someone)"
+down
+up --grace 30 --totp --identities 8 --origin-auth 3,4
+has "a code in the origin's dialogue" 'in as someone' "$(login_as $'code|123456\n'"Password|$secret" someone)"
+got=$(login_as $'code|123456\n'"assword|$secret" passwords -o PreferredAuthentications=password,keyboard-interactive)
+has "a password that waits for the code" 'in as passwords' "$got"
+is "and is asked for once" 1 "$(grep -c "'s password" asked)"
+lines=$(wc -l <origin.log)
+login_as $'code|000000\n'"assword|$secret" passwords -o PreferredAuthentications=password,keyboard-interactive >/dev/null
+is "without the code the origin hears of nobody" "$lines" "$(wc -l <origin.log)"
+has "nobody's login is asked for a code, too" 'Verification code: ' "$(login_as 'x|x' nobody >/dev/null; cat asked)"
+down
+
+finish_counting
