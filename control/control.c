@@ -61,8 +61,8 @@ static void client_ca_told(void *context, void *argument, int error, struct wire
 	struct rpc_key_ca_reply reply;
 
 	(void)argument;
-	if (error == 0 && rpc_get_key_ca_reply(body, &reply) && reply.public_line.len > 0)
-		client_cas_take(&control->client_cas, reply.public_line);
+	if (error == 0 && rpc_get_key_ca_reply(body, &reply))
+		client_cas_take(&control->client_cas, reply.keys);
 }
 
 static void keeper_up(struct control *control)
@@ -78,7 +78,7 @@ static void keeper_up(struct control *control)
 	/* Live sessions first: it signs for nothing else, and calls that waited are about them. */
 	sessions_tell_keeper(control);
 	control->client_cas.count = 0; /* it may have another state directory than the one before */
-	CALL(&options, key_ca, .ca = RPC_CA_CLIENT, .create = 0);
+	CALL(&options, key_ca, .ca = RPC_CA_CLIENT, .action = RPC_CA_SHOW);
 	peer_flush_calls(keeper);
 }
 

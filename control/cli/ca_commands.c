@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ca create, show, sign-host; target ls, add, forget: whom origins and clients trust, and which origins are
- * known. */
+/* ca create, show, fingerprint, rotate, sign-host; target ls, add, forget: whom origins and clients trust,
+ * and which origins are known. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "control/cli/command.h"
 #include "control/cli/socket.h"
@@ -22,16 +23,20 @@ static const char *ca_type(const struct call *call)
 	return type;
 }
 
-static const char *where_it_goes(const char *type, bool known_hosts)
+static void say_where_it_goes(const char *type, bool known_hosts)
 {
+	const char *text = "put the line into the clients' known_hosts";
+
 	if (strcmp(type, "user") == 0)
-		return "put this line into a file on each origin and name it under TrustedUserCAKeys in its "
-		       "sshd_config";
-	if (strcmp(type, "client") == 0)
-		return "only the box trusts this CA: it signs what `reeve user cert` issues";
-	return known_hosts ? "put this line into the clients' known_hosts"
-	                   : "clients trust it by a line of known_hosts: reeve ca show --type host "
-	                     "--known-hosts '*.example.com'";
+		text =
+		    "put what is above into a file on each origin and name it under TrustedUserCAKeys in its "
+		    "sshd_config";
+	else if (strcmp(type, "client") == 0)
+		text = "only the box trusts this CA: it signs what `reeve user cert` issues";
+	else if (!known_hosts)
+		text = "clients trust it by a line of known_hosts: reeve ca show --type host --known-hosts "
+		       "'*.example.com'";
+	fprintf(stderr, "%s\n", text);
 }
 
 /* Patterns as known_hosts has them; anything else would make another line of it. */
@@ -43,43 +48,93 @@ static bool patterns_fit(const char *patterns)
 	return patterns[0] != '\0';
 }
 
-static int run_ca(const struct call *call, const char *method, const char *known_hosts)
+static const char *text_of(const json_t *object, const char *key)
 {
-	const char *type = ca_type(call);
+	const char *text = json_string_value(json_object_get(object, key));
 
-	if (type == NULL)
-		return EXIT_USAGE;
-	json_t *result = control_ask(call->socket_path, method, json_pack("{s:s}", "type", type));
-	if (result == NULL)
-		return EXIT_FAILED;
-	const char *line = json_string_value(json_object_get(result, "public_key"));
-	if (call->json)
-		print_json(result);
-	else {
-		/* The line alone on stdout, so that `> user_ca.pub` does what one hopes. */
+	return text != NULL ? text : "";
+}
+
+/* "SHA256:… ssh-ed25519, next: signs from `reeve ca rotate --commit` on" */
+static void print_key(FILE *out, const json_t *key)
+{
+	const char *state = text_of(key, "state");
+	time_t retire_at = (time_t)json_integer_value(json_object_get(key, "retire_at"));
+	char until[64] = "";
+
+	if (retire_at != 0)
+		strftime(until, sizeof(until), " until %F %R", localtime(&retire_at));
+	print_safely(out, text_of(key, "fingerprint"));
+	fprintf(out, " %s, ", text_of(key, "algorithm"));
+	if (strcmp(state, "next") == 0)
+		fputs("next: signs from `reeve ca rotate --commit` on\n", out);
+	else if (strcmp(state, "old") == 0)
+		fprintf(out, "old: trusted%s, signs no more\n", until[0] != '\0' ? until : " until --retire");
+	else
+		fputs("signs\n", out);
+}
+
+/* The lines alone on stdout, so that `> user_ca.pub` does what one hopes; what they are on stderr. */
+static void print_ca(const json_t *ca, const char *known_hosts)
+{
+	size_t i;
+	const json_t *key;
+
+	json_array_foreach(json_object_get(ca, "keys"), i, key)
+	{
 		if (known_hosts != NULL)
 			printf("@cert-authority %s ", known_hosts);
-		print_safely(stdout, line != NULL ? line : "");
+		print_safely(stdout, text_of(key, "public_key"));
 		putchar('\n');
-		fflush(stdout);
-		fprintf(stderr, "%s\n%s\n", json_string_value(json_object_get(result, "fingerprint")),
-		    where_it_goes(type, known_hosts != NULL));
 	}
+	fflush(stdout);
+	json_array_foreach(json_object_get(ca, "keys"), i, key) print_key(stderr, key);
+	say_where_it_goes(text_of(ca, "type"), known_hosts != NULL);
+}
+
+/* Takes `params` over. */
+static int ask_ca(const struct call *call, const char *method, json_t *params, const char *known_hosts)
+{
+	json_t *result = control_ask(call->socket_path, method, params);
+
+	if (result == NULL)
+		return EXIT_FAILED;
+	if (call->json)
+		print_json(result);
+	else
+		print_ca(result, known_hosts);
 	json_decref(result);
 	return EXIT_OK;
 }
 
+/* What ca.create and ca.rotate share; NULL: complained. */
+static json_t *key_params(const struct call *call)
+{
+	const char *type = ca_type(call), *algorithm = call_option(call, "algorithm");
+
+	if (type == NULL)
+		return NULL;
+	json_t *params = json_pack("{s:s}", "type", type);
+	if (algorithm != NULL)
+		json_object_set_new(params, "algorithm", json_string(algorithm));
+	return params;
+}
+
 static int run_ca_create(const struct call *call)
 {
-	return run_ca(call, "ca.create", NULL);
+	json_t *params = key_params(call);
+
+	return params == NULL ? EXIT_USAGE : ask_ca(call, "ca.create", params, NULL);
 }
 
 static int run_ca_show(const struct call *call)
 {
 	const char *known_hosts = call_option(call, "known-hosts");
-	const char *type = call_option(call, "type");
+	const char *type = ca_type(call);
 
-	if (known_hosts != NULL && (type == NULL || strcmp(type, "host") != 0))
+	if (type == NULL)
+		return EXIT_USAGE;
+	if (known_hosts != NULL && strcmp(type, "host") != 0)
 		return complain(
 		           "--known-hosts goes with --type host: clients trust no other CA by known_hosts"),
 		       EXIT_USAGE;
@@ -87,7 +142,67 @@ static int run_ca_show(const struct call *call)
 		return complain("--known-hosts takes the hosts for which the CA is trusted, such as "
 		                "'*.example.com,198.51.100.*'"),
 		       EXIT_USAGE;
-	return run_ca(call, "ca.show", known_hosts);
+	return ask_ca(call, "ca.show", json_pack("{s:s}", "type", type), known_hosts);
+}
+
+static int run_ca_fingerprint(const struct call *call)
+{
+	const char *type = ca_type(call);
+
+	if (type == NULL)
+		return EXIT_USAGE;
+	json_t *result = control_ask(call->socket_path, "ca.show", json_pack("{s:s}", "type", type));
+	size_t i;
+	const json_t *key;
+	if (result == NULL)
+		return EXIT_FAILED;
+	if (call->json)
+		print_json(result);
+	else
+		json_array_foreach(json_object_get(result, "keys"), i, key) print_key(stdout, key);
+	json_decref(result);
+	return EXIT_OK;
+}
+
+/* Which of the switches was given; "next" where none was, NULL after a complaint. */
+static const char *rotate_step(const struct call *call)
+{
+	static const char *const steps[] = {"commit", "undo", "retire", "abandon"};
+	const char *step = "next";
+	unsigned given = 0;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		if (call_option(call, steps[i]) != NULL) {
+			step = steps[i];
+			given++;
+		}
+	if (given > 1)
+		return complain("--commit, --undo, --retire and --abandon are steps: one at a time"), NULL;
+	if (call_option(call, "keep") != NULL && strcmp(step, "commit") != 0)
+		return complain("--keep goes with --commit: for how long the former key stays trusted"), NULL;
+	if (call_option(call, "algorithm") != NULL && strcmp(step, "next") != 0)
+		return complain("--algorithm goes with a new key, not with --%s", step), NULL;
+	return step;
+}
+
+static int run_ca_rotate(const struct call *call)
+{
+	const char *step = rotate_step(call), *keep = call_option(call, "keep");
+	json_t *params = step == NULL ? NULL : key_params(call);
+
+	if (params == NULL)
+		return EXIT_USAGE;
+	json_object_set_new(params, "step", json_string(step));
+	if (keep != NULL) {
+		long long seconds = parse_duration(keep);
+		if (seconds < 60) {
+			json_decref(params);
+			return complain("--keep takes a duration from 1m on, such as 30d, not '%s'", keep),
+			       EXIT_USAGE;
+		}
+		json_object_set_new(params, "keep_s", json_integer(seconds));
+	}
+	return ask_ca(call, "ca.rotate", params, NULL);
 }
 
 /* Splits "a,b" into a list. */
@@ -153,29 +268,74 @@ static int run_sign_host(const struct call *call)
 	"  user    origins trust it (TrustedUserCAKeys); it signs certificates of minutes, one a session\n"  \
 	"  client  only the box trusts it; it signs the users' certificates (`reeve user cert`)\n"           \
 	"  host    clients trust it (@cert-authority in known_hosts); it signs host keys\n"                  \
-	"The public key is printed as one line on standard output, its fingerprint on standard error."
+	"Public keys are printed as lines on standard output, what they are on standard error."
 #define CA_TYPE_OPTION                                                                                       \
 	{                                                                                                    \
 		"type", 0, "TYPE", "user (default), client or host", false                                   \
 	}
+#define CA_ALGORITHM_OPTION                                                                                  \
+	{                                                                                                    \
+		"algorithm", 0, "NAME", "ed25519 (default), ecdsa-p256, rsa-3072 or rsa-4096", false         \
+	}
 
-const struct command ca_commands[3] = {
+const struct command ca_commands[5] = {
     {.group = "ca",
         .verb = "create",
-        .arguments = "[--type user|client|host]",
+        .arguments = "[--type user|client|host] [--algorithm NAME]",
         .summary = "make a certificate authority",
         .text = "Makes a certificate authority in the box's keeper, which never gives its private half "
-                "away.\n" CA_TEXT,
-        .options = {CA_TYPE_OPTION},
+                "away.\nEd25519 unless an origin or client is too old for it.\n" CA_TEXT,
+        .options = {CA_TYPE_OPTION, CA_ALGORITHM_OPTION},
         .run = run_ca_create},
     {.group = "ca",
         .verb = "show",
         .arguments = "[--type user|client|host] [--known-hosts PATTERNS]",
-        .summary = "print a CA's public key",
-        .text = "Prints the public key of a certificate authority.\n" CA_TEXT,
-        .options = {CA_TYPE_OPTION, {"known-hosts", 0, "PATTERNS",
-                                        "of the host CA: as a line of known_hosts for these hosts", false}},
+        .summary = "print a CA's public keys",
+        .text =
+            "Prints the public key of a certificate authority; while a new key takes over from an old one\n"
+            "(`reeve ca rotate`), both, for both are to be trusted.\n" CA_TEXT,
+        .options = {CA_TYPE_OPTION,
+            {"known-hosts", 0, "PATTERNS", "of the host CA: as lines of known_hosts for these hosts", false}},
         .run = run_ca_show},
+    {.group = "ca",
+        .verb = "fingerprint",
+        .arguments = "[--type user|client|host]",
+        .summary = "print the fingerprints of a CA's keys",
+        .text =
+            "Prints the fingerprint of each of the CA's keys, as `ssh-keygen -l` does, and what the key is\n"
+            "for: read it over the phone before you trust a line that came by mail.",
+        .options = {CA_TYPE_OPTION},
+        .run = run_ca_fingerprint},
+    {.group = "ca",
+        .verb = "rotate",
+        .arguments =
+            "[--type user|client|host] [--algorithm NAME | --commit [--keep TIME] | --undo | --retire | "
+            "--abandon]",
+        .summary = "replace a CA's key, step by step",
+        .text =
+            "Replaces the key of a CA without locking anybody out. Each step is a call:\n"
+            "  reeve ca rotate            makes the next key and shows it beside the current one, which "
+            "goes\n"
+            "                             on signing. Hand both out: to the origins (TrustedUserCAKeys) for\n"
+            "                             the user CA, to the clients (known_hosts) for the host CA; for "
+            "the\n"
+            "                             client CA there is nothing to do, the box trusts both.\n"
+            "  reeve ca rotate --commit   when all have it: the next key signs from now on. The former one "
+            "is\n"
+            "                             still shown and trusted, for what it has signed; with --keep 30d\n"
+            "                             it retires by itself.\n"
+            "  reeve ca rotate --retire   when what it signed has run out: the old key is forgotten. Take "
+            "its\n"
+            "                             line away where you put it.\n"
+            "--undo goes back from --commit, where an origin was forgotten; --abandon drops the next key.\n"
+            "A key that was stolen: all three at once, then new certificates (client, host).",
+        .options = {CA_TYPE_OPTION, CA_ALGORITHM_OPTION,
+            {"commit", 0, NULL, "sign with the next key from now on", false},
+            {"keep", 0, "TIME", "with --commit: retire the former key after 30d, 8h, …", false},
+            {"undo", 0, NULL, "sign with the former key again", false},
+            {"retire", 0, NULL, "forget old keys", false},
+            {"abandon", 0, NULL, "forget the next key", false}},
+        .run = run_ca_rotate},
     {.group = "ca",
         .verb = "sign-host",
         .arguments = "KEY.pub --names a,b [--ttl 52w] [-o FILE]",

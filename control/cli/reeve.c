@@ -30,7 +30,7 @@ struct command_rows {
 
 static const struct command_rows sections[] = {
     {policy_commands, 3, "Policy"},
-    {ca_commands, 3, "Who may log in"},
+    {ca_commands, 5, "Who may log in"},
     {user_commands, 4, NULL},
     {identity_commands, 3, NULL},
     {target_commands, 3, NULL},

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/keeper/keeper.h"
 
-#include <sodium.h>
-#include <stdio.h>
-
 #define ED25519 "ssh-ed25519"
 
 void blob_put_public(struct wire_out *out, const uint8_t public_key[KEEPER_PUBLIC_SIZE])
@@ -18,14 +15,15 @@ void blob_put_signature(struct wire_out *out, const uint8_t signature[KEEPER_SIG
 	wire_put_string(out, signature, KEEPER_SIGNATURE_SIZE);
 }
 
-bool blob_public_line(
-    const uint8_t public_key[KEEPER_PUBLIC_SIZE], const char *comment, char *line, size_t size)
+void blob_put_mpint(struct wire_out *out, const uint8_t *magnitude, size_t len)
 {
-	uint8_t blob[64];
-	char text[128];
-	struct wire_out out = wire_into(blob, sizeof(blob));
-
-	blob_put_public(&out, public_key);
-	sodium_bin2base64(text, sizeof(text), blob, wire_written(&out), sodium_base64_VARIANT_ORIGINAL);
-	return snprintf(line, size, ED25519 " %s %s", text, comment) < (int)size;
+	while (len > 0 && magnitude[0] == 0) {
+		magnitude++;
+		len--;
+	}
+	bool padded = len > 0 && (magnitude[0] & 0x80) != 0;
+	wire_put_u32(out, (uint32_t)(len + padded));
+	if (padded)
+		wire_put_u8(out, 0);
+	wire_put_bytes(out, magnitude, len);
 }

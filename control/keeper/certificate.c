@@ -222,7 +222,9 @@ static void put_body(struct wire_out *out, uint32_t kind, const char *type, stru
 static bool make(const struct keyring *keyring, enum keyring_kind ca, uint32_t kind,
     const struct certificate *c, struct wire_out *out, char error[KEEPER_ERROR_MAX])
 {
-	uint8_t ca_public[KEEPER_PUBLIC_SIZE], signature[KEEPER_SIGNATURE_SIZE];
+	uint8_t room[PRIVATE_KEY_SIGNATURE_MAX];
+	struct wire_out signature = wire_into(room, sizeof(room));
+	struct wire_span ca_blob = keyring_ca_blob(keyring, ca);
 	char type[64];
 	struct wire_span key_fields;
 	uint8_t *start = out->at;
@@ -232,17 +234,16 @@ static bool make(const struct keyring *keyring, enum keyring_kind ca, uint32_t k
 		                     "2048 to 16384 bits");
 	if (!fields_valid(c, error))
 		return false;
-	if (!keyring_public(keyring, ca, ca_public))
+	if (ca_blob.len == 0)
 		return refuse(error, "there is no such CA");
 	put_body(out, kind, type, key_fields, c);
-	uint8_t *key = begin_string(out);
-	blob_put_public(out, ca_public);
-	end_string(out, key);
-	if (out->failed || !keyring_sign(keyring, ca, start, (size_t)(out->at - start), signature))
+	wire_put_string(out, ca_blob.at, ca_blob.len);
+	if (out->failed)
 		return refuse(error, "the certificate would be too long");
-	uint8_t *signed_by = begin_string(out);
-	blob_put_signature(out, signature);
-	end_string(out, signed_by);
+	struct wire_span body = {start, (size_t)(out->at - start)};
+	if (!keyring_ca_sign(keyring, ca, body, &signature, error))
+		return false;
+	wire_put_string(out, room, wire_written(&signature));
 	return out->failed ? refuse(error, "the certificate would be too long") : true;
 }
 

@@ -110,6 +110,8 @@ static int restrict_calls(int directory)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(unlinkat), 1, first);
 	if (error == 0)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(renameat2), 2, first, third);
+	if (error == 0) /* what the C library makes of renameat2() without flags */
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(renameat), 2, first, third);
 	/* abort() of its own; other processes of root's are none of its business. */
 	if (error == 0)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,

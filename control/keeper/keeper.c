@@ -2,15 +2,17 @@
 /*
  * reeve-keeper: the long-lived private keys, and nothing else.
  *
- * Theory of operation. Five seeds lie in one directory (keyfile.c) and, once read, in locked memory
- * (keyring.c): three CAs, never one, so that what one signs is worth nothing to who trusts another; the seed
- * of all host keys that clients see; the key that signs evidence.
+ * Theory of operation. Keys lie in one directory (keyfile.c) and, once read, in locked memory (keyring.c):
+ * three CAs, never one, so that what one signs is worth nothing to who trusts another (ca.h: each has several
+ * keys while one follows another); the seed of all host keys that clients see; the key that signs evidence;
+ * the key that secrets on their way here are sealed to.
  *
  *   user CA     origin-facing: minutes-long certificates, for sessions that are live now
  *   client CA   what `reeve user cert` issues; only the box trusts it
  *   host CA     host certificates
  *   host seed   one ed25519 key a target, derived by a keyed hash: the same under each of its names
  *   evidence    signs what control says about finished programs, so that the recorder cannot forge
+ *   seal        opens what `reeve` seals for the keeper and control only hands on
  *
  * The keeper speaks with control alone. What control may ask is a table (requests.c); what it gets for asking
  * is bounded by the keeper's own rules, for control parses strangers' JSON and may be taken over: no user
@@ -19,8 +21,9 @@
  * Which sessions live is control's word; it is forgotten when control is replaced, and the next one says it
  * again.
  *
- * Invariants: no key leaves the process or is logged; a key file is never replaced; nothing is asked of the
- * network; after confine() only files below the one directory can be opened (confine.c). One thread.
+ * Invariants: no key leaves the process or is logged; a seed is never replaced, a CA's file only as a whole
+ * by an admin's step; nothing is asked of the network; after confine() only files below the one directory can
+ * be opened (confine.c). One thread.
  */
 #include "control/keeper/keeper.h"
 
@@ -57,7 +60,9 @@ static int on_config(void *context, struct rpc_link *link, struct rpc_message *m
 		return -EPROTO;
 	int directory = message->fds[0];
 	message->fds[0] = -1; /* kept for as long as the process lives */
-	int error = keyring_open(&process->keeper.keyring, directory);
+	int error = private_key_start();
+	if (error == 0)
+		error = keyring_open(&process->keeper.keyring, directory);
 	if (error != 0)
 		return error;
 	process->keeper.live = live_create(KEEPER_SESSIONS_MAX);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "config/wire/wire.h"
+#include "control/keeper/ca.h"
 #include "control/rpc/rpc.h"
 
 #define KEEPER_SEED_SIZE 32
@@ -34,45 +35,68 @@ enum keyring_kind {
 	KEYRING_HOST_CA = RPC_CA_HOST,
 	KEYRING_HOST_SEED,
 	KEYRING_EVIDENCE,
+	KEYRING_SEAL,
 	KEYRING_KINDS,
 };
 
 struct keyring {
 	int directory;                 /* the only place where files are opened */
-	uint8_t *seeds[KEYRING_KINDS]; /* KEEPER_SEED_SIZE bytes each, or NULL: there is none */
+	uint8_t *seeds[KEYRING_KINDS]; /* KEEPER_SEED_SIZE bytes each, or NULL: there is none; not of CAs */
+	struct ca cas[KEYRING_HOST_CA + 1];
 };
 
-/* Loads every key file that is there; makes host seed and evidence key where they are missing. 0 or -errno
- * (logged): a damaged file is never replaced, for a CA that changes by itself locks everybody out. */
+/* Loads every key file that is there; makes host seed, evidence and seal key where they are missing. 0 or
+ * -errno (logged): a damaged file is never replaced, for a CA that changes by itself locks everybody out. */
 int keyring_open(struct keyring *keyring, int directory);
 void keyring_close(struct keyring *keyring);
-/* -EEXIST where there is one. */
+/* A new seed; of a CA, an ed25519 key. -EEXIST where there is one. */
 int keyring_create(struct keyring *keyring, enum keyring_kind kind);
 bool keyring_has(const struct keyring *keyring, enum keyring_kind kind);
-/* Signs with a stored key (not with the host seed). */
+/* Signs with the evidence key. */
 bool keyring_sign(const struct keyring *keyring, enum keyring_kind kind, const void *bytes, size_t len,
     uint8_t signature[KEEPER_SIGNATURE_SIZE]);
 bool keyring_public(
     const struct keyring *keyring, enum keyring_kind kind, uint8_t public_key[KEEPER_PUBLIC_SIZE]);
+
+/* The CA of that kind, which must be one of a CA; where its steps are written. */
+struct ca *keyring_ca(struct keyring *keyring, enum keyring_kind kind);
+struct ca_file keyring_ca_file(const struct keyring *keyring, enum keyring_kind kind, uint64_t now_s);
+/* The public key blob of the key that signs; length 0: there is no such CA. */
+struct wire_span keyring_ca_blob(const struct keyring *keyring, enum keyring_kind kind);
+/* Appends a signature blob by it. False: error says why not. */
+bool keyring_ca_sign(const struct keyring *keyring, enum keyring_kind kind, struct wire_span data,
+    struct wire_out *out, char error[KEEPER_ERROR_MAX]);
 /* The host key of a target: derived from the seed, so the same for the same target id, for ever. */
 bool keyring_host_public(
     const struct keyring *keyring, const char *target_id, uint8_t public_key[KEEPER_PUBLIC_SIZE]);
 bool keyring_host_sign(const struct keyring *keyring, const char *target_id, const void *bytes, size_t len,
     uint8_t signature[KEEPER_SIGNATURE_SIZE]);
 
-/* -- keyfile.c: one seed a file, 0600, written whole or not at all -- */
-/* 0, -ENOENT, -EBADMSG (damaged), -EPERM (open to others), -errno. */
+/* -- keyfile.c: files of keys, 0600, written whole or not at all -- */
+/* A seed. 0, -ENOENT, -EBADMSG (damaged), -EPERM (open to others), -errno. */
 int keyfile_read(int directory, const char *name, enum keyring_kind kind, uint8_t seed[KEEPER_SEED_SIZE]);
 /* -EEXIST where the name is taken. */
 int keyfile_write(
     int directory, const char *name, enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE]);
+/* Any file's bytes, less than `size`; errors as of keyfile_read. */
+int keyfile_load(int directory, const char *name, uint8_t *bytes, size_t size, size_t *len);
+/* Puts `bytes` in the place of what `name` held. */
+int keyfile_replace(int directory, const char *name, const uint8_t *bytes, size_t len);
 
 /* -- blobs.c: SSH encodings (RFC 4253 section 6.6, RFC 8709) -- */
 void blob_put_public(struct wire_out *out, const uint8_t public_key[KEEPER_PUBLIC_SIZE]);
 void blob_put_signature(struct wire_out *out, const uint8_t signature[KEEPER_SIGNATURE_SIZE]);
-/* "ssh-ed25519 AAAA… comment". False where it does not fit. */
-bool blob_public_line(
-    const uint8_t public_key[KEEPER_PUBLIC_SIZE], const char *comment, char *line, size_t size);
+/* A positive number of `len` bytes, big-endian (RFC 4251 section 5). */
+void blob_put_mpint(struct wire_out *out, const uint8_t *magnitude, size_t len);
+
+/* -- seal.c: what only the keeper may read, as it comes through control -- */
+#define SEAL_PUBLIC_SIZE 32
+/* The X25519 key that libsodium's crypto_box_seal takes. */
+bool seal_public(const struct keyring *keyring, uint8_t public_key[SEAL_PUBLIC_SIZE]);
+/* Opens a sealed box: sodium_malloc'ed, *len its bytes; sodium_free. NULL: not sealed to this keeper, or
+ * longer than SEAL_PLAIN_MAX. */
+#define SEAL_PLAIN_MAX (32 * 1024)
+uint8_t *seal_open(const struct keyring *keyring, struct wire_span sealed, size_t *len);
 
 /* -- certificate.c: OpenSSH certificates (PROTOCOL.certkeys) -- */
 struct certificate {
@@ -115,6 +139,7 @@ struct keeper {
 const char *ca_name(uint8_t ca);
 int on_ca(void *context, struct rpc_link *link, struct rpc_message *message);
 int on_certify_host(void *context, struct rpc_link *link, struct rpc_message *message);
+int on_seal(void *context, struct rpc_link *link, struct rpc_message *message);
 /* Dispatches one message from control; < 0: it broke the protocol. */
 int requests_take(struct keeper *keeper, struct rpc_link *control, struct rpc_message *message);
 

@@ -42,9 +42,8 @@ static int decode(const uint8_t *bytes, enum keyring_kind kind, uint8_t seed[KEE
 	return 0;
 }
 
-int keyfile_read(int directory, const char *name, enum keyring_kind kind, uint8_t seed[KEEPER_SEED_SIZE])
+int keyfile_load(int directory, const char *name, uint8_t *bytes, size_t size, size_t *len)
 {
-	uint8_t bytes[KEYFILE_SIZE + 1];
 	struct stat st;
 	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
@@ -56,11 +55,23 @@ int keyfile_read(int directory, const char *name, enum keyring_kind kind, uint8_
 	if (error == 0 && (st.st_mode & 077) != 0)
 		error = -EPERM;
 	if (error == 0) {
-		ssize_t got = read(fd, bytes, sizeof(bytes));
-		error = got < 0 ? -errno : got != KEYFILE_SIZE ? -EBADMSG : decode(bytes, kind, seed);
+		ssize_t got = read(fd, bytes, size);
+		error = got < 0 ? -errno : (size_t)got == size ? -EBADMSG : 0;
+		*len = error == 0 ? (size_t)got : 0;
 	}
-	sodium_memzero(bytes, sizeof(bytes));
 	close(fd);
+	return error;
+}
+
+int keyfile_read(int directory, const char *name, enum keyring_kind kind, uint8_t seed[KEEPER_SEED_SIZE])
+{
+	uint8_t bytes[KEYFILE_SIZE + 1];
+	size_t len = 0;
+	int error = keyfile_load(directory, name, bytes, sizeof(bytes), &len);
+
+	if (error == 0)
+		error = len != KEYFILE_SIZE ? -EBADMSG : decode(bytes, kind, seed);
+	sodium_memzero(bytes, sizeof(bytes));
 	return error;
 }
 
@@ -87,10 +98,9 @@ static int write_synced(int fd, const uint8_t *bytes, size_t len)
 	return fsync(fd) != 0 ? -errno : 0;
 }
 
-int keyfile_write(
-    int directory, const char *name, enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE])
+/* Writes `name`.new whole and renames it to `name`; `flags` are renameat2's. */
+static int put(int directory, const char *name, const uint8_t *bytes, size_t len, unsigned flags)
 {
-	uint8_t bytes[KEYFILE_SIZE];
 	char temporary[64];
 
 	snprintf(temporary, sizeof(temporary), "%s.new", name);
@@ -99,16 +109,30 @@ int keyfile_write(
 	int fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	encode(bytes, kind, seed);
-	int error = write_synced(fd, bytes, sizeof(bytes));
-	sodium_memzero(bytes, sizeof(bytes));
+	int error = write_synced(fd, bytes, len);
 	close(fd);
-	/* The new name must not replace a key, even one that came into being meanwhile. */
-	if (error == 0 && renameat2(directory, temporary, directory, name, RENAME_NOREPLACE) != 0)
+	if (error == 0 && renameat2(directory, temporary, directory, name, flags) != 0)
 		error = -errno;
 	if (error == 0 && fsync(directory) != 0)
 		error = -errno;
 	if (error != 0)
 		(void)unlinkat(directory, temporary, 0);
+	return error;
+}
+
+int keyfile_replace(int directory, const char *name, const uint8_t *bytes, size_t len)
+{
+	return put(directory, name, bytes, len, 0);
+}
+
+int keyfile_write(
+    int directory, const char *name, enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE])
+{
+	uint8_t bytes[KEYFILE_SIZE];
+
+	encode(bytes, kind, seed);
+	/* The new name must not replace a key, even one that came into being meanwhile. */
+	int error = put(directory, name, bytes, sizeof(bytes), RENAME_NOREPLACE);
+	sodium_memzero(bytes, sizeof(bytes));
 	return error;
 }

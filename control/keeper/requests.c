@@ -177,6 +177,7 @@ static const struct rpc_handler handlers[] = {
     {RPC_KEY_HOST_SIGN, RPC_FROM(RPC_CONTROL), ~0u, on_host_sign},
     {RPC_KEY_EVIDENCE, RPC_FROM(RPC_CONTROL), ~0u, on_evidence},
     {RPC_KEY_CERTIFY_HOST, RPC_FROM(RPC_CONTROL), ~0u, on_certify_host},
+    {RPC_KEY_SEAL, RPC_FROM(RPC_CONTROL), ~0u, on_seal},
 };
 
 int requests_take(struct keeper *keeper, struct rpc_link *control, struct rpc_message *message)

@@ -56,6 +56,27 @@ enum rpc_policy_change { RPC_POLICY_CHANGE_KEEP = 0, RPC_POLICY_CHANGE_RESET };
 enum rpc_unsupported { RPC_UNSUPPORTED_RESET = 0, RPC_UNSUPPORTED_PASS };
 enum rpc_recording { RPC_RECORDING_NONE = 0, RPC_RECORDING_BEST_EFFORT, RPC_RECORDING_STRICT };
 enum rpc_ca { RPC_CA_USER = 1, RPC_CA_CLIENT, RPC_CA_HOST };
+/* What is done with a CA's keys, and which of them is which (control/keeper/ca.h). */
+enum rpc_ca_action {
+	RPC_CA_SHOW = 0,
+	RPC_CA_CREATE, /* refused where there is one */
+	RPC_CA_ROTATE, /* a next key, where there is a CA */
+	RPC_CA_IMPORT, /* a given key: of a new CA, or as the next one */
+	RPC_CA_COMMIT,
+	RPC_CA_UNDO,
+	RPC_CA_RETIRE,
+	RPC_CA_ABANDON,
+};
+enum rpc_ca_state { RPC_CA_NEXT = 1, RPC_CA_CURRENT, RPC_CA_OLD };
+enum rpc_ca_algorithm { RPC_CA_ED25519 = 0, RPC_CA_ECDSA_P256, RPC_CA_RSA_3072, RPC_CA_RSA_4096 };
+/* Why the keeper did not do as it was asked. */
+enum rpc_problem {
+	RPC_PROBLEM_NONE = 0,
+	RPC_PROBLEM_BAD_INPUT,
+	RPC_PROBLEM_NOT_FOUND,
+	RPC_PROBLEM_CONFLICT,
+	RPC_PROBLEM_UNAVAILABLE,
+};
 enum rpc_target_verdict {
 	RPC_TARGET_KNOWN = 0,
 	RPC_TARGET_FIRST_USE,
@@ -164,6 +185,8 @@ enum rpc_permit {
 	M(KEY_EVIDENCE_REPLY, key_evidence_reply, 70)                                                        \
 	M(KEY_CERTIFY_HOST, key_certify_host, 90)                                                            \
 	M(KEY_CERTIFY_HOST_REPLY, key_certify_host_reply, 91)                                                \
+	M(KEY_SEAL, key_seal, 92)                                                                            \
+	M(KEY_SEAL_REPLY, key_seal_reply, 93)                                                                \
 	/* control -> recorder, and replies */                                                               \
 	M(REC_LIST, rec_list, 80)                                                                            \
 	M(REC_LIST_REPLY, rec_list_reply, 81)                                                                \
@@ -305,10 +328,15 @@ enum rpc_permit {
 #define SES_KILL_FIELDS(F) F(u64, flow) F(span, reason)
 
 /* -- control -> keeper -- */
-/* create: 0 show, 1 create if absent, 2 (re-)create refused when present. public_line: "ssh-ed25519 AAAA…
- * comment". */
-#define KEY_CA_FIELDS(F) F(u8, ca) F(u8, create)
-#define KEY_CA_REPLY_FIELDS(F) F(span, error) F(span, public_line)
+/* action: enum rpc_ca_action. algorithm: enum rpc_ca_algorithm, of a key that is made. token: PKCS#11 URI of where
+ * it is made, or is (IMPORT); empty: the keeper's own files. sealed: IMPORT's key, sealed to KEY_SEAL's public key:
+ * string "portreeve ca key 1", u8 ca, string private fields (PROTOCOL.key). retire_at: COMMIT's; 0: not by itself. */
+#define KEY_CA_FIELDS(F)                                                                                     \
+	F(u8, ca) F(u8, action) F(u8, algorithm) F(span, token) F(span, sealed) F(u64, retire_at)
+/* problem: enum rpc_problem, with error for people. keys: each a string {u8 state (enum rpc_ca_state), u64 created at,
+ * u64 retires at (0: not by itself), string public key blob, string PKCS#11 URI or empty}: the next one, the current
+ * one, old ones from the youngest; empty where there is no such CA. */
+#define KEY_CA_REPLY_FIELDS(F) F(u8, problem) F(span, error) F(span, keys)
 /* A user certificate (PROTOCOL.certkeys) by CA `ca` over `public_key` (a plain key blob). session_id: of the
  * live session for RPC_CA_USER; empty for RPC_CA_CLIENT. principals: each a string. Empty critical options
  * are left out. permits: enum rpc_permit, the certificate extensions. Times: unix seconds. */
@@ -337,6 +365,9 @@ enum rpc_permit {
 	F(span, public_key)                                                                                  \
 	F(span, key_id) F(span, principals) F(u64, valid_after) F(u64, valid_before) F(u64, serial)
 #define KEY_CERTIFY_HOST_REPLY_FIELDS(F) F(span, error) F(span, certificate)
+/* The X25519 key to which secrets for the keeper are sealed (libsodium's crypto_box_seal), 32 bytes. */
+#define KEY_SEAL_FIELDS(F) F(u8, reserved)
+#define KEY_SEAL_REPLY_FIELDS(F) F(span, public_key)
 
 /* -- control -> recorder -- filter: JSON object {session, program, user, after, limit}, all optional: ids
  * match by prefix, user is a UserID, UserEmail or Username, after is in unix seconds, limit at most 1000.

@@ -1,27 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/sessions/client_cas.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-void client_cas_take(struct client_cas *cas, struct wire_span public_line)
+void client_cas_take(struct client_cas *cas, struct wire_span keys)
 {
-	struct public_key_line *line = malloc(sizeof(*line));
+	struct wire in = wire_over(keys.at, keys.len);
 
-	if (line == NULL)
-		return;
-	if (public_key_line_parse((const char *)public_line.at, public_line.len, line) == NULL) {
-		memcpy(cas->at[0].blob, line->blob, line->blob_len);
-		cas->at[0].len = line->blob_len;
-		cas->count = 1;
+	cas->count = 0;
+	while (wire_left(&in) > 0 && cas->count < CLIENT_CAS_MAX) {
+		struct wire_span one = wire_string(&in);
+		struct wire key = wire_over(one.at, one.len);
+		struct client_ca *ca = &cas->at[cas->count];
+		(void)wire_u8(&key);  /* state */
+		(void)wire_u64(&key); /* created at */
+		ca->retire_at = (int64_t)wire_u64(&key);
+		struct wire_span blob = wire_string(&key);
+		if (key.failed || blob.len == 0 || blob.len > sizeof(ca->blob))
+			return;
+		memcpy(ca->blob, blob.at, blob.len);
+		ca->len = blob.len;
+		cas->count++;
 	}
-	free(line);
 }
 
-struct wire_span client_cas_find(const struct client_cas *cas, struct wire_span blob)
+struct wire_span client_cas_find(const struct client_cas *cas, struct wire_span blob, int64_t now)
 {
-	for (unsigned i = 0; i < cas->count; i++)
-		if (blob.len == cas->at[i].len && memcmp(blob.at, cas->at[i].blob, blob.len) == 0)
-			return (struct wire_span){cas->at[i].blob, cas->at[i].len};
+	for (unsigned i = 0; i < cas->count; i++) {
+		const struct client_ca *ca = &cas->at[i];
+		if (blob.len == ca->len && memcmp(blob.at, ca->blob, blob.len) == 0 &&
+		    (ca->retire_at == 0 || now < ca->retire_at))
+			return (struct wire_span){ca->blob, ca->len};
+	}
 	return (struct wire_span){0};
 }

@@ -158,7 +158,7 @@ static void judge_certificate(
 	}
 	crypto_hash_sha256(hash, who->public_key.at, who->public_key.len);
 	enum certificate_verdict verdict = certificate_judge(&certificate,
-	    client_cas_find(&control->client_cas, certificate.ca_blob),
+	    client_cas_find(&control->client_cas, certificate.ca_blob, time(NULL)),
 	    memcmp(hash, session->intact, sizeof(hash)) == 0, time(NULL), client, &facts, why, sizeof(why));
 	if (verdict != CERTIFICATE_STRANGE)
 		memcpy(session->intact, hash, sizeof(hash));
@@ -184,8 +184,8 @@ static void client_ca_there(void *context, void *argument, int error, struct wir
 	struct rpc_key_ca_reply reply;
 	struct rpc_ses_who who;
 
-	if (error == 0 && rpc_get_key_ca_reply(body, &reply) && reply.public_line.len > 0)
-		client_cas_take(&control->client_cas, reply.public_line);
+	if (error == 0 && rpc_get_key_ca_reply(body, &reply))
+		client_cas_take(&control->client_cas, reply.keys);
 	if (session != NULL && rpc_get_ses_who(question->saved, &who)) {
 		if (error != 0)
 			refuse_user(control, session, question->request_id,
@@ -212,7 +212,7 @@ static void ask_client_ca(struct control *control, struct session *session, stru
 	    .fd = -1,
 	    .done = client_ca_there,
 	    .argument = question};
-	CALL(&options, key_ca, .ca = RPC_CA_CLIENT, .create = 0);
+	CALL(&options, key_ca, .ca = RPC_CA_CLIENT, .action = RPC_CA_SHOW);
 }
 
 /* -- without a key ----------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ca.* */
+/* ca.*, seal.key */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,128 +8,309 @@
 
 #include "control/control.h"
 
+#define STEP_TIMEOUT_MS 60000 /* an RSA key takes seconds to make */
+#define KEEP_MAX_S (3660LL * 86400)
+#define SEALED_MAX (36 * 1024)
 #define HOST_TTL_MIN_S 60
 #define HOST_TTL_MAX_S (2 * 366 * 86400) /* the keeper signs no longer ones */
 #define HOST_NAMES_MAX 64
 #define HOST_NAME_MAX_LEN 253
 #define HOST_BACKDATE_S 60 /* for clients whose clock is behind ours */
 
-static bool ca_type(struct request *request, const json_t *params, uint8_t *ca)
+/* -- what was asked for ----------------------------------------------------------------------------------
+ */
+
+static const char *const types[] = {
+    [RPC_CA_USER] = "user", [RPC_CA_CLIENT] = "client", [RPC_CA_HOST] = "host", NULL};
+static const char *const algorithms[] = {[RPC_CA_ED25519] = "ed25519",
+    [RPC_CA_ECDSA_P256] = "ecdsa-p256",
+    [RPC_CA_RSA_3072] = "rsa-3072",
+    [RPC_CA_RSA_4096] = "rsa-4096",
+    NULL};
+static const char *const states[] = {
+    [RPC_CA_NEXT] = "next", [RPC_CA_CURRENT] = "current", [RPC_CA_OLD] = "old", NULL};
+
+/* Its place from `first` on; -1: not among them. */
+static int place_of(const char *const *names, int first, const char *name)
 {
-	static const char *const keys[] = {"type", NULL};
-	static const char *const names[] = {"user", "client", "host"};
+	for (int i = first; names[i] != NULL; i++)
+		if (strcmp(names[i], name) == 0)
+			return i;
+	return -1;
+}
+
+/* False: answered. */
+static bool take_type(struct request *request, const json_t *params, uint8_t *ca)
+{
 	const char *type = NULL;
 
-	if (!params_only(request, params, keys) || !params_string(request, params, "type", true, &type))
+	if (!params_string(request, params, "type", true, &type))
 		return false;
-	for (uint8_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(type, names[i]) == 0) {
-			*ca = (uint8_t)(RPC_CA_USER + i);
-			return true;
-		}
-	request_fail(
-	    request, SERVER_BAD_INPUT, "there is no CA '%.32s'; expected user, client or host", type);
-	return false;
-}
-
-static const char *ca_name(uintptr_t ca)
-{
-	return ca == RPC_CA_USER ? "user" : ca == RPC_CA_CLIENT ? "client" : "host";
-}
-
-static json_t *ca_json(const char *type, struct wire_span public_line)
-{
-	struct public_key_line *line = malloc(sizeof(*line));
-	char fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE];
-	json_t *result = NULL;
-
-	while (public_line.len > 0 && public_line.at[public_line.len - 1] <= ' ')
-		public_line.len--;
-	if (line != NULL &&
-	    public_key_line_parse((const char *)public_line.at, public_line.len, line) == NULL) {
-		public_key_fingerprint((struct wire_span){line->blob, line->blob_len}, fingerprint);
-		result = json_pack("{s:s, s:s%, s:s}", "type", type, "public_key",
-		    (const char *)public_line.at, public_line.len, "fingerprint", fingerprint);
+	int place = place_of(types, RPC_CA_USER, type);
+	if (place < 0) {
+		request_fail(
+		    request, SERVER_BAD_INPUT, "there is no CA '%.32s'; expected user, client or host", type);
+		return false;
 	}
-	free(line);
-	return result;
+	*ca = (uint8_t)place;
+	return true;
 }
 
-static void ca_shown(void *context, void *argument, int error, struct wire_span body)
+static bool take_algorithm(struct request *request, const json_t *params, uint8_t *algorithm)
 {
-	struct request *request = argument;
-	struct rpc_key_ca_reply reply;
-	const char *type = ca_name((uintptr_t)request->context);
+	const char *name = "ed25519";
 
-	(void)context;
+	if (!params_string(request, params, "algorithm", false, &name))
+		return false;
+	int place = strcmp(name, "rsa") == 0 ? RPC_CA_RSA_3072 : place_of(algorithms, 0, name);
+	if (place < 0) {
+		request_fail(request, SERVER_BAD_INPUT,
+		    "there is no algorithm '%.32s'; expected ed25519, ecdsa-p256, rsa-3072 or rsa-4096",
+		    name);
+		return false;
+	}
+	*algorithm = (uint8_t)place;
+	return true;
+}
+
+/* -- what the keeper has ----------------------------------------------------------------------------------
+ */
+
+/* One key as the keeper tells of it; NULL: it cannot be read. */
+static json_t *key_json(const char *type, struct wire_span bytes)
+{
+	struct wire in = wire_over(bytes.at, bytes.len);
+	uint8_t state = wire_u8(&in);
+	uint64_t created_at = wire_u64(&in), retire_at = wire_u64(&in);
+	struct wire_span blob = wire_string(&in), token = wire_string(&in);
+	struct public_key key;
+	char fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE], comment[64];
+
+	if (!wire_done(&in) || state < RPC_CA_NEXT || state > RPC_CA_OLD || !public_key_parse(blob, &key))
+		return NULL;
+	snprintf(comment, sizeof(comment), "portreeve-%s-ca", type);
+	char *line = public_key_line_print(blob, comment);
+	public_key_fingerprint(blob, fingerprint);
+	json_t *object =
+	    json_pack("{s:s, s:s, s:s, s:s, s:I}", "state", states[state], "algorithm", key.type->name,
+	        "public_key", line, "fingerprint", fingerprint, "created_at", (json_int_t)created_at);
+	if (retire_at != 0)
+		json_object_set_new(object, "retire_at", json_integer((json_int_t)retire_at));
+	if (token.len > 0)
+		json_object_set_new(object, "token", json_stringn((const char *)token.at, token.len));
+	free(line);
+	return object;
+}
+
+/* The CA: the key that signs, and all in their order. NULL: it cannot be read. */
+static json_t *ca_json(const char *type, struct wire_span keys)
+{
+	struct wire in = wire_over(keys.at, keys.len);
+	json_t *list = json_array(), *signs = NULL;
+
+	while (wire_left(&in) > 0) {
+		json_t *key = key_json(type, wire_string(&in));
+		if (key == NULL || in.failed || json_array_append_new(list, key) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+		if (strcmp(json_string_value(json_object_get(key, "state")), states[RPC_CA_CURRENT]) == 0)
+			signs = key;
+	}
+	return json_pack("{s:s, s:O, s:O, s:o}", "type", type, "public_key",
+	    json_object_get(signs, "public_key"), "fingerprint", json_object_get(signs, "fingerprint"),
+	    "keys", list);
+}
+
+/* What the keeper's refusal is at the socket. */
+static int code_of(uint8_t problem)
+{
+	switch (problem) {
+	case RPC_PROBLEM_BAD_INPUT:
+		return SERVER_BAD_INPUT;
+	case RPC_PROBLEM_NOT_FOUND:
+		return SERVER_NOT_FOUND;
+	case RPC_PROBLEM_CONFLICT:
+		return SERVER_CONFLICT;
+	default:
+		return SERVER_UNAVAILABLE;
+	}
+}
+
+/* -- asking it --------------------------------------------------------------------------------------------
+ */
+
+/* A request to the keeper that is under way. */
+struct ca_call {
+	struct request *request;
+	uint8_t ca, action;
+};
+
+static void audit_step(struct request *request, uint8_t action, const char *type, const json_t *ca)
+{
+	static const char *const steps[] = {[RPC_CA_CREATE] = "create",
+	    [RPC_CA_ROTATE] = "rotate",
+	    [RPC_CA_IMPORT] = "import",
+	    [RPC_CA_COMMIT] = "commit",
+	    [RPC_CA_UNDO] = "undo",
+	    [RPC_CA_RETIRE] = "retire",
+	    [RPC_CA_ABANDON] = "abandon"};
+
+	request_audit(request, action == RPC_CA_CREATE ? "ca.create" : "ca.rotate",
+	    json_pack("{s:s, s:s, s:O, s:i}", "type", type, "step", steps[action], "fingerprint",
+	        json_object_get(ca, "fingerprint"), "keys",
+	        (int)json_array_size(json_object_get(ca, "keys"))));
+}
+
+static void ca_answered(void *context, void *argument, int error, struct wire_span body)
+{
+	struct control *control = context;
+	struct ca_call call = *(struct ca_call *)argument;
+	struct request *request = call.request;
+	struct rpc_key_ca_reply reply = {0};
+	const char *type = types[call.ca];
+
+	free(argument);
 	if (keeper_failed(request, error))
 		return;
-	if (!rpc_get_key_ca_reply(body, &reply) || reply.public_line.len == 0)
+	if (!rpc_get_key_ca_reply(body, &reply) || reply.problem != RPC_PROBLEM_NONE) {
+		request_fail(request, code_of(reply.problem), "%.*s", (int)reply.error.len,
+		    (const char *)reply.error.at);
+		return;
+	}
+	if (reply.keys.len == 0) {
 		request_fail(request, SERVER_NOT_FOUND,
 		    "there is no %s CA yet; make it with: reeve ca create --type %s", type, type);
-	else
-		request_result(request, ca_json(type, reply.public_line));
+		return;
+	}
+	if (call.ca == RPC_CA_CLIENT)
+		client_cas_take(&control->client_cas, reply.keys);
+	json_t *ca = ca_json(type, reply.keys);
+	if (call.action != RPC_CA_SHOW)
+		audit_step(request, call.action, type, ca);
+	request_result(request, ca);
+}
+
+/* `body`: without the CA and the action. */
+static void ask_ca(struct request *request, uint8_t ca, uint8_t action, struct rpc_key_ca body)
+{
+	struct ca_call *call = calloc(1, sizeof(*call));
+	struct call_options options = ask_keeper(request, RPC_KEY_CA, RPC_KEY_CA_REPLY, ca_answered);
+
+	if (call == NULL) {
+		request_fail(request, JSONRPC_INTERNAL, "out of memory");
+		return;
+	}
+	*call = (struct ca_call){.request = request, .ca = ca, .action = action};
+	options.argument = call;
+	if (action != RPC_CA_SHOW)
+		options.timeout_ms = STEP_TIMEOUT_MS;
+	body.ca = ca;
+	body.action = action;
+	call_start(&options, rpc_put_key_ca, &body);
 }
 
 static void ca_show(struct request *request, const json_t *params)
 {
+	static const char *const keys[] = {"type", NULL};
 	uint8_t ca;
 
-	if (!ca_type(request, params, &ca))
-		return;
-	request->context = (void *)(uintptr_t)ca;
-	struct call_options options = ask_keeper(request, RPC_KEY_CA, RPC_KEY_CA_REPLY, ca_shown);
-	CALL(&options, key_ca, .ca = ca, .create = 0);
-}
-
-static void ca_created(void *context, void *argument, int error, struct wire_span body)
-{
-	struct control *control = context;
-	struct request *request = argument;
-	struct rpc_key_ca_reply reply = {0};
-	uintptr_t ca = (uintptr_t)request->context;
-
-	if (keeper_failed(request, error))
-		return;
-	if (!rpc_get_key_ca_reply(body, &reply) || reply.error.len > 0 || reply.public_line.len == 0) {
-		keeper_complains(request, reply.error);
-		return;
-	}
-	if (ca == RPC_CA_CLIENT)
-		client_cas_take(&control->client_cas, reply.public_line);
-	request_audit(request, "ca.create", json_pack("{s:s}", "type", ca_name(ca)));
-	request_result(request, ca_json(ca_name(ca), reply.public_line));
-}
-
-/* The keeper said whether it is there already. */
-static void ca_looked(void *context, void *argument, int error, struct wire_span body)
-{
-	struct request *request = argument;
-	struct rpc_key_ca_reply reply = {0};
-	uintptr_t ca = (uintptr_t)request->context;
-
-	(void)context;
-	if (keeper_failed(request, error))
-		return;
-	if (rpc_get_key_ca_reply(body, &reply) && reply.public_line.len > 0) {
-		request_fail(request, SERVER_CONFLICT,
-		    "there is a %s CA already; see it with: reeve ca show --type %s", ca_name(ca),
-		    ca_name(ca));
-		return;
-	}
-	struct call_options options = ask_keeper(request, RPC_KEY_CA, RPC_KEY_CA_REPLY, ca_created);
-	CALL(&options, key_ca, .ca = (uint8_t)ca, .create = 2);
+	if (params_only(request, params, keys) && take_type(request, params, &ca))
+		ask_ca(request, ca, RPC_CA_SHOW, (struct rpc_key_ca){0});
 }
 
 static void ca_create(struct request *request, const json_t *params)
 {
+	static const char *const keys[] = {"type", "algorithm", NULL};
+	struct rpc_key_ca body = {0};
 	uint8_t ca;
 
-	if (!ca_type(request, params, &ca))
+	if (params_only(request, params, keys) && take_type(request, params, &ca) &&
+	    take_algorithm(request, params, &body.algorithm))
+		ask_ca(request, ca, RPC_CA_CREATE, body);
+}
+
+static void ca_rotate(struct request *request, const json_t *params)
+{
+	static const char *const keys[] = {"type", "algorithm", "step", "keep_s", NULL};
+	static const char *const steps[] = {[RPC_CA_ROTATE] = "next",
+	    [RPC_CA_IMPORT] = "",
+	    [RPC_CA_COMMIT] = "commit",
+	    [RPC_CA_UNDO] = "undo",
+	    [RPC_CA_RETIRE] = "retire",
+	    [RPC_CA_ABANDON] = "abandon",
+	    NULL};
+	struct rpc_key_ca body = {0};
+	const char *step = "next";
+	int64_t keep = 0;
+	uint8_t ca;
+
+	if (!params_only(request, params, keys) || !take_type(request, params, &ca) ||
+	    !take_algorithm(request, params, &body.algorithm) ||
+	    !params_string(request, params, "step", false, &step) ||
+	    !params_integer(request, params, "keep_s", false, 60, KEEP_MAX_S, &keep))
 		return;
-	request->context = (void *)(uintptr_t)ca;
-	struct call_options options = ask_keeper(request, RPC_KEY_CA, RPC_KEY_CA_REPLY, ca_looked);
-	CALL(&options, key_ca, .ca = ca, .create = 0);
+	int action = place_of(steps, RPC_CA_ROTATE, step);
+	if (action < 0 || action == RPC_CA_IMPORT)
+		request_fail(request, SERVER_BAD_INPUT,
+		    "there is no step '%.32s'; expected next, commit, undo, retire or abandon", step);
+	else if ((keep != 0 && action != RPC_CA_COMMIT) ||
+	         (json_object_get(params, "algorithm") != NULL && action != RPC_CA_ROTATE))
+		request_fail(request, SERVER_BAD_INPUT,
+		    "keep_s goes with the step commit, and algorithm with next: not with '%.32s'", step);
+	else {
+		body.retire_at = keep == 0 ? 0 : (uint64_t)(time(NULL) + keep);
+		ask_ca(request, ca, (uint8_t)action, body);
+	}
+}
+
+static void ca_import(struct request *request, const json_t *params)
+{
+	static const char *const keys[] = {"type", "sealed", NULL};
+	static uint8_t sealed[SEALED_MAX];
+	const char *text = NULL;
+	size_t len = 0;
+	uint8_t ca;
+
+	if (!params_only(request, params, keys) || !take_type(request, params, &ca) ||
+	    !params_string(request, params, "sealed", true, &text))
+		return;
+	if (sodium_base642bin(sealed, sizeof(sealed), text, strlen(text), NULL, &len, NULL,
+	        sodium_base64_VARIANT_ORIGINAL) != 0)
+		request_fail(request, SERVER_BAD_INPUT, "'sealed' is not base64, or too long");
+	else
+		ask_ca(request, ca, RPC_CA_IMPORT, (struct rpc_key_ca){.sealed = {sealed, len}});
+}
+
+/* -- seal.key ---------------------------------------------------------------------------------------------
+ */
+
+static void seal_told(void *context, void *argument, int error, struct wire_span body)
+{
+	struct request *request = argument;
+	struct rpc_key_seal_reply reply;
+	char text[64];
+
+	(void)context;
+	if (keeper_failed(request, error))
+		return;
+	if (!rpc_get_key_seal_reply(body, &reply) || reply.public_key.len != crypto_box_PUBLICKEYBYTES) {
+		request_fail(request, SERVER_UNAVAILABLE, "the keeper has no key to seal to; see the log");
+		return;
+	}
+	sodium_bin2base64(
+	    text, sizeof(text), reply.public_key.at, reply.public_key.len, sodium_base64_VARIANT_ORIGINAL);
+	request_result(request, json_pack("{s:s}", "public_key", text));
+}
+
+static void seal_key(struct request *request, const json_t *params)
+{
+	static const char *const keys[] = {NULL};
+
+	if (!params_only(request, params, keys))
+		return;
+	struct call_options options = ask_keeper(request, RPC_KEY_SEAL, RPC_KEY_SEAL_REPLY, seal_told);
+	CALL(&options, key_seal, .reserved = 0);
 }
 
 /* -- ca.sign_host -----------------------------------------------------------------------------------------
@@ -247,6 +428,9 @@ static void ca_sign_host(struct request *request, const json_t *params)
 const struct method ca_methods[] = {
     {"ca.create", ROLE_ADMIN, ca_create},
     {"ca.show", ROLE_ADMIN, ca_show},
+    {"ca.rotate", ROLE_ADMIN, ca_rotate},
+    {"ca.import", ROLE_ADMIN, ca_import},
+    {"seal.key", ROLE_ADMIN, seal_key},
     {"ca.sign_host", ROLE_ADMIN, ca_sign_host},
     {NULL, ROLE_NONE, NULL},
 };

@@ -39,3 +39,62 @@ for each in ed25519:ssh-ed25519 ecdsa:ecdsa-sha2-nistp256 rsa:rsa-sha2-512; do
 		"$(certified "${each%:*}" origin "${each#*:}-cert-v01@openssh.com")"
 done
 contains "and not under another name" "Host key verification failed" "$(certified ed25519 198.51.100.3 ssh-ed25519-cert-v01@openssh.com)"
+
+# -- a CA's key is replaced while people work ---------------------------------------------------------------------
+lines() { reeve ca show --type "$1" 2>/dev/null; }
+trusted() { lines user >"$STATE/origin/user_ca.pub"; }
+login() { ssh_client alice@origin 'echo in' 2>/dev/null; }
+signs() { reeve ca show --type "$1" --json | json 'j["fingerprint"]'; }
+told() { # WHAT TEXT CMD…
+	local what=$1 text=$2
+	shift 2
+	capture "$@"
+	if [ "$status" = 0 ]; then mismatch "$what" "a failure" "success: $out"; else contains "$what" "$text" "$err"; fi
+}
+
+equal "alice logs in" in "$(login)"
+first=$(signs user)
+told "commit before rotate" "reeve ca rotate makes one" reeve ca rotate --commit
+told "two steps at once" "one at a time" reeve ca rotate --commit --retire
+told "an algorithm that is none" "ecdsa-p256" reeve ca rotate --algorithm dsa
+holds "rotate: a next key" reeve ca rotate --algorithm ecdsa-p256
+equal "both are shown, the next one first" "ecdsa-sha2-nistp256 ssh-ed25519" "$(lines user | cut -d' ' -f1 | paste -sd' ')"
+equal "the current one signs on" "$first" "$(signs user)"
+told "a second next key" "--abandon" reeve ca rotate
+equal "origins that know the current key alone let alice in" in "$(login)"
+reeve ca rotate --commit >/dev/null 2>&1
+second=$(signs user)
+fails_to "committed: the next key signs" [ "$first" = "$second" ]
+equal "an origin that was forgotten refuses" "" "$(login)"
+reeve ca rotate --undo >/dev/null 2>&1
+equal "undone: it lets alice in again" "$first in" "$(signs user) $(login)"
+trusted
+reeve ca rotate --commit >/dev/null 2>&1
+equal "with both lines at the origin, the new key's certificates do" "$second in" "$(signs user) $(login)"
+holds "retire" reeve ca rotate --retire
+equal "one line is left" ecdsa-sha2-nistp256 "$(lines user | cut -d' ' -f1)"
+trusted
+equal "and is enough" in "$(login)"
+reeve ca rotate --algorithm rsa >/dev/null 2>&1 && trusted && reeve ca rotate --commit --keep 1h >/dev/null 2>&1
+equal "an RSA key signs, too" in "$(login)"
+contains "fingerprint: what each key is for" "old: trusted until" "$(reeve ca fingerprint)"
+keeper=$(child keeper)
+kill -9 "$keeper"
+replacement keeper "$keeper" >/dev/null
+eventually 10 "a new keeper signs with the same key" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' ca show 2>/dev/null | grep -q '^ssh-rsa'"
+equal "and alice is let in" in "$(login)"
+
+# The client CA: what it signed before counts until its key is retired.
+reeve ca rotate --type client >/dev/null 2>&1
+equal "client CA, a next key: alice's certificate is good" in "$(login)"
+reeve ca rotate --type client --commit >/dev/null 2>&1
+equal "  committed: still" in "$(login)"
+enrol bob bob sre
+use_identity bob
+equal "  and bob's by the new key" in "$(ssh_client bob@origin 'echo in' 2>/dev/null)"
+reeve ca rotate --type client --retire >/dev/null 2>&1
+equal "  retired: bob's" in "$(ssh_client bob@origin 'echo in' 2>/dev/null)"
+use_identity alice
+equal "  and alice's is nobody's" "" "$(login)"
+events=$(cat "$STATE"/state/*audit*)
+contains "steps are in the audit log" '"event":"ca.rotate"' "$events"

@@ -204,20 +204,40 @@ static void heard(struct lab *lab, const char *what, struct wire_span span, int 
 	    (const char *)span.at, number);
 }
 
+static void put_ca_key(struct wire_out *out, uint8_t state, uint64_t retire_at, const struct mint_key *key)
+{
+	uint8_t room[256];
+	struct wire_out one = wire_into(room, sizeof(room));
+
+	wire_put_u8(&one, state);
+	wire_put_u64(&one, 1);
+	wire_put_u64(&one, retire_at);
+	wire_put_string(&one, key->blob, sizeof(key->blob));
+	wire_put_cstring(&one, "");
+	wire_put_string(out, room, wire_written(&one));
+}
+
+/* One key each; the client CA may have an old one, too. */
 static void keeper_ca(struct lab *lab, struct rpc_message *message)
 {
 	struct rpc_key_ca ca;
-	char *line;
+	uint8_t room[1024], problem = RPC_PROBLEM_NONE;
+	struct wire_out keys = wire_into(room, sizeof(room));
 
 	cr_assert(rpc_get_key_ca(message->body, &ca) && ca.ca >= 1 && ca.ca <= 3);
-	if (ca.create == 2 && !lab->ca_exists[ca.ca])
+	if (ca.action == RPC_CA_CREATE && lab->ca_exists[ca.ca])
+		problem = RPC_PROBLEM_CONFLICT;
+	else if (ca.action == RPC_CA_CREATE)
 		lab->ca_exists[ca.ca] = true;
-	line = mint_line(&lab->cas[ca.ca], "portreeve-test-ca");
+	if (lab->ca_exists[ca.ca])
+		put_ca_key(&keys, RPC_CA_CURRENT, 0, &lab->cas[ca.ca]);
+	if (ca.ca == RPC_CA_CLIENT && lab->ca_exists[ca.ca] && lab->old_client_ca)
+		put_ca_key(&keys, RPC_CA_OLD, lab->old_client_ca_until, &lab->cas[0]);
 	cr_assert_eq(RPC_SEND(&lab->keeper, KEY_CA_REPLY, key_ca_reply, RPC_FLAG_REPLY, message->id,
-	                 .error = wire_span_of(lab->ca_exists[ca.ca] ? "" : "there is no such CA"),
-	                 .public_line = wire_span_of(lab->ca_exists[ca.ca] ? line : "")),
+	                 .problem = problem,
+	                 .error = wire_span_of(problem != RPC_PROBLEM_NONE ? "there is one already" : ""),
+	                 .keys = {room, wire_written(&keys)}),
 	    0);
-	free(line);
 }
 
 static void keeper_certify(struct lab *lab, struct rpc_message *message)

@@ -29,7 +29,9 @@ struct lab {
 	pid_t pid;
 	struct rpc_link supervisor, keeper, dataplane, recorder, workers[2];
 	int client;             /* connection to the control socket, -1: none yet */
-	struct mint_key cas[4]; /* by enum rpc_ca */
+	struct mint_key cas[4]; /* by enum rpc_ca; the first is the client CA's old one */
+	bool old_client_ca;
+	uint64_t old_client_ca_until;
 	bool ca_exists[4];
 	void (*before_start)(void); /* runs between the links and SUP_START */
 	bool reporter;              /* the configuration names LAB_REPORTER */

@@ -20,7 +20,7 @@ static int directory;
 
 static void setup(void)
 {
-	cr_assert(sodium_init() >= 0);
+	cr_assert(sodium_init() >= 0 && private_key_start() == 0);
 	snprintf(directory_path, sizeof(directory_path), "/tmp/reeve-keeper-XXXXXX");
 	cr_assert(mkdtemp(directory_path) != NULL);
 	directory = open(directory_path, O_RDONLY | O_DIRECTORY);
@@ -46,6 +46,17 @@ TestSuite(keyring, .init = setup, .fini = teardown);
 TestSuite(certificate, .init = setup, .fini = teardown);
 TestSuite(live, .init = setup, .fini = teardown);
 TestSuite(requests, .init = setup, .fini = teardown);
+
+/* The CA's ed25519 key, raw. */
+static bool ca_public(const struct keyring *keyring, enum keyring_kind kind, uint8_t public_key[32])
+{
+	struct wire_span blob = keyring_ca_blob(keyring, kind);
+
+	if (blob.len != 51)
+		return false;
+	memcpy(public_key, blob.at + 19, 32);
+	return true;
+}
 
 static const uint8_t some_seed[KEEPER_SEED_SIZE] = {1, 2, 3};
 
@@ -107,21 +118,24 @@ Test(keyfile, damage_at_each_byte_is_seen)
 Test(keyring, keys_survive_and_differ)
 {
 	struct keyring first, second;
-	uint8_t a[32], b[32], c[32], signature[64];
+	uint8_t a[32], b[32], c[32], signature[64], room[128];
+	struct wire_out out = wire_into(room, sizeof(room));
+	char error[KEEPER_ERROR_MAX];
 
 	cr_assert_eq(keyring_open(&first, directory), 0);
 	cr_expect(keyring_has(&first, KEYRING_EVIDENCE));
 	cr_expect_not(keyring_has(&first, KEYRING_USER_CA));
-	cr_expect_not(keyring_public(&first, KEYRING_USER_CA, a));
-	cr_expect_not(keyring_sign(&first, KEYRING_USER_CA, "x", 1, signature));
+	cr_expect_not(ca_public(&first, KEYRING_USER_CA, a));
+	cr_expect_not(keyring_ca_sign(&first, KEYRING_USER_CA, wire_span_of("x"), &out, error));
 	cr_expect_not(keyring_sign(&first, KEYRING_HOST_SEED, "x", 1, signature), "the seed itself signed");
 	cr_expect_eq(keyring_create(&first, KEYRING_USER_CA), 0);
 	cr_expect_eq(keyring_create(&first, KEYRING_USER_CA), -EEXIST);
 	cr_expect_eq(keyring_create(&first, KEYRING_CLIENT_CA), 0);
-	cr_expect(keyring_public(&first, KEYRING_USER_CA, a) && keyring_public(&first, KEYRING_CLIENT_CA, b));
+	cr_expect(ca_public(&first, KEYRING_USER_CA, a) && ca_public(&first, KEYRING_CLIENT_CA, b));
 	cr_expect_arr_neq(a, b, 32);
-	cr_expect(keyring_sign(&first, KEYRING_USER_CA, "text", 4, signature));
-	cr_expect_eq(crypto_sign_verify_detached(signature, (const uint8_t *)"text", 4, a), 0);
+	cr_expect(keyring_ca_sign(&first, KEYRING_USER_CA, wire_span_of("text"), &out, error));
+	cr_expect_eq(wire_written(&out), 83);
+	cr_expect_eq(crypto_sign_verify_detached(room + 19, (const uint8_t *)"text", 4, a), 0);
 	/* Host keys: the same for one target, another for another, none without a name. */
 	cr_expect(keyring_host_public(&first, "target-1", b) && keyring_host_public(&first, "target-2", c));
 	cr_expect_arr_neq(b, c, 32);
@@ -130,7 +144,7 @@ Test(keyring, keys_survive_and_differ)
 	cr_expect_eq(crypto_sign_verify_detached(signature, (const uint8_t *)"hash", 4, b), 0);
 
 	cr_assert_eq(keyring_open(&second, directory), 0);
-	cr_expect(keyring_public(&second, KEYRING_USER_CA, c));
+	cr_expect(ca_public(&second, KEYRING_USER_CA, c));
 	cr_expect_arr_eq(a, c, 32);
 	cr_expect(keyring_host_public(&second, "target-1", c));
 	cr_expect_arr_eq(b, c, 32);
@@ -244,7 +258,7 @@ Test(certificate, structure_as_protocol_certkeys_says)
 {
 	struct keyring keyring = open_with_cas();
 	struct blob key = ed25519_key(), principals = strings("alice", "root");
-	uint8_t room[4096], ca_public[32];
+	uint8_t room[4096], public[32];
 	char error[KEEPER_ERROR_MAX] = "";
 	struct wire_out out = wire_into(room, sizeof(room));
 	struct certificate c = {.public_key = span(&key),
@@ -292,8 +306,8 @@ Test(certificate, structure_as_protocol_certkeys_says)
 	struct wire_span ca = wire_string(&in);
 	struct wire ca_in = wire_over(ca.at, ca.len);
 	cr_expect(wire_span_is(wire_string(&ca_in), "ssh-ed25519"));
-	cr_assert(keyring_public(&keyring, KEYRING_USER_CA, ca_public));
-	cr_expect_arr_eq(wire_string(&ca_in).at, ca_public, 32);
+	cr_assert(ca_public(&keyring, KEYRING_USER_CA, public));
+	cr_expect_arr_eq(wire_string(&ca_in).at, public, 32);
 	size_t covered = (size_t)(in.at - room);
 	struct wire_span signature = wire_string(&in);
 	cr_expect(wire_done(&in));
@@ -301,7 +315,7 @@ Test(certificate, structure_as_protocol_certkeys_says)
 	cr_expect(wire_span_is(wire_string(&sig_in), "ssh-ed25519"));
 	struct wire_span sig = wire_string(&sig_in);
 	cr_assert(wire_done(&sig_in) && sig.len == 64);
-	cr_expect_eq(crypto_sign_verify_detached(sig.at, room, covered, ca_public), 0);
+	cr_expect_eq(crypto_sign_verify_detached(sig.at, room, covered, public), 0);
 	keyring_close(&keyring);
 }
 
@@ -406,7 +420,7 @@ Test(certificate, of_a_host_has_no_options)
 {
 	struct keyring keyring = open_with_cas();
 	struct blob key = ed25519_key(), names = strings("web1.example.com", "198.51.100.7");
-	uint8_t room[4096], ca_public[32];
+	uint8_t room[4096], public[32];
 	char error[KEEPER_ERROR_MAX] = "";
 	struct wire_out out = wire_into(room, sizeof(room));
 	struct certificate c = {.public_key = span(&key),
@@ -439,10 +453,10 @@ Test(certificate, of_a_host_has_no_options)
 	struct wire_span ca = wire_string(&in);
 	size_t covered = (size_t)(in.at - room);
 	struct wire_span signature = wire_string(&in);
-	cr_assert(keyring_public(&keyring, KEYRING_HOST_CA, ca_public));
+	cr_assert(ca_public(&keyring, KEYRING_HOST_CA, public));
 	cr_assert(wire_done(&in) && ca.len == 51 && signature.len == 83);
-	cr_expect_arr_eq(ca.at + 19, ca_public, 32);
-	cr_expect_eq(crypto_sign_verify_detached(signature.at + 19, room, covered, ca_public), 0);
+	cr_expect_arr_eq(ca.at + 19, public, 32);
+	cr_expect_eq(crypto_sign_verify_detached(signature.at + 19, room, covered, public), 0);
 	keyring_close(&keyring);
 }
 
@@ -546,36 +560,13 @@ static int ask(struct fixture *f)
 #define ASK(f, NAME, name, ...)                                                                              \
 	((f)->id++, RPC_SEND(&(f)->control, NAME, name, 0, (f)->id, __VA_ARGS__) != 0 ? -1000 : ask(f))
 
-static struct rpc_key_ca_reply ask_ca(struct fixture *f, uint8_t ca, uint8_t create)
+static struct rpc_key_ca_reply ask_ca(struct fixture *f, uint8_t ca, uint8_t action)
 {
 	struct rpc_key_ca_reply reply = {0};
-	cr_expect_eq(ASK(f, KEY_CA, key_ca, .ca = ca, .create = create), 0);
+	cr_expect_eq(ASK(f, KEY_CA, key_ca, .ca = ca, .action = action), 0);
 	cr_assert_eq(f->reply.type, RPC_KEY_CA_REPLY);
 	cr_assert(rpc_get_key_ca_reply(f->reply.body, &reply));
 	return reply;
-}
-
-Test(requests, cas)
-{
-	struct fixture f;
-	char line[256], again[256];
-	open_fixture(&f);
-	cr_expect(wire_span_is(
-	    ask_ca(&f, RPC_CA_USER, 0).error, "there is no user CA yet (reeve ca create --type user)"));
-	struct rpc_key_ca_reply reply = ask_ca(&f, RPC_CA_USER, 2);
-	cr_expect_eq(reply.error.len, 0);
-	cr_assert(wire_span_copy(reply.public_line, line, sizeof(line)));
-	cr_expect(strncmp(line, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA", 36) == 0, "got %s", line);
-	cr_expect(strstr(line, " portreeve-user-ca") != NULL, "got %s", line);
-	cr_expect(wire_span_is(ask_ca(&f, RPC_CA_USER, 2).error, "there is a user CA already"));
-	for (uint8_t create = 0; create < 2; create++) {
-		cr_assert(wire_span_copy(ask_ca(&f, RPC_CA_USER, create).public_line, again, sizeof(again)));
-		cr_expect_str_eq(line, again);
-	}
-	cr_expect_eq(ask_ca(&f, RPC_CA_HOST, 1).error.len, 0);
-	cr_expect_neq(ask_ca(&f, RPC_CA_CLIENT, 3).error.len, 0);
-	cr_expect_eq(ASK(&f, KEY_CA, key_ca, .ca = 4), -EPROTO);
-	close_fixture(&f);
 }
 
 static bool certify(struct fixture *f, uint8_t ca, const char *session, uint64_t after, uint64_t before)
@@ -596,9 +587,9 @@ Test(requests, certificates_within_their_bounds)
 	struct fixture f;
 	open_fixture(&f);
 	cr_expect_not(certify(&f, RPC_CA_CLIENT, "", NOW, NOW + 60), "without a CA");
-	ask_ca(&f, RPC_CA_USER, 1);
-	ask_ca(&f, RPC_CA_CLIENT, 1);
-	ask_ca(&f, RPC_CA_HOST, 1);
+	ask_ca(&f, RPC_CA_USER, RPC_CA_CREATE);
+	ask_ca(&f, RPC_CA_CLIENT, RPC_CA_CREATE);
+	ask_ca(&f, RPC_CA_HOST, RPC_CA_CREATE);
 	cr_expect_not(certify(&f, RPC_CA_USER, "s1", NOW - 60, NOW + 60), "without a live session");
 	cr_expect_eq(ASK(&f, KEY_SESSION, key_session, .session_id = wire_span_of("s1"),
 	                 .target_id = wire_span_of("t"), .live = 1),
@@ -659,7 +650,7 @@ Test(requests, host_certificates_within_their_bounds)
 	open_fixture(&f);
 	cr_expect_str_eq(certify_host(&f, "web1", NULL, NOW, NOW + 60),
 	    "there is no host CA yet (reeve ca create --type host)");
-	ask_ca(&f, RPC_CA_HOST, 1);
+	ask_ca(&f, RPC_CA_HOST, RPC_CA_CREATE);
 	cr_expect_str_eq(certify_host(&f, "web1", "*.example.com", NOW - 60, NOW + longest), "");
 	cr_expect_neq(certify_host(&f, "web1", NULL, NOW, NOW + longest + 1)[0], '\0', "too long");
 	cr_expect_neq(certify_host(&f, "web1", NULL, NOW - 301, NOW + 60)[0], '\0', "too early");

@@ -112,13 +112,33 @@ static void call(struct process *p, uint16_t type, rpc_put_fn put, const void *b
 	cr_assert_eq(error, 0, "%s: %s", rpc_type_name(type), strerror(-error));
 }
 
-static void ca_line(struct process *p, uint8_t ca, uint8_t create, char line[256])
+/* The CA's key that signs, as a line of a .pub file. */
+static void ca_line_of(struct process *p, uint8_t ca, uint8_t action, uint8_t algorithm, char line[1024])
 {
 	struct rpc_key_ca_reply reply;
-	call(p, RPC_KEY_CA, rpc_put_key_ca, &(struct rpc_key_ca){.ca = ca, .create = create});
+	char text[1000];
+	call(p, RPC_KEY_CA, rpc_put_key_ca,
+	    &(struct rpc_key_ca){.ca = ca, .action = action, .algorithm = algorithm});
 	cr_assert(rpc_get_key_ca_reply(p->reply.body, &reply));
 	cr_assert_eq(reply.error.len, 0, "%.*s", (int)reply.error.len, (const char *)reply.error.at);
-	cr_assert(wire_span_copy(reply.public_line, line, 256));
+	struct wire in = wire_over(reply.keys.at, reply.keys.len);
+	for (uint8_t state = 0; state != RPC_CA_CURRENT;) {
+		struct wire_span one = wire_string(&in);
+		struct wire key = wire_over(one.at, one.len);
+		cr_assert_not(in.failed, "no key signs");
+		state = wire_u8(&key);
+		wire_skip(&key, 16);
+		struct wire_span blob = wire_string(&key);
+		struct wire parts = wire_over(blob.at, blob.len);
+		struct wire_span type = wire_string(&parts);
+		sodium_bin2base64(text, sizeof(text), blob.at, blob.len, sodium_base64_VARIANT_ORIGINAL);
+		snprintf(line, 1024, "%.*s %s", (int)type.len, (const char *)type.at, text);
+	}
+}
+
+static void ca_line(struct process *p, uint8_t ca, uint8_t action, char line[1024])
+{
+	ca_line_of(p, ca, action, RPC_CA_ED25519, line);
 }
 
 static void say_live(struct process *p, const char *session_id)
@@ -209,9 +229,9 @@ Test(keeper_process, ssh_keygen_reads_the_certificates)
 	    "source-address 127.0.0.0/8",
 	    "Extensions: \n                permit-agent-forwarding\n                permit-pty\n"};
 	struct process p;
-	char line[256], path[128], text[8192];
+	char line[1024], path[128], text[8192];
 	start(&p);
-	ca_line(&p, RPC_CA_USER, 2, line);
+	ca_line(&p, RPC_CA_USER, RPC_CA_CREATE, line);
 	say_live(&p, "s1");
 	for (unsigned i = 0; i < 5; i++) {
 		certify(&p, types[i], "root", "/bin/true");
@@ -265,13 +285,13 @@ static int ssh(unsigned port, const char *command)
 Test(keeper_process, sshd_lets_its_certificates_in)
 {
 	struct process p;
-	char line[256], path[128], text[1024], config[1024];
+	char line[1024], path[128], text[1024], config[1024];
 	unsigned port = free_port();
 
 	if (geteuid() != 0 || access("/usr/sbin/sshd", X_OK) != 0)
 		cr_skip_test("needs root and sshd");
 	start(&p);
-	ca_line(&p, RPC_CA_USER, 2, line);
+	ca_line(&p, RPC_CA_USER, RPC_CA_CREATE, line);
 	say_live(&p, "s1");
 	snprintf(path, sizeof(path), "%s/ca.pub", lab);
 	write_text(path, line);
@@ -298,6 +318,19 @@ Test(keeper_process, sshd_lets_its_certificates_in)
 		read_text(path, text, sizeof(text));
 		cr_expect_eq(status, 3, "%s: expected status 3, got %d: %s", types[i], status, text);
 		cr_expect_str_eq(text, "in\n");
+	}
+	/* The CA's other algorithms, each as the key that follows: sshd reads the file at each login. */
+	static const uint8_t algorithms[] = {RPC_CA_ECDSA_P256, RPC_CA_RSA_3072};
+	for (unsigned i = 0; i < 2; i++) {
+		ca_line_of(&p, RPC_CA_USER, RPC_CA_ROTATE, algorithms[i], line);
+		ca_line(&p, RPC_CA_USER, RPC_CA_COMMIT, line);
+		snprintf(path, sizeof(path), "%s/ca.pub", lab);
+		write_text(path, line);
+		certify(&p, "ed25519", "root", "");
+		int status = ssh(port, "exit 4");
+		snprintf(path, sizeof(path), "%s/out", lab);
+		read_text(path, text, sizeof(text));
+		cr_expect_eq(status, 4, "CA %.20s: expected status 4, got %d: %s", line, status, text);
 	}
 	/* A forced command is forced; another principal is not let in. */
 	certify(&p, "ed25519", "root", "echo forced");
@@ -331,13 +364,13 @@ Test(keeper_process, it_is_confined)
 Test(keeper_process, restart_keeps_keys_and_forgets_sessions)
 {
 	struct process p;
-	char before[256], after[256];
+	char before[1024], after[1024];
 	struct rpc_key_host_sign_reply reply;
 	uint8_t hash[32] = {1};
 	const struct rpc_key_host_sign sign = {.session_id = wire_span_of("s1"), .hash = {hash, 32}};
 
 	start(&p);
-	ca_line(&p, RPC_CA_CLIENT, 2, before);
+	ca_line(&p, RPC_CA_CLIENT, RPC_CA_CREATE, before);
 	say_live(&p, "s1");
 	call(&p, RPC_KEY_HOST_SIGN, rpc_put_key_host_sign, &sign);
 	cr_assert(rpc_get_key_host_sign_reply(p.reply.body, &reply));
@@ -350,7 +383,7 @@ Test(keeper_process, restart_keeps_keys_and_forgets_sessions)
 	kill(p.pid, SIGKILL);
 	cr_expect_neq(finish(&p), 0);
 	start(&p);
-	ca_line(&p, RPC_CA_CLIENT, 0, after);
+	ca_line(&p, RPC_CA_CLIENT, RPC_CA_SHOW, after);
 	cr_expect_str_eq(before, after);
 	cr_expect_eq(finish(&p), 0);
 }
@@ -359,12 +392,12 @@ Test(keeper_process, a_control_that_breaks_the_protocol_loses_its_link_only)
 {
 	struct process p;
 	struct rpc_message message;
-	char line[256];
+	char line[1024];
 	start(&p);
 	cr_assert_eq(RPC_SEND(&p.control, SES_KILL, ses_kill, 0, 0, .flow = 1), 0);
 	cr_expect_lt(rpc_receive(&p.control, &message), 0, "the link should have ended");
 	attach_control(&p);
-	ca_line(&p, RPC_CA_HOST, 1, line);
+	ca_line(&p, RPC_CA_HOST, RPC_CA_CREATE, line);
 	cr_expect_eq(finish(&p), 0);
 }
 
