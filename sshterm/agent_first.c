@@ -396,7 +396,7 @@ static void request_of_first(struct agent_first *agent, const uint8_t *payload, 
 		return;
 	(void)wire_u32(&in);
 	struct wire_span name = wire_string(&in);
-	if (wire_span_is(name, "auth-agent-req@openssh.com") || wire_span_is(name, "auth-agent-req"))
+	if (is_agent_request(name))
 		begin_login(agent);
 	else if (starts_program(name))
 		lacks_agent(agent);

@@ -144,12 +144,12 @@ static void fail_for_keys(struct agent_offer *offer)
 		agent_fail(offer->failure, "origin_failed",
 		    "%s did not accept any of %u keys of your agent for login '%s' (the agent has %u); its "
 		    "authorized_keys must hold one of the first %u",
-		    host, offer->refused, login, keys->listed, (unsigned)AGENT_TRIES_MAX);
+		    host, offer->refused, login, keys->listed, offer->facts->tries);
 }
 
 static void next_key(struct agent_offer *offer)
 {
-	if (offer->next >= offer->keys.count || offer->refused >= AGENT_TRIES_MAX)
+	if (offer->next >= offer->keys.count || offer->refused >= offer->facts->tries)
 		fail_for_keys(offer);
 	else
 		offer_key(offer, &offer->keys.keys[offer->next]);

@@ -16,7 +16,7 @@
 #include "sshterm/agent_channel.h"
 #include "sshterm/agent_keys.h"
 
-/* Refused keys; OpenSSH cuts the line at the sixth failure, and one may have come before. */
+/* OpenSSH cuts the line at the sixth failure. */
 #define AGENT_TRIES_MAX 5
 
 /* How the origin answered a USERAUTH_REQUEST (RFC 4252 sections 5.1, 7). */
@@ -34,6 +34,7 @@ struct agent_login_facts {
 	struct wire_span session_id; /* of the origin's connection: signatures are over it */
 	uint32_t permits;            /* enum rpc_permit */
 	uint64_t deadline_us;        /* for all of the login */
+	unsigned tries;              /* refused keys, at most AGENT_TRIES_MAX */
 };
 
 /* Says why it cannot be done: once, whoever finds it out. */

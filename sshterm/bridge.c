@@ -23,6 +23,9 @@
  * Early packets. Clients do not wait: packets that arrive after a leg's login and before bridge_run() are
  * copied and taken first.
  *
+ * Agent first. A login at the origin that needs the client's agent is made here (agent_first.h, from
+ * bridge_login_first()): until it is, the client's messages are held there.
+ *
  * The end. A peer's FIN is passed on after everything before it; then the other peer has LINGER_US to finish.
  * RST ends both. A session that the box ends tells its client why (DISCONNECT).
  */
@@ -30,6 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sshterm/bridge_agent.h"
 #include "sshterm/bridge_packets.h"
 #include "sshterm/channels.h"
 #include "sshterm/programs.h"
@@ -94,6 +98,7 @@ struct bridge {
 	struct channels channels;
 	struct programs programs;
 	struct held_queue answers[2]; /* the box's own, made while a packet was looked at */
+	struct bridge_agent *agent;   /* NULL: the origin had let us in before */
 	bool running;
 	bool strict;
 	uint64_t linger_until_us;        /* one peer is done; UINT64_MAX: both go on */
@@ -243,7 +248,8 @@ static void deliver_answers(struct bridge *bridge)
 
 /* -- what arrives -- */
 
-static void relay(struct bridge_leg *from, const uint8_t *payload, size_t len, uint32_t sequence)
+/* Looks at a packet and sends it on. */
+static void pass_on(struct bridge_leg *from, const uint8_t *payload, size_t len, uint32_t sequence)
 {
 	struct bridge *bridge = from->bridge;
 
@@ -263,6 +269,13 @@ static void relay(struct bridge_leg *from, const uint8_t *payload, size_t len, u
 		break;
 	}
 	deliver_answers(bridge);
+}
+
+static void relay(struct bridge_leg *from, const uint8_t *payload, size_t len, uint32_t sequence)
+{
+	if (from->bridge->reason == NULL &&
+	    !bridge_agent_packet(from->bridge->agent, from->leg, payload, len, sequence))
+		pass_on(from, payload, len, sequence);
 }
 
 static void on_message(void *context, const uint8_t *payload, size_t len, uint32_t sequence)
@@ -285,6 +298,8 @@ static bool on_disconnect(void *context, const uint8_t *payload, size_t len)
 
 	if (!from->bridge->running)
 		return false;
+	if (from->leg == LEG_ORIGIN && bridge_agent_origin_left(from->bridge->agent, payload, len))
+		return true;
 	/* With its reason and text, behind everything that was sent before it. */
 	deliver(other_leg(from), payload, len, NULL, false, 0);
 	from->done = true;
@@ -588,6 +603,7 @@ static uint64_t next_deadline(const struct bridge *bridge)
 {
 	uint64_t deadline = earliest(programs_deadline(&bridge->programs), bridge->linger_until_us);
 
+	deadline = earliest(deadline, bridge_agent_deadline(bridge->agent));
 	/* It is woken by acknowledgements; this is for when none come. */
 	if (bridge->programs.busy != NULL && bridge->programs.busy->pressed)
 		deadline = earliest(deadline, worker_now_us() + RECORD_PRESSED_US);
@@ -612,6 +628,10 @@ static const char *turn(struct bridge *bridge)
 		    session->kill_reason);
 	for (unsigned i = 0; i < 2; i++)
 		(void)read_leg(&bridge->legs[i]);
+	if (bridge->reason == NULL && vsock_at_eof(bridge->legs[LEG_ORIGIN].sock))
+		(void)bridge_agent_origin_left(bridge->agent, NULL, 0);
+	if (bridge->reason == NULL)
+		bridge_agent_turn(bridge->agent);
 	for (unsigned i = 0; i < 2; i++) {
 		release_held(&bridge->legs[i]);
 		(void)packets_flush(bridge->legs[i].packets);
@@ -660,6 +680,50 @@ int bridge_prepare(struct session *session, enum leg leg)
 	return bridge->legs[leg].packets == NULL ? -1 : 0;
 }
 
+/* -- doors for a login with the client's agent -- */
+
+static void door_to_client(void *context, const uint8_t *payload, size_t len)
+{
+	struct bridge *bridge = context;
+
+	deliver(&bridge->legs[LEG_CLIENT], payload, len, NULL, false, 0);
+}
+
+static void door_relay(void *context, const uint8_t *payload, size_t len, uint32_t sequence)
+{
+	struct bridge *bridge = context;
+
+	pass_on(&bridge->legs[LEG_CLIENT], payload, len, sequence);
+}
+
+static void door_look(void *context, const uint8_t *payload, size_t len)
+{
+	struct bridge *bridge = context;
+
+	if (channels_packet(&bridge->channels, LEG_ORIGIN, payload, len) == CHANNELS_VIOLATION)
+		end_with(bridge, "protocol_error", bridge->channels.violation);
+	deliver_answers(bridge);
+}
+
+static void door_end(void *context, const char *reason, const char *text)
+{
+	end_with(context, reason, text);
+}
+
+static const struct bridge_doors doors = {
+    .to_client = door_to_client, .relay = door_relay, .look = door_look, .end = door_end};
+
+int bridge_login_first(struct session *session, const struct bridge_login *hooks,
+    const struct agent_login_facts *facts, void *context)
+{
+	struct bridge *bridge = bridge_of(session);
+
+	if (bridge == NULL)
+		return -1;
+	bridge->agent = bridge_agent_create(hooks, facts, context, &doors, bridge);
+	return bridge->agent == NULL ? -1 : 0;
+}
+
 void bridge_free(struct session *session)
 {
 	struct bridge *bridge = session->bridge;
@@ -673,6 +737,7 @@ void bridge_free(struct session *session)
 		queue_clear(&bridge->answers[i]);
 		free(bridge->legs[i].gather);
 	}
+	bridge_agent_free(bridge->agent);
 	free(bridge);
 	session->bridge = NULL;
 }
@@ -701,6 +766,10 @@ const char *bridge_run(struct session *session)
 	bridge->strict = session->grant.recording == RPC_RECORDING_STRICT;
 	programs_init(&bridge->programs, session, take_answer, bridge);
 	channels_init(&bridge->channels, session->grant.permits, &programs_ops, &bridge->programs);
+	/* The user's client offers its agent for our login; that the origin's programs may use it is another
+	 * matter. */
+	if (bridge->agent != NULL)
+		channels_answer_agent_requests(&bridge->channels);
 	for (unsigned i = 0; i < 2; i++) {
 		bridge->legs[i].sock = session->sock[i];
 		if (!take_received(&bridge->legs[i]))

@@ -95,6 +95,11 @@ void channels_init(struct channels *table, uint32_t permits, const struct channe
 	*table = (struct channels){.ops = ops, .context = context, .permits = permits};
 }
 
+void channels_answer_agent_requests(struct channels *table)
+{
+	table->agent_is_ours = true;
+}
+
 void channels_end(struct channels *table, const char *reason)
 {
 	for (channel_leg leg = 0; leg < 2; leg++) {
@@ -121,11 +126,19 @@ static void answer_global(struct channels *table, channel_leg to)
 	table->ops->answer(table->context, to, payload, refuse_global_request(payload));
 }
 
-static void answer_request(struct channels *table, struct channel *channel, channel_leg to)
+/* The box's answers whose turn has come. */
+static void answer_requests(struct channels *table, struct channel *channel, channel_leg to)
 {
 	uint8_t payload[REFUSAL_MAX];
+	enum reply_kind kind;
 
-	table->ops->answer(table->context, to, payload, refuse_request(payload, channel->number[to]));
+	while (replies_pop_own(&channel->replies[to], &kind)) {
+		size_t len = refuse_request(payload, channel->number[to]);
+
+		if (kind == REPLY_OURS_GRANTED)
+			payload[0] = CONN_SUCCESS;
+		table->ops->answer(table->context, to, payload, len);
+	}
 }
 
 /* Notes one request in `replies`; one of ours at the head is answered at once. False: too many. */
@@ -157,8 +170,7 @@ static enum channels_verdict refuse_channel_request(struct channels *table, stru
 		return CHANNELS_STAY;
 	if (!refuse_in_turn(&channel->replies[from]))
 		return violation(table, "too many channel requests without an answer");
-	while (replies_pop_ours(&channel->replies[from]))
-		answer_request(table, channel, from);
+	answer_requests(table, channel, from);
 	return CHANNELS_STAY;
 }
 
@@ -551,6 +563,25 @@ static bool learn_request(struct channels *table, struct channel *channel, chann
 	return !wire_span_is(name, "exit-signal") || exit_signal(table, channel, body);
 }
 
+/* The box has used the agent that is offered here: the offer ends with it where the rule gives it to nobody
+ * else. */
+static bool is_offer_to_us(const struct channels *table, channel_leg from, struct wire_span name)
+{
+	return table->agent_is_ours && from == CLIENT && is_agent_request(name) &&
+	       refusal_of_request(table->permits, name) != NULL;
+}
+
+static enum channels_verdict grant_in_turn(
+    struct channels *table, struct channel *channel, channel_leg from, bool want_reply)
+{
+	if (!want_reply)
+		return CHANNELS_STAY;
+	if (!replies_push(&channel->replies[from], REPLY_OURS_GRANTED))
+		return violation(table, "too many channel requests without an answer");
+	answer_requests(table, channel, from);
+	return CHANNELS_STAY;
+}
+
 static enum channels_verdict channel_request(struct channels *table, channel_leg from, struct wire body)
 {
 	bool early;
@@ -563,6 +594,8 @@ static enum channels_verdict channel_request(struct channels *table, channel_leg
 		return violation(table, "malformed channel request");
 	if (channel == NULL)
 		return CHANNELS_PASS;
+	if (is_offer_to_us(table, from, name))
+		return grant_in_turn(table, channel, from, want_reply);
 	const char *refusal = refusal_of_request(table->permits, name);
 	if (refusal != NULL)
 		return refuse_channel_request(table, channel, from, name, want_reply, refusal);
@@ -593,8 +626,7 @@ static enum channels_verdict channel_reply(
 		if (channel->program != NULL)
 			table->ops->program_no_pty(table->context, channel->program);
 	}
-	while (replies_pop_ours(&channel->replies[asker]))
-		answer_request(table, channel, asker);
+	answer_requests(table, channel, asker);
 	return CHANNELS_PASS;
 }
 

@@ -93,6 +93,7 @@ struct channels {
 	const struct channel_ops *ops;
 	void *context;
 	uint32_t permits; /* enum rpc_permit */
+	bool agent_is_ours;
 	struct channel *by_number[2][CHANNELS_BUCKETS];
 	struct replies global[2]; /* by the asking leg */
 	uint32_t count;
@@ -103,6 +104,9 @@ struct channels {
 enum channels_verdict { CHANNELS_PASS = 0, CHANNELS_STAY, CHANNELS_VIOLATION };
 
 void channels_init(struct channels *table, uint32_t permits, const struct channel_ops *ops, void *context);
+/* The box itself uses the client's agent: where the rule lets nobody else have it, a request for it is
+ * granted and goes no further. */
+void channels_answer_agent_requests(struct channels *table);
 /* Looks at one whole payload (message number first, 80..127) that came from `from`. */
 enum channels_verdict channels_packet(
     struct channels *table, channel_leg from, const uint8_t *payload, size_t len);

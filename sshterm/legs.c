@@ -17,9 +17,11 @@
 #include <string.h>
 
 #include "control/rpc/legacy.h"
+#include "sshterm/agent_login.h"
 #include "sshterm/client_leg.h"
 #include "sshterm/control_rpc.h"
 #include "sshterm/fiber.h"
+#include "sshterm/libssh_extensions.h"
 #include "sshterm/libssh_inside.h"
 #include "sshterm/login.h"
 #include "sshterm/origin_leg.h"
@@ -239,6 +241,13 @@ static int authenticate(
 	return result;
 }
 
+/* What only a login is interested in. */
+static void forget_login(struct session *session)
+{
+	inside_extensions_stop(session->ssh[LEG_ORIGIN], session->extensions);
+	session->extensions = NULL;
+}
+
 static int login(struct session *session, struct leg_failure *failure)
 {
 	struct beginning beginning = {0};
@@ -249,11 +258,12 @@ static int login(struct session *session, struct leg_failure *failure)
 	fiber_trim_stack();
 	if (authenticate(session, &beginning, failure) != 0)
 		return -1;
+	forget_login(session);
 	ssh_set_blocking(session->ssh[LEG_CLIENT], 0);
 	ssh_set_blocking(session->ssh[LEG_ORIGIN], 0);
 	session->login_deadline_us = UINT64_MAX;
 	session_admitted(session);
-	return 0;
+	return agent_login_begin(session, failure);
 }
 
 /* -- the end -- */
@@ -407,6 +417,8 @@ void session_run(struct session *session)
 		reason = failure.close_reason;
 	}
 	farewell(session);
+	forget_login(session);
+	agent_login_free(session);
 	bridge_free(session);
 	ssh_free(session->ssh[LEG_CLIENT]);
 	ssh_free(session->ssh[LEG_ORIGIN]);

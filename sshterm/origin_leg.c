@@ -8,6 +8,7 @@
 #include "sshterm/algorithms.h"
 #include "sshterm/control_rpc.h"
 #include "sshterm/legs.h"
+#include "sshterm/libssh_extensions.h"
 #include "sshterm/libssh_inside.h"
 #include "sshterm/login.h"
 #include "sshterm/origin_leg.h"
@@ -81,7 +82,9 @@ int origin_leg_connect(
 	ssh_session ssh = ssh_new();
 
 	session->ssh[LEG_ORIGIN] = ssh;
-	if (ssh == NULL || set_options(ssh, session, terms) != 0) {
+	if (ssh != NULL)
+		session->extensions = inside_extensions_start(ssh);
+	if (session->extensions == NULL || set_options(ssh, session, terms) != 0) {
 		leg_fail(failure, "error", "the appliance has no memory for another session");
 		return -1;
 	}

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sshterm/agent_login.h"
 #include "sshterm/legs.h"
 #include "sshterm/libssh_inside.h"
 #include "sshterm/login.h"
@@ -106,6 +107,8 @@ static enum origin_verdict try_way(struct login *login, uint8_t way, struct leg_
 	switch (way) {
 	case RPC_ORIGIN_CERTIFICATE:
 		return origin_leg_certificate(login->session, &login->answers, failure);
+	case RPC_ORIGIN_AGENT:
+		return agent_login_prepare(login, failure);
 	default:
 		leg_fail(failure, "error", "the rule names a way into the origin that is not there");
 		return ORIGIN_OVER;

@@ -41,6 +41,11 @@ static const struct rule_of_name requests[] = {
     {"x11-req", RPC_PERMIT_X11_FORWARDING, TEXT_X11},
 };
 
+bool is_agent_request(struct wire_span name)
+{
+	return wire_span_is(name, "auth-agent-req@openssh.com") || wire_span_is(name, "auth-agent-req");
+}
+
 static const char *refusal_in(
     const struct rule_of_name *table, size_t entries, uint32_t permits, struct wire_span name)
 {

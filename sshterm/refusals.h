@@ -46,6 +46,9 @@ const char *refusal_of_open(uint32_t permits, struct wire_span type);
 const char *refusal_of_global_request(uint32_t permits, struct wire_span name);
 const char *refusal_of_request(uint32_t permits, struct wire_span name);
 
+/* A request for agent forwarding? */
+bool is_agent_request(struct wire_span name);
+
 /* Payloads; each returns its length. `number`: the asker's own number of the channel. */
 size_t refuse_open(uint8_t out[REFUSAL_MAX], uint32_t number, enum open_failure code, const char *text);
 size_t refuse_request(uint8_t out[REFUSAL_MAX], uint32_t number);

@@ -50,9 +50,23 @@ static void drop_head(struct replies *replies)
 	replies->used--;
 }
 
+static bool is_own(uint32_t kind)
+{
+	return kind == REPLY_OURS || kind == REPLY_OURS_GRANTED;
+}
+
 bool replies_pop(struct replies *replies, enum reply_kind *kind)
 {
-	if (replies->used == 0 || run_at(replies, 0)->kind == REPLY_OURS)
+	if (replies->used == 0 || is_own(run_at(replies, 0)->kind))
+		return false;
+	*kind = run_at(replies, 0)->kind;
+	drop_head(replies);
+	return true;
+}
+
+bool replies_pop_own(struct replies *replies, enum reply_kind *kind)
+{
+	if (replies->used == 0 || !is_own(run_at(replies, 0)->kind))
 		return false;
 	*kind = run_at(replies, 0)->kind;
 	drop_head(replies);
@@ -61,10 +75,9 @@ bool replies_pop(struct replies *replies, enum reply_kind *kind)
 
 bool replies_pop_ours(struct replies *replies)
 {
-	if (replies->used == 0 || run_at(replies, 0)->kind != REPLY_OURS)
-		return false;
-	drop_head(replies);
-	return true;
+	enum reply_kind kind;
+
+	return replies_pop_own(replies, &kind);
 }
 
 bool replies_empty(const struct replies *replies)

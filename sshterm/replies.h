@@ -16,10 +16,11 @@
 
 /* What a request was, as far as its answer tells us something. */
 enum reply_kind {
-	REPLY_RELAYED = 0, /* the peer's answer passes and nothing else follows from it */
-	REPLY_PTY,         /* relayed; a failure means that the program has no terminal */
-	REPLY_PROGRAM,     /* relayed; a failure means that the program never started */
-	REPLY_OURS,        /* refused by the box */
+	REPLY_RELAYED = 0,  /* the peer's answer passes and nothing else follows from it */
+	REPLY_PTY,          /* relayed; a failure means that the program has no terminal */
+	REPLY_PROGRAM,      /* relayed; a failure means that the program never started */
+	REPLY_OURS,         /* refused by the box */
+	REPLY_OURS_GRANTED, /* granted by the box: what was asked for is for itself */
 };
 
 /* Runs of equal entries: a peer that asks a million times without being answered costs one entry. What it
@@ -43,6 +44,8 @@ bool replies_push(struct replies *replies, enum reply_kind kind);
 bool replies_pop(struct replies *replies, enum reply_kind *kind);
 /* Takes one entry of ours if it is at the head: the box answers now. */
 bool replies_pop_ours(struct replies *replies);
+/* The same, and which answer it is. */
+bool replies_pop_own(struct replies *replies, enum reply_kind *kind);
 bool replies_empty(const struct replies *replies);
 void replies_free(struct replies *replies);
 

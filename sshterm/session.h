@@ -19,6 +19,10 @@ struct ssh_session_struct; /* libssh's */
 struct fiber;
 struct vsock;
 struct bridge;
+struct inside_extensions;
+struct agent_login;
+struct bridge_login;
+struct agent_login_facts;
 struct worker;
 
 enum leg { LEG_CLIENT = SLAB_LEG_CLIENT, LEG_ORIGIN = SLAB_LEG_ORIGIN };
@@ -50,15 +54,17 @@ struct session {
 	char user[SESSION_TEXT_MAX];
 	char login[SESSION_TEXT_MAX];
 	struct session_grant grant;
-	struct ssh_session_struct *ssh[2];  /* by enum leg; NULL before they exist */
-	struct vsock *sock[2];              /* by enum leg: the virtual sockets */
-	struct bridge *bridge;              /* from the first bridge_prepare() to bridge_free() */
-	char kill_reason[SESSION_TEXT_MAX]; /* not empty: end the session (control, shutdown, …) with this
-	                                       text */
-	const char *close_reason;           /* for index and log: "closed", "worker_lost", "killed", … */
-	uint64_t bytes[2];                  /* channel data relayed, by the leg it came from (for SES_END) */
-	uint64_t login_deadline_us;         /* CLOCK_MONOTONIC; UINT64_MAX once both legs are authenticated */
-	uint64_t recorder_patience_us;      /* that a packet of a strict session waits for the recorder */
+	struct ssh_session_struct *ssh[2];    /* by enum leg; NULL before they exist */
+	struct vsock *sock[2];                /* by enum leg: the virtual sockets */
+	struct inside_extensions *extensions; /* the origin's, until the login is over */
+	struct agent_login *agent;            /* the origin is to be logged in at with the client's agent */
+	struct bridge *bridge;                /* from the first bridge_prepare() to bridge_free() */
+	char kill_reason[SESSION_TEXT_MAX];   /* not empty: end the session (control, shutdown, …) with this
+	                                         text */
+	const char *close_reason;             /* for index and log: "closed", "worker_lost", "killed", … */
+	uint64_t bytes[2];             /* channel data relayed, by the leg it came from (for SES_END) */
+	uint64_t login_deadline_us;    /* CLOCK_MONOTONIC; UINT64_MAX once both legs are authenticated */
+	uint64_t recorder_patience_us; /* that a packet of a strict session waits for the recorder */
 
 	/* -- the worker's own (sessions.c, control_rpc.c): nobody else's business -- */
 	const char *lost;           /* the channel or the peers are gone: the close reason, else NULL */
@@ -108,13 +114,18 @@ void session_program_end(struct session *session, const struct rpc_ses_program_e
 /* Any other message without a reply: session_tell(s, RPC_SES_END, rpc_put_ses_end, &body). */
 void session_tell(struct session *session, uint16_t type, rpc_put_fn put, const void *body);
 
-/* -- the bridge (bridge.c) -- Both legs are authenticated and non-blocking. Runs until the session is over;
- * returns the close reason (a static string). Every way out leaves all programs closed towards the recorder.
+/* -- the bridge (bridge.c) -- Both legs are authenticated (but see bridge_login_first) and non-blocking. Runs
+ * until the session is over; returns the close reason (a static string). Every way out leaves all programs
+ * closed towards the recorder.
  */
 const char *bridge_run(struct session *session);
 /* Called as soon as a leg's key exchange is done: puts the raw packet callbacks in front of libssh's (they
  * stay quiet until bridge_run), because clients pipeline. 0 or -1. */
 int bridge_prepare(struct session *session, enum leg leg);
+/* The client is let in, the origin's leg is not yet: the bridge is to log in there with the client's agent
+ * (agent_first.h) before anything goes on. `hooks` and `facts` outlive the bridge. 0 or -1: no memory. */
+int bridge_login_first(struct session *session, const struct bridge_login *hooks,
+    const struct agent_login_facts *facts, void *context);
 /* Frees what bridge_prepare made; to be called once for every session, before its libssh sessions are freed.
  */
 void bridge_free(struct session *session);

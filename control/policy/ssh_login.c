@@ -7,10 +7,10 @@
 
 #define NOTICE_MAX 2048 /* bytes */
 
-static const char *const ways[] = {"certificate", "password", "keyboard-interactive", NULL};
-static const char *const ways_later[] = {"agent", "vault", NULL};
+static const char *const ways[] = {"certificate", "password", "keyboard-interactive", "agent", NULL};
+static const char *const ways_later[] = {"vault", NULL};
 static const uint8_t way_numbers[] = {
-    RPC_ORIGIN_CERTIFICATE, RPC_ORIGIN_PASSWORD, RPC_ORIGIN_KEYBOARD_INTERACTIVE};
+    RPC_ORIGIN_CERTIFICATE, RPC_ORIGIN_PASSWORD, RPC_ORIGIN_KEYBOARD_INTERACTIVE, RPC_ORIGIN_AGENT};
 
 void ssh_read_origin_auth(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh)
 {
@@ -27,6 +27,12 @@ void ssh_read_origin_auth(struct yaml_doc *doc, const struct yaml_node *node, st
 			yaml_fail(doc, item,
 			    "'%s' stands here twice; each way is tried as often as it is of use",
 			    ways[choice]);
+			return;
+		}
+		if (memchr(ssh->origin_auth, RPC_ORIGIN_AGENT, ssh->origin_auth_count) != NULL) {
+			yaml_fail(doc, item,
+			    "expected 'agent' to stand last: it logs in after the client was let in, when "
+			    "nothing else can be tried any more");
 			return;
 		}
 		ssh->origin_auth[ssh->origin_auth_count++] = way_numbers[choice];

@@ -120,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	struct agent_login_facts facts = {.host = "host",
 	    .wish = {.login = "alice", .now_s = 1000},
 	    .session_id = {(const uint8_t *)"id", 2},
+	    .tries = AGENT_TRIES_MAX,
 	    .deadline_us = 60000000};
 	struct wire in = wire_over(input, size);
 	uint64_t now = 0;

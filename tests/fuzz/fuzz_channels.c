@@ -2,8 +2,8 @@
 /* sources: sshterm/channels.c sshterm/replies.c sshterm/refusals.c; deps: wire */
 /*
  * The channel table over what two hostile peers send. Input: records of u8 leg (low bit) and permits (bit 7:
- * all), u8 length, payload. Checked besides memory: every program that began ends once, and answers are well
- * formed.
+ * all; bit 6: the box uses the agent), u8 length, payload. Checked besides memory: every program that began
+ * ends once, and answers are well formed.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -92,8 +92,8 @@ static void answer(void *context, channel_leg to, const uint8_t *payload, size_t
 	(void)context;
 	if (to > 1 || len == 0 || len > REFUSAL_MAX)
 		abort();
-	if (payload[0] != CONN_REQUEST_FAILURE && payload[0] != CONN_OPEN_FAILURE &&
-	    payload[0] != CONN_FAILURE)
+	if (payload[0] != CONN_SUCCESS && payload[0] != CONN_REQUEST_FAILURE &&
+	    payload[0] != CONN_OPEN_FAILURE && payload[0] != CONN_FAILURE)
 		abort();
 }
 
@@ -114,6 +114,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	struct channels table;
 
 	channels_init(&table, size > 0 && input[0] & 0x80 ? ~0u : 0, &ops, NULL);
+	if (size > 0 && input[0] & 0x40)
+		channels_answer_agent_requests(&table);
 	while (wire_left(&in) > 0) {
 		channel_leg from = wire_u8(&in) & 1;
 		struct wire_span payload = wire_bytes(&in, wire_u8(&in));

@@ -40,7 +40,7 @@ for bad in 'default: maybe' 'rules: 7' 'default: allow
 rules: [{name: x, action: allow, match: {dst_ip: 300.1.1.1}}]' 'default: allow
 rules: [{name: x, action: allow, match: {dst_port: 70000}}]' 'default: allow
 rules: [{name: x, action: allow, mach: {}}]' 'default: allow
-rules: [{name: x, action: audit_ssh, match: {dst_port: 22}, ssh: {origin_auth: [agent]}}]' '{' ''; do
+rules: [{name: x, action: audit_ssh, match: {dst_port: 22}, ssh: {users: {names: [a]}, logins: [a], origin_auth: [agent, password]}}]' '{' ''; do
 	printf '%s\n' "$bad" >"$STATE/bad.yaml"
 	fails_to "refused: $(head -c 60 <<<"$bad" | tr '\n' ' ')" reeve policy check "$STATE/bad.yaml"
 done

@@ -140,7 +140,9 @@ static const struct {
         "p:3:92: rules[0].ssh.logins: expected at least one login"},
     {RULE("action: audit_ssh, match: {dst_port: 22}, ssh: {users: {names: [a]}, logins: [-root]}"),
         "p:3:93: rules[0].ssh.logins[0]: expected the name of a login"},
-    {SSH("origin_auth: [agent]"), "p:3:118: rules[0].ssh.origin_auth[0]: 'agent' is not in this version"},
+    {SSH("origin_auth: [vault]"), "p:3:118: rules[0].ssh.origin_auth[0]: 'vault' is not in this version"},
+    {SSH("origin_auth: [agent, password]"),
+        "p:3:125: rules[0].ssh.origin_auth[1]: expected 'agent' to stand last"},
     {SSH("origin_auth: [certificate, password, certificate]"),
         "p:3:141: rules[0].ssh.origin_auth[2]: 'certificate' stands here twice"},
     {SSH("notice: [a]"), "p:3:112: rules[0].ssh.notice: expected text"},
@@ -239,7 +241,7 @@ Test(policy, everything_said)
 	          "    on_unavailable: allow\n    midstream: drop\n    on_policy_change: reset\n    "
 	          "on_unsupported: pass\n"
 	          "    ssh: {users: {groups: [sre, dba]}, logins: [\"{user}\", root], origin_auth: "
-	          "[keyboard-interactive, certificate], recording: strict,\n"
+	          "[keyboard-interactive, certificate, agent], recording: strict,\n"
 	          "          notice: \"one\\ntwo\", permit: [], log_exec: true, host_keys: strict, "
 	          "certificate_ttl: 5m, "
 	          "login_grace: 30s, auth_attempts: 3,\n"
@@ -272,9 +274,10 @@ Test(policy, everything_said)
 	cr_expect_str_eq(list, "ssh-rsa,3des-cbc");
 	legacy_list(~0u >> (32 - legacy_count), list); /* all there are fit */
 	cr_expect_not_null(strstr(list, "hmac-sha1"));
-	cr_expect_eq(rule->ssh->origin_auth_count, 2);
+	cr_expect_eq(rule->ssh->origin_auth_count, 3);
 	cr_expect_eq(rule->ssh->origin_auth[0], RPC_ORIGIN_KEYBOARD_INTERACTIVE);
 	cr_expect_eq(rule->ssh->origin_auth[1], RPC_ORIGIN_CERTIFICATE);
+	cr_expect_eq(rule->ssh->origin_auth[2], RPC_ORIGIN_AGENT);
 	cr_expect_str_eq(rule->ssh->notice, "one\ntwo");
 	struct words sre = {0}, web = {0};
 	words_add(&sre, "sre");

@@ -27,6 +27,16 @@ int bridge_prepare(struct session *session, enum leg leg)
 	return 0;
 }
 
+int bridge_login_first(struct session *session, const struct bridge_login *hooks,
+    const struct agent_login_facts *facts, void *context)
+{
+	(void)session;
+	(void)hooks;
+	(void)facts;
+	(void)context;
+	return 0;
+}
+
 void bridge_free(struct session *session)
 {
 	(void)session;

@@ -128,6 +128,7 @@ static void start_with(uint32_t permits)
 	    .wish = {.login = "alice", .now_s = 1000},
 	    .session_id = session_id,
 	    .permits = permits,
+	    .tries = AGENT_TRIES_MAX,
 	    .deadline_us = 60000000};
 
 	now = 1000;

@@ -272,6 +272,28 @@ Test(channels, refusals_wait_their_turn)
 	finish("end 1 over;");
 }
 
+Test(channels, an_agent_for_the_box_is_granted_in_turn_and_goes_no_further)
+{
+	begin(0);
+	channels_answer_agent_requests(&bench.table);
+	open_session(0, 8);
+	SENDS(C, "stay answer c 99 0;", "busb", CONN_REQUEST, 8u, "auth-agent-req@openssh.com", 1);
+	SENDS(C, "pass ", "busbss", CONN_REQUEST, 8u, "env", 1, "A", "b");
+	SENDS(C, "stay ", "busb", CONN_REQUEST, 8u, "auth-agent-req@openssh.com", 1);
+	SENDS(C, "stay ", "busb", CONN_REQUEST, 8u, "auth-agent-req", 0);
+	SENDS(C, "stay refused c x11-req;", "busb", CONN_REQUEST, 8u, "x11-req", 1);
+	SENDS(O, "pass answer c 99 0;answer c 100 0;", "bu", CONN_SUCCESS, 0u);
+	SENDS(O, "stay refused o auth-agent@openssh.com;answer o 92 6;", "bsuuu", CONN_OPEN,
+	    "auth-agent@openssh.com", 6u, 1u, 1u);
+	finish("");
+	/* Where programs may have it, they get it. */
+	begin(RPC_PERMIT_AGENT_FORWARDING);
+	channels_answer_agent_requests(&bench.table);
+	open_session(0, 8);
+	SENDS(C, "pass ", "busb", CONN_REQUEST, 8u, "auth-agent-req@openssh.com", 1);
+	finish("");
+}
+
 Test(channels, host_keys_stay_on_their_leg)
 {
 	begin(ALL);

@@ -64,6 +64,25 @@ Test(replies, order)
 		play(scripts[i]);
 }
 
+Test(replies, what_is_granted_waits_its_turn_too)
+{
+	struct replies replies = {0};
+	enum reply_kind kind;
+
+	cr_assert(replies_push(&replies, REPLY_PTY));
+	cr_assert(replies_push(&replies, REPLY_OURS_GRANTED));
+	cr_assert(replies_push(&replies, REPLY_OURS));
+	cr_expect_not(replies_pop_own(&replies, &kind));
+	cr_assert(replies_pop(&replies, &kind));
+	cr_expect_not(replies_pop(&replies, &kind));
+	cr_assert(replies_pop_own(&replies, &kind));
+	cr_expect_eq(kind, REPLY_OURS_GRANTED);
+	cr_assert(replies_pop_own(&replies, &kind));
+	cr_expect_eq(kind, REPLY_OURS);
+	cr_expect(replies_empty(&replies));
+	replies_free(&replies);
+}
+
 Test(replies, a_million_of_one_kind_cost_one_entry)
 {
 	struct replies replies = {0};
