@@ -512,7 +512,8 @@ void agent_first_origin_gone(struct agent_first *agent, const char *text)
 /* Who opened something else, and never a session: each is told in its channel, then the connection ends. */
 static void refuse_held_opens(struct agent_first *agent)
 {
-	static const char text[] = "this appliance has not logged in: no forwarded agent";
+	static const char text[] = "this rule logs in with your forwarded agent, which a client offers with "
+	                           "a session only: ssh -N and -W open none; use ssh -A";
 
 	for (struct agent_held *packet = agent->hold.head; packet != NULL; packet = packet->next) {
 		uint8_t payload[REFUSAL_MAX];

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+# origin_auth: [agent]: the box logs in at the origin with the keys of the agent that a stock client forwards. The
+# origin knows the user's own key and no CA.
+# Runs beside others.
+. "$(dirname "${BASH_SOURCE[0]}")/session.sh"
+session_start
+: >"$STATE/origin/user_ca.pub"
+authorize() { # LOGIN KEY.pub…: these keys alone
+	local login=$1 owner
+	shift
+	owner=$(stat -c %u "$STATE/origin/home/$login")
+	install -d -m 700 -o "$owner" -g "$owner" "$STATE/origin/home/$login/.ssh"
+	cat "$@" >"$STATE/origin/home/$login/.ssh/authorized_keys"
+	chown "$owner:$owner" "$STATE/origin/home/$login/.ssh/authorized_keys"
+}
+authorize alice "$STATE/client/.ssh/alice.pub"
+rule() { # PERMIT [ORIGIN_AUTH [MORE]]
+	policy <<-YAML
+		default: allow
+		rules:
+		  - {name: s, action: audit_ssh, match: {dst_port: 22}, ssh: {users: {groups: [sre]}, logins: ["{user}"], permit: [$1], origin_auth: [${2:-agent}]${3:+, $3}}}
+	YAML
+}
+all='pty, port-forwarding, agent-forwarding, x11-forwarding'
+fingerprint() { ssh-keygen -lf "$1" | cut -d' ' -f2; }
+last_login() { grep '"event":"origin.auth"' "$STATE/state/audit.jsonl" | tail -n 1 | json "j.get('$1')"; }
+
+# An agent at the client, which lives as long as the test.
+client bash -c 'ssh-agent -a ~/agent >/dev/null; export SSH_AUTH_SOCK=~/agent; ssh-add -q ~/.ssh/alice; pgrep -n -x ssh-agent >~/agent.pid'
+lab remember agent "$(cat "$STATE/client/agent.pid")"
+with_agent() { client env "SSH_AUTH_SOCK=$STATE/client/agent" "$@"; }
+ssh_agent() { with_agent ssh -o BatchMode=yes "$@"; }
+
+# -- it works, and the session has the agent ------------------------------------------------------------------
+rule "$all"
+capture ssh_agent -A alice@origin 'echo out; echo err >&2; exit 7'
+equal "a command with ssh -A: its output" out "$out"
+contains "its errors" err "$err"
+equal "its exit status" 7 "$status"
+equal "the audit log says which key opened the origin" "$(fingerprint "$STATE/client/.ssh/alice.pub")" "$(last_login key)"
+equal "and how" "agent true" "$(last_login method) $(last_login success)"
+equal "the session may use the agent, too" "$(fingerprint "$STATE/client/.ssh/alice.pub")" \
+	"$(ssh_agent -q -A alice@origin ssh-add -l | head -n 1 | cut -d' ' -f2)"
+equal "a terminal with its size and modes" "33 77 -echo" "$(with_agent bash -c '
+	stty() { command stty "$@" 2>/dev/null; }
+	script -qec "stty rows 33 cols 77 -echo; ssh -q -A -tt alice@origin \"stty size; stty -a | grep -o -- -echo\\ \"" /dev/null' </dev/null | tr -d '\r' | tr '\n' ' ' | sed 's/ *$//')"
+head -c 3000000 /dev/urandom >"$STATE/client/blob"
+with_agent bash -c 'cd && sftp -q -o ForwardAgent=yes -b - alice@origin <<<"put blob
+get blob blob.back"' >/dev/null
+equal "sftp, both ways" "$(sha256sum <"$STATE/client/blob")" "$(sha256sum <"$STATE/client/blob.back")"
+with_agent scp -q -O -o ForwardAgent=yes "$STATE/client/blob" alice@origin:blob.scp
+equal "scp of old" "$(sha256sum <"$STATE/client/blob")" "$(sha256sum <"$STATE/origin/home/alice/blob.scp")"
+equal "data that come at once, and EOF" "$(sha256sum <"$STATE/client/blob")" "$(with_agent bash -c 'ssh -q -A alice@origin sha256sum <~/blob')"
+equal "no window is lost: the same back" "$(sha256sum <"$STATE/client/blob")" "$(with_agent bash -c 'ssh -q -A alice@origin cat <~/blob | sha256sum')"
+equal "forwardings that are asked for before the session" "Hello from the origin. remote" "$(with_agent bash -c '
+	ssh -q -A -L 8090:localhost:80 -R 8091:localhost:1 alice@origin "exec 3<>/dev/tcp/localhost/8091 && echo remote >~/r; sleep 2" &
+	sleep 1; curl -s -m 5 http://localhost:8090/; wait' | tr '\n' ' ')$(cat "$STATE/origin/home/alice/r")"
+equal "several sessions at once over one connection" "1 2 3 4 5 6 " "$(with_agent bash -c '
+	ssh -q -A -M -S ~/mux -o ControlPersist=30 alice@origin "echo 1; sleep 1" >~/m1 &
+	until [ -S ~/mux ]; do sleep 0.05; done
+	for i in 2 3 4 5 6; do ssh -q -S ~/mux alice@origin "echo $i" >~/m$i & done
+	wait; cat ~/m?; ssh -q -S ~/mux -O exit alice@origin' | sort | tr '\n' ' ')"
+
+# -- the rule decides who may use the agent -------------------------------------------------------------------
+rule pty
+equal "the box may where the session may not" "in none" "$(ssh_agent -q -A alice@origin 'echo in ${SSH_AUTH_SOCK:-none}')"
+equal "that is no refusal to be told of" 0 "$(grep '"event":"refused"' "$STATE/state/audit.jsonl" | grep -c auth-agent-req)"
+
+# -- who cannot is told ----------------------------------------------------------------------------------------
+rule "$all"
+capture ssh_agent alice@origin true
+contains "without -A" "connect with ssh -A" "$err"
+equal "the audit log says so" "no_agent" "$(last_login reason)"
+capture ssh_client -A alice@origin true
+contains "-A without an agent" "an agent that runs" "$err"
+start=$(now_ms)
+ssh_agent -N -A alice@origin >"$STATE/nothing" 2>&1 &
+capture ssh_agent -A -W localhost:80 alice@origin
+contains "-W: the channel is refused, with the reason" "open failed: administratively prohibited: this rule logs in with your forwarded agent" "$err"
+wait $!
+contains "-N" "ssh -N and -W open none" "$(cat "$STATE/nothing")"
+within "both after 10 s (ms)" 13000 $(($(now_ms) - start))
+authorize alice /dev/null
+capture ssh_agent -A alice@origin true
+contains "no key is good" "did not accept any of" "$err"
+contains "the origin's own words are not needed" "authorized_keys" "$err"
+with_agent ssh-add -q -D
+capture ssh_agent -A alice@origin true
+contains "an empty agent" "shows no key" "$err"
