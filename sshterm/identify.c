@@ -182,9 +182,5 @@ int identify(struct login *login, struct leg_failure *failure)
 			known = try_request(login, &request, failure);
 		userauth_request_free(&request);
 	}
-	/* A client that found none of its keys good just goes. */
-	if (known < 0 && login->auth.failures > 0 && failure->close_reason != NULL &&
-	    strcmp(failure->close_reason, "client_closed") == 0)
-		*failure = (struct leg_failure){.close_reason = "auth_failed"};
 	return known > 0 ? 0 : -1;
 }

@@ -233,6 +233,10 @@ static int authenticate(
 	else if (userauth_start(&login.auth, session, &login.answers, beginning->attempts, beginning->notice,
 	             failure) == 0)
 		result = steps(&login, failure);
+	/* A client that has no further key or answer just goes. */
+	if (result != 0 && login.auth.failures > 0 && failure->close_reason != NULL &&
+	    strcmp(failure->close_reason, "client_closed") == 0)
+		*failure = (struct leg_failure){.close_reason = "auth_failed"};
 	hand_on_farewell(&login);
 	userauth_request_free(&login.pending);
 	inside_packet_wipe(&login.held);

@@ -69,6 +69,9 @@ void origin_tell(const struct login *login, uint8_t way, enum origin_verdict ver
 
 	if (text != NULL)
 		session_event(login->session, "origin.auth", text);
+	/* Only now it is known who that was; an origin that asked nothing has not told it. */
+	if (text != NULL && way != 0 && verdict == ORIGIN_IN && login->known_by == RPC_WHO_ORIGIN)
+		session_event(login->session, "auth", text);
 	json_decref(detail);
 	free(text);
 }
@@ -121,8 +124,15 @@ enum origin_verdict origin_login(struct login *login, struct leg_failure *failur
 	enum origin_verdict verdict = origin_leg_none(session, &login->answers, failure);
 	uint8_t way = 0;
 
-	if (verdict == ORIGIN_IN) /* some let anyone in */
+	if (verdict == ORIGIN_IN) { /* some let anyone in */
 		origin_tell(login, way, verdict);
+		if (login->known_by == RPC_WHO_ORIGIN) {
+			leg_fail(failure, "denied",
+			    "the origin lets anyone in as '%s', which tells nobody who you are",
+			    session->login);
+			return ORIGIN_OVER;
+		}
+	}
 	while (verdict == ORIGIN_DENIED || verdict == ORIGIN_PARTIAL) {
 		inside_answers_pass_banners(&login->answers, session->ssh[LEG_CLIENT]);
 		way = next_way(login);

@@ -116,8 +116,7 @@ static void read_all(struct yaml_doc *doc, const struct yaml_node *node, const s
 	if (yaml_ok(doc) && ssh->logins.count == 0)
 		yaml_fail(doc, yaml_get(node, "logins"), "expected at least one login, e.g. \"{user}\"");
 	ssh_read_who(doc, node, ssh);
-	ssh_read_origin_auth(doc, yaml_get(node, "origin_auth"), ssh);
-	ssh_read_notice(doc, yaml_get(node, "notice"), ssh);
+	ssh_read_login(doc, node, ssh);
 	read_permits(doc, yaml_get(node, "permit"), ssh);
 	read_recording(doc, node, context, ssh);
 	ssh_read_host_keys(doc, node, ssh);

@@ -13,8 +13,7 @@ struct policy_ssh *ssh_read(
 void ssh_read_who(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh);
 void ssh_release(struct policy_ssh *ssh); /* may be NULL */
 
-/* ssh_login.c: keys origin_auth and notice; `node` may be NULL. */
-void ssh_read_origin_auth(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh);
-void ssh_read_notice(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh);
+/* ssh_login.c: keys origin_auth and notice of the mapping `node`; after ssh_read_who. */
+void ssh_read_login(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh);
 
 #endif

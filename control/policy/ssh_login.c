@@ -12,7 +12,7 @@ static const char *const ways_later[] = {"vault", NULL};
 static const uint8_t way_numbers[] = {
     RPC_ORIGIN_CERTIFICATE, RPC_ORIGIN_PASSWORD, RPC_ORIGIN_KEYBOARD_INTERACTIVE, RPC_ORIGIN_AGENT};
 
-void ssh_read_origin_auth(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh)
+static void read_origin_auth(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh)
 {
 	if (node == NULL) {
 		ssh->origin_auth[ssh->origin_auth_count++] = RPC_ORIGIN_CERTIFICATE;
@@ -50,7 +50,7 @@ static bool is_plain(const char *text)
 	return true;
 }
 
-void ssh_read_notice(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh)
+static void read_notice(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh)
 {
 	const char *text;
 
@@ -66,4 +66,21 @@ void ssh_read_notice(struct yaml_doc *doc, const struct yaml_node *node, struct 
 	ssh->notice = strdup(text);
 	if (ssh->notice == NULL)
 		yaml_fail(doc, node, "out of memory");
+}
+
+static bool asks_client(const struct policy_ssh *ssh)
+{
+	return memchr(ssh->origin_auth, RPC_ORIGIN_PASSWORD, ssh->origin_auth_count) != NULL ||
+	       memchr(ssh->origin_auth, RPC_ORIGIN_KEYBOARD_INTERACTIVE, ssh->origin_auth_count) != NULL;
+}
+
+void ssh_read_login(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh)
+{
+	read_origin_auth(doc, yaml_get(node, "origin_auth"), ssh);
+	read_notice(doc, yaml_get(node, "notice"), ssh);
+	if (yaml_ok(doc) && (ssh->identities & RPC_IDENTITY_ORIGIN) != 0 && !asks_client(ssh))
+		yaml_fail(doc, yaml_get(node, "identities"),
+		    "'origin' says that the origin's password or dialogue tells who somebody is, but "
+		    "origin_auth "
+		    "has neither password nor keyboard-interactive");
 }

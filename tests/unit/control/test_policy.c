@@ -145,6 +145,7 @@ static const struct {
         "p:3:125: rules[0].ssh.origin_auth[1]: expected 'agent' to stand last"},
     {SSH("origin_auth: [certificate, password, certificate]"),
         "p:3:141: rules[0].ssh.origin_auth[2]: 'certificate' stands here twice"},
+    {SSH("identities: [origin]"), "p:3:116: rules[0].ssh.identities: 'origin' says that the origin's"},
     {SSH("notice: [a]"), "p:3:112: rules[0].ssh.notice: expected text"},
     {SSH("notice: \"\""), "p:3:112: rules[0].ssh.notice: expected text"},
     {SSH("notice: \"bell \\a\""), "p:3:112: rules[0].ssh.notice: expected text without control"},

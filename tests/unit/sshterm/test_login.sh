@@ -86,7 +86,8 @@ is "three rounds as they were asked" "'Round one' 'Answer both\\nof these' [('Yo
 in as rounds" "$(talk ask rounds blue s1 s2)"
 is "two thousand prompts at once" 'in as many' "$(talk echo many)"
 is "one of 30,000 characters, and such an answer" 'in as huge' "$(talk echo huge)"
-has "an origin that lets anyone in" 'in as open' "$(talk ask open x; login_as 'x|x' open)"
+has "an origin that lets anyone in tells nobody who somebody is" "lets anyone in as 'open'" "$(login_as 'x|x' open)"
+told 'event auth .*"success":true' && ok "once it let somebody in, who that was is told" || not_ok "once it let somebody in, who that was is told"
 has "requests before any answer: answered in their order" 'failure password,keyboard-interactive False | failure password False | failure password False | success' \
 	"$(talk pipeline passwords | sed 's/failure keyboard-interactive,password/failure password,keyboard-interactive/')"
 has "answers nobody asked for, a dialogue begun anew" 'success' "$(talk strayed)"
@@ -149,6 +150,7 @@ has "an address that is not bound" 'Permission denied' "$(login_as '|' nobody)"
 has "who reads the notice, too" 'Sessions are recorded.' "$(login_as '|' nobody)"
 down
 up --grace 30 --identities 7
+has "an origin that lets anyone in" 'in as open' "$(login_as 'x|x' open)"
 has "a key where an address would do, too" 'in as keyed' "$(login_as '|' keyed "${key[@]}")"
 down
 
