@@ -28,8 +28,7 @@ struct agent_login {
 /* The key or certificate with which the client has just proven itself. */
 static int keep_proven(struct agent_login *agent, const struct userauth_request *request)
 {
-	struct wire_span shown = {request->packet.bytes, request->packet.len};
-	struct wire_span key = shown.len > 0 ? inside_signing_key(shown) : (struct wire_span){0};
+	struct wire_span key = request->key;
 
 	if (key.len == 0)
 		return 0;

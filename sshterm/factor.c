@@ -13,18 +13,6 @@
 #include "sshterm/login.h"
 #include "sshterm/worker.h"
 
-#define CODE_MAX 64
-
-/* RFC 4256 section 3.4: as many answers as questions. */
-static struct wire_span only_answer(const struct inside_packet *packet)
-{
-	struct wire in = wire_over(packet->bytes, packet->len);
-	uint32_t answers = wire_u32(&in);
-	struct wire_span answer = wire_string(&in);
-
-	return answers == 1 && wire_done(&in) && answer.len <= CODE_MAX ? answer : (struct wire_span){0};
-}
-
 int factor_question(struct login *login, const char *prompt, struct userauth_request *answer,
     struct wire_span *code, struct leg_failure *failure)
 {
@@ -43,7 +31,9 @@ int factor_question(struct login *login, const char *prompt, struct userauth_req
 		return -1;
 	}
 	int answered = userauth_response(&login->auth, answer, failure);
-	*code = answered > 0 ? only_answer(&answer->packet) : (struct wire_span){0};
+	*code = answered > 0
+	            ? userauth_only_answer((struct wire_span){answer->packet.bytes, answer->packet.len})
+	            : (struct wire_span){0};
 	return answered;
 }
 

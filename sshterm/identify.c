@@ -89,12 +89,9 @@ static int try_publickey(struct login *login, struct userauth_request *request, 
 	if (blob != NULL)
 		who.key = (struct wire_span){ssh_string_data(blob), ssh_string_len(blob)};
 	/* Control verifies the signature itself: ours is not the word that it goes by. */
-	if (blob != NULL && state == SSH_PUBLICKEY_STATE_VALID) {
-		struct wire_span shown = {request->packet.bytes, request->packet.len};
-		struct wire_span signed_by = inside_signing_key(shown);
-		if (signed_by.len == who.key.len && memcmp(signed_by.at, who.key.at, who.key.len) == 0)
-			who.proof = shown;
-	}
+	if (blob != NULL && state == SSH_PUBLICKEY_STATE_VALID && request->key.len == who.key.len &&
+	    memcmp(request->key.at, who.key.at, who.key.len) == 0)
+		who.proof = (struct wire_span){request->packet.bytes, request->packet.len};
 	if (blob != NULL && (state == SSH_PUBLICKEY_STATE_NONE || who.proof.len > 0))
 		known = ask_who(login, &who, failure);
 	if (known > 0 && who.proof.len > 0)

@@ -43,32 +43,12 @@ static struct wire_span payload_of(ssh_buffer packet)
 	return (struct wire_span){ssh_buffer_get(packet), ssh_buffer_get_len(packet)};
 }
 
-struct wire_span inside_signing_key(struct wire_span request)
-{
-	struct wire in = wire_over(request.at, request.len);
-
-	(void)wire_string(&in); /* login */
-	(void)wire_string(&in); /* service */
-	struct wire_span method = wire_string(&in);
-	bool has_signature = wire_u8(&in) != 0;
-	(void)wire_string(&in); /* algorithm */
-	struct wire_span key = wire_string(&in);
-	bool named =
-	    wire_span_is(method, "publickey") || wire_span_is(method, "publickey-hostbound-v00@openssh.com");
-	return !in.failed && has_signature && named ? key : (struct wire_span){0};
-}
-
 /* Only these are libssh's: it verifies their signature. */
 static bool is_publickey(struct wire_span request)
 {
-	struct wire in = wire_over(request.at, request.len);
+	struct userauth_words words;
 
-	(void)wire_string(&in);
-	struct wire_span service = wire_string(&in);
-	struct wire_span method = wire_string(&in);
-	return !in.failed && wire_span_is(service, "ssh-connection") &&
-	       (wire_span_is(method, "publickey") ||
-	           wire_span_is(method, "publickey-hostbound-v00@openssh.com"));
+	return userauth_words(request, &words) && words.method == USERAUTH_PUBLICKEY;
 }
 
 static int note_farewell(struct wire_span payload, uint32_t *reason)
@@ -197,19 +177,6 @@ enum inside_taken inside_requests_take(
 
 /* -- the origin leg -- */
 
-static int take_failure(struct inside_answers *answers, struct wire_span payload)
-{
-	struct wire in = wire_over(payload.at, payload.len);
-	struct wire_span methods = wire_string(&in);
-
-	answers->failure = true;
-	answers->partial = wire_u8(&in) != 0;
-	/* A list that is no text, or that nobody would read to its end, offers nothing. */
-	if (in.failed || !wire_span_copy(methods, answers->methods, sizeof(answers->methods)))
-		answers->methods[0] = '\0';
-	return SSH_PACKET_NOT_USED;
-}
-
 static int take_banner(struct inside_answers *answers, struct wire_span payload)
 {
 	struct wire in = wire_over(payload.at, payload.len);
@@ -244,7 +211,9 @@ static int take_answer(ssh_session ssh, uint8_t type, ssh_buffer packet, void *u
 	(void)ssh;
 	switch (type) {
 	case USERAUTH_FAILURE:
-		return take_failure(answers, payload_of(packet));
+		answers->failure = true;
+		userauth_read_failure(payload_of(packet), answers->methods, &answers->partial);
+		return SSH_PACKET_NOT_USED;
 	case USERAUTH_SUCCESS:
 		answers->success = true;
 		return SSH_PACKET_NOT_USED;
@@ -291,15 +260,7 @@ void inside_answers_stop(ssh_session origin, struct inside_answers *answers)
 
 bool inside_answers_offer(const struct inside_answers *answers, const char *method)
 {
-	size_t len = strlen(method);
-
-	for (const char *at = answers->methods; *at != '\0'; at += strspn(at, ",")) {
-		size_t there = strcspn(at, ",");
-		if (there == len && memcmp(at, method, len) == 0)
-			return true;
-		at += there;
-	}
-	return false;
+	return userauth_list_has(answers->methods, method);
 }
 
 void inside_answers_pass_banners(struct inside_answers *answers, ssh_session client)
@@ -342,7 +303,7 @@ int inside_send(ssh_session ssh, uint8_t type, struct wire_span payload)
 
 int inside_send_failure(ssh_session client, const char *methods, bool partial)
 {
-	uint8_t payload[INSIDE_METHODS_MAX + 8];
+	uint8_t payload[USERAUTH_LIST_MAX + 8];
 	struct wire_out out = wire_into(payload, sizeof(payload));
 
 	wire_put_cstring(&out, methods);

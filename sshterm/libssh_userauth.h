@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "config/wire/wire.h"
+#include "sshterm/userauth_words.h"
 
 #define USERAUTH_REQUEST 50
 #define USERAUTH_FAILURE 51
@@ -36,7 +37,6 @@
 
 #define INSIDE_PACKETS_KEPT 16  /* of a client that does not wait for answers */
 #define INSIDE_PACKET_MAX 65536 /* bytes of one of them, or of an origin's question */
-#define INSIDE_METHODS_MAX 512  /* of an origin's list of methods that can continue */
 #define INSIDE_BANNERS_KEPT 16
 #define INSIDE_BANNERS_MAX 16384 /* bytes of all of them; what is beyond is not shown */
 
@@ -75,10 +75,10 @@ enum inside_taken inside_requests_take(
 struct inside_answers {
 	struct ssh_packet_callbacks_struct callbacks, farewell;
 	ssh_packet_callback table[USERAUTH_QUESTION - USERAUTH_FAILURE + 1], farewell_table[1];
-	bool relaying;                    /* questions are ours and not libssh's */
-	bool success, failure, partial;   /* the last answer */
-	bool confused;                    /* it asked twice, or more than is kept */
-	char methods[INSIDE_METHODS_MAX]; /* that can continue, as its last failure said */
+	bool relaying;                   /* questions are ours and not libssh's */
+	bool success, failure, partial;  /* the last answer */
+	bool confused;                   /* it asked twice, or more than is kept */
+	char methods[USERAUTH_LIST_MAX]; /* that can continue, as its last failure said */
 	struct inside_packet question;
 	ssh_string banners[INSIDE_BANNERS_KEPT]; /* in the order in which they came (RFC 4252 section 5.4) */
 	unsigned banner_count;
@@ -103,9 +103,5 @@ int inside_send_failure(ssh_session client, const char *methods, bool partial);
 
 /* Takes in what has arrived, without waiting. False: the connection is over. */
 bool inside_pump(ssh_session ssh);
-
-/* The key that a publickey request is signed by (RFC 4252 section 7; hostbound has more behind it). Length 0:
- * none. */
-struct wire_span inside_signing_key(struct wire_span request);
 
 #endif

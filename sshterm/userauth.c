@@ -47,32 +47,17 @@ void userauth_offer(struct userauth *auth, bool publickey, bool keyboard, bool p
 
 /* -- taking -- */
 
-static enum userauth_method method_of(struct wire_span name)
-{
-	if (wire_span_is(name, "none"))
-		return USERAUTH_NONE;
-	if (wire_span_is(name, "publickey") || wire_span_is(name, "publickey-hostbound-v00@openssh.com"))
-		return USERAUTH_PUBLICKEY;
-	if (wire_span_is(name, "password"))
-		return USERAUTH_PASSWORD;
-	if (wire_span_is(name, "keyboard-interactive"))
-		return USERAUTH_KEYBOARD;
-	return USERAUTH_OTHER;
-}
-
-/* RFC 4252 section 5. */
 static int read_request(struct userauth *auth, struct userauth_request *request, struct leg_failure *failure)
 {
-	struct wire in = wire_over(request->packet.bytes, request->packet.len);
-	struct wire_span login = wire_string(&in), service = wire_string(&in), method = wire_string(&in);
+	struct userauth_words words;
 
-	request->method = method_of(method);
-	if (in.failed) {
+	if (!userauth_words((struct wire_span){request->packet.bytes, request->packet.len}, &words)) {
 		leg_fail(failure, "client_failed", "this is no authentication request");
 		return -1;
 	}
-	if (!wire_span_is(service, "ssh-connection") ||
-	    !wire_span_copy(login, request->login, sizeof(request->login)))
+	request->method = words.method;
+	request->key = words.key;
+	if (!wire_span_copy(words.login, request->login, sizeof(request->login)))
 		request->method = USERAUTH_OTHER;
 	/* The origin has heard, or a second factor has been given for, one name. */
 	if (auth->session->login[0] != '\0' && strcmp(auth->session->login, request->login) != 0) {

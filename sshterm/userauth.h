@@ -12,18 +12,11 @@
 
 #include "sshterm/libssh_userauth.h"
 #include "sshterm/session.h"
+#include "sshterm/userauth_words.h"
 
 struct leg_failure;
 
 #define USERAUTH_METHODS_MAX 64 /* "publickey,keyboard-interactive,password" */
-
-enum userauth_method {
-	USERAUTH_NONE = 1,
-	USERAUTH_PUBLICKEY,
-	USERAUTH_PASSWORD,
-	USERAUTH_KEYBOARD,
-	USERAUTH_OTHER,
-};
 
 /* The client leg's side of it. */
 struct userauth {
@@ -40,6 +33,7 @@ struct userauth {
 /* A request (or an answer to a question: packet.type says which) that is owed an answer. */
 struct userauth_request {
 	enum userauth_method method; /* of a request */
+	struct wire_span key;        /* that it is signed by, in the packet */
 	char login[SESSION_TEXT_MAX];
 	struct inside_packet packet;
 	ssh_message message; /* libssh's word on a publickey request, NULL: it is not to be taken */
