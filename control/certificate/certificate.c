@@ -137,8 +137,11 @@ static const char *judge_critical(struct wire_span name, struct wire_span data, 
 			                 : "may not be used from the address that you come from";
 		return NULL;
 	}
-	/* PROTOCOL.certkeys: a critical option that is not understood must lead to refusal. verify-required
-	 * is among them: whether the user touched the key is known to libssh alone. */
+	if (wire_span_is(name, "verify-required")) {
+		facts->sk_flags |= PUBLIC_KEY_VERIFIED;
+		return data.len > 0 ? "has a verify-required that cannot be read" : NULL;
+	}
+	/* PROTOCOL.certkeys: a critical option that is not understood must lead to refusal. */
 	return "has a critical option that is not supported here";
 }
 
@@ -156,7 +159,8 @@ static const char *judge_options(
 	return in.failed ? "has critical options that cannot be read" : NULL;
 }
 
-static uint32_t permits_of(struct wire_span extensions)
+/* Extensions that are not known mean nothing (PROTOCOL.certkeys). False: they cannot be read. */
+static bool read_extensions(struct wire_span extensions, struct certificate_facts *facts)
 {
 	static const struct {
 		const char *name;
@@ -169,16 +173,17 @@ static uint32_t permits_of(struct wire_span extensions)
 	    {"permit-user-rc", RPC_PERMIT_USER_RC},
 	};
 	struct wire in = wire_over(extensions.at, extensions.len);
-	uint32_t permits = 0;
 
 	while (wire_left(&in) > 0) {
 		struct wire_span name = wire_string(&in);
 		(void)wire_string(&in);
 		for (size_t i = 0; !in.failed && i < sizeof(known) / sizeof(known[0]); i++)
 			if (wire_span_is(name, known[i].name))
-				permits |= known[i].permit;
+				facts->permits |= known[i].permit;
+		if (!in.failed && wire_span_is(name, "no-touch-required"))
+			facts->sk_flags &= (uint8_t)~PUBLIC_KEY_TOUCHED;
 	}
-	return in.failed ? 0 : permits;
+	return !in.failed;
 }
 
 static void time_text(uint64_t at, char *text, size_t size)
@@ -193,19 +198,24 @@ static void time_text(uint64_t at, char *text, size_t size)
 
 static bool refuse_time(const struct certificate *c, time_t now, char *why, size_t size)
 {
-	char text[64];
+	char after[64], before[64], ours[64];
 
-	if (now < 0 || (uint64_t)now < c->valid_after) {
-		time_text(c->valid_after, text, sizeof(text));
-		snprintf(why, size, "your certificate is not valid before %s", text);
-		return true;
-	}
-	if ((uint64_t)now >= c->valid_before) {
-		time_text(c->valid_before, text, sizeof(text));
-		snprintf(why, size, "your certificate expired at %s; ask for a new one", text);
-		return true;
-	}
-	return false;
+	if (now >= 0 && (uint64_t)now >= c->valid_after && (uint64_t)now < c->valid_before)
+		return false;
+	time_text(c->valid_after, after, sizeof(after));
+	time_text(c->valid_before, before, sizeof(before));
+	time_text(now < 0 ? 0 : (uint64_t)now, ours, sizeof(ours));
+	if (now < 0 || (uint64_t)now < c->valid_after)
+		snprintf(why, size,
+		    "your certificate is not valid before %s (until %s); this gateway's clock says %s: one "
+		    "of "
+		    "the clocks may be wrong",
+		    after, before, ours);
+	else
+		snprintf(why, size,
+		    "your certificate expired at %s; ask for a new one (this gateway's clock says %s)",
+		    before, ours);
+	return true;
 }
 
 enum certificate_verdict certificate_judge(const struct certificate *c, struct wire_span ca, bool intact,
@@ -213,12 +223,14 @@ enum certificate_verdict certificate_judge(const struct certificate *c, struct w
 {
 	struct public_key ca_key;
 
-	*facts = (struct certificate_facts){0};
+	*facts = (struct certificate_facts){.sk_flags = PUBLIC_KEY_TOUCHED};
 	why[0] = '\0';
 	if (c->ca_blob.len == 0 || c->ca_blob.len != ca.len || memcmp(c->ca_blob.at, ca.at, ca.len) != 0)
 		return CERTIFICATE_STRANGE;
 	if (!intact &&
-	    (!public_key_parse(ca, &ca_key) || !public_key_verify(&ca_key, c->signed_bytes, c->signature)))
+	    (!public_key_parse(ca, &ca_key) || /* As OpenSSH, of a CA that is a security key no touch is asked
+	                                        * here: that was between it and who had it sign. */
+	        !public_key_verify(&ca_key, c->signed_bytes, c->signature, 0)))
 		return CERTIFICATE_STRANGE;
 	if (c->type != CERTIFICATE_TYPE_USER) {
 		snprintf(why, why_size, "your certificate is not a user certificate");
@@ -233,10 +245,11 @@ enum certificate_verdict certificate_judge(const struct certificate *c, struct w
 		wrong = "names no login (it has no principals)";
 	else
 		wrong = judge_options(c, client_addr, facts);
+	if (wrong == NULL && !read_extensions(c->extensions, facts))
+		wrong = "has extensions that cannot be read";
 	if (wrong != NULL) {
 		snprintf(why, why_size, "your certificate %s", wrong);
 		return CERTIFICATE_REFUSED;
 	}
-	facts->permits = permits_of(c->extensions);
 	return CERTIFICATE_GOOD;
 }

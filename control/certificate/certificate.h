@@ -3,7 +3,7 @@
  * certificate: OpenSSH user certificates (PROTOCOL.certkeys), read and judged.
  *
  * Theory of operation. libssh tells only that the client holds the certified key; whether the certificate
- * means anything is decided here, and all of it: that it is a user certificate, that our client CA signed
+ * means anything is decided here, and all of it: that it is a user certificate, that a CA which counts signed
  * these very bytes, that now lies within its validity, that it names principals, that every critical option
  * is one that we know and enforce. Order matters: nothing of the content is told to the client before the
  * signature held, so that a made-up certificate cannot ask questions.
@@ -42,15 +42,16 @@ struct certificate_facts {
 	char key_id[CERTIFICATE_TEXT_MAX];
 	char force_command[1024]; /* empty: none */
 	uint32_t permits;         /* enum rpc_permit, the five extensions of OpenSSH */
+	uint8_t sk_flags;         /* what a security key must have noticed: PUBLIC_KEY_TOUCHED … */
 };
 
 enum certificate_verdict {
 	CERTIFICATE_GOOD = 0,
-	CERTIFICATE_STRANGE, /* not of our CA, or not intact: nothing is told to the client */
+	CERTIFICATE_STRANGE, /* not of that CA, or not intact: nothing is told to the client */
 	CERTIFICATE_REFUSED, /* ours, but it may not now; `why` is for the client */
 };
 
-/* Judges a parsed certificate. `ca`: plain blob of the client CA. `intact`: the
+/* Judges a parsed certificate. `ca`: plain blob of the CA that counts. `intact`: the
  * signature of that CA over just these bytes was found good before. `client_addr`: 4 or 16 bytes. On REFUSED,
  * `why` is a sentence for the user ("your certificate expired at …"). */
 enum certificate_verdict certificate_judge(const struct certificate *certificate, struct wire_span ca,

@@ -75,8 +75,13 @@ const char *public_key_line_parse(const char *text, size_t len, struct public_ke
 /* "ssh-ed25519 AAAA…" and, where it is not empty, " comment"; malloc'ed, NULL without memory. */
 char *public_key_line_print(struct wire_span blob, const char *comment);
 
-/* Is `signature` (a signature blob: string algorithm, string bytes) by `key` over `message`? Security keys
- * and SHA-1 are never accepted: only certificate authorities are verified here. */
-bool public_key_verify(const struct public_key *key, struct wire_span message, struct wire_span signature);
+/* What a security key (PROTOCOL.u2f) must have noticed when it signed; nothing is asked of other keys. */
+#define PUBLIC_KEY_TOUCHED 0x01  /* somebody touched it */
+#define PUBLIC_KEY_VERIFIED 0x04 /* and it knew them, by PIN or fingerprint */
+
+/* Is `signature` (a signature blob: string algorithm, string bytes, and what security keys add) by `key` over
+ * `message`? Never one by SHA-1 ("ssh-rsa" as the algorithm). */
+bool public_key_verify(
+    const struct public_key *key, struct wire_span message, struct wire_span signature, uint8_t sk_flags);
 
 #endif

@@ -11,8 +11,6 @@
 #include <sodium.h>
 #include <string.h>
 
-#define SK_USER_PRESENT 1
-
 static EVP_PKEY *from_params(const char *algorithm, OSSL_PARAM_BLD *build)
 {
 	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
@@ -135,14 +133,14 @@ static bool verify_rsa(const struct public_key *key, struct wire_span message, s
 /* PROTOCOL.u2f: the token signs the hash of its application, what it noticed (somebody touched it), how often
  * it has signed, and the hash of the message. */
 static bool verify_sk(const struct public_key *key, struct wire_span message, struct wire_span algorithm,
-    struct wire_span bytes, struct wire *in)
+    struct wire_span bytes, struct wire *in, uint8_t wanted)
 {
 	uint8_t flags = wire_u8(in), room[2 * crypto_hash_sha256_BYTES + 5];
 	uint32_t counter = wire_u32(in);
 	struct wire_out out = wire_into(room, sizeof(room));
 	uint8_t hash[crypto_hash_sha256_BYTES];
 
-	if (!wire_done(in) || (flags & SK_USER_PRESENT) == 0)
+	if (!wire_done(in) || (flags & wanted) != wanted)
 		return false;
 	crypto_hash_sha256(hash, key->application.at, key->application.len);
 	wire_put_bytes(&out, hash, sizeof(hash));
@@ -155,13 +153,14 @@ static bool verify_sk(const struct public_key *key, struct wire_span message, st
 	                                                : verify_ecdsa(key, signed_bytes, algorithm, bytes);
 }
 
-bool public_key_verify(const struct public_key *key, struct wire_span message, struct wire_span signature)
+bool public_key_verify(
+    const struct public_key *key, struct wire_span message, struct wire_span signature, uint8_t sk_flags)
 {
 	struct wire in = wire_over(signature.at, signature.len);
 	struct wire_span algorithm = wire_string(&in), bytes = wire_string(&in);
 
 	if (key->type->kind == PUBLIC_KEY_SK_ED25519 || key->type->kind == PUBLIC_KEY_SK_ECDSA)
-		return verify_sk(key, message, algorithm, bytes, &in);
+		return verify_sk(key, message, algorithm, bytes, &in, sk_flags);
 	if (!wire_done(&in))
 		return false;
 	switch (key->type->kind) {

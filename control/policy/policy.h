@@ -32,11 +32,23 @@ enum policy_host_keys {
 	POLICY_HOST_KEYS_STRICT,        /* whatever is known, however it came to be; nothing new */
 };
 
+/* A CA beside the box's own whose user certificates count. */
+struct policy_trusted_ca {
+	uint8_t *blob; /* its plain key */
+	size_t blob_len;
+	bool by_principal; /* a principal names the enrolled user; else the key id does */
+};
+#define POLICY_TRUSTED_CAS_MAX 32
+
 /* What an audit_ssh rule says about sessions. */
 struct policy_ssh {
 	struct words groups, names; /* users: who may */
 	struct words logins;        /* "{user}" stands for the user's own name */
 	uint32_t identities;        /* enum rpc_identity: what tells who somebody is */
+	struct policy_trusted_ca *trusted_cas;
+	uint32_t trusted_ca_count;
+	uint32_t sessions_per_user,
+	    sessions_per_source; /* at once under this rule; 0: as many as they like */
 	enum rpc_recording recording;
 	uint32_t permits; /* enum rpc_permit */
 	enum policy_host_keys host_keys;

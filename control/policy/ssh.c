@@ -7,11 +7,10 @@
 #include <string.h>
 
 /* The `later` lists hold what Portreeve's documents name and this version does not build. */
-static const char *const ssh_keys[] = {"users", "logins", "identities", "origin_auth", "command_logging",
-    "recording", "permit", "notice", "log_exec", "host_keys", "legacy", "certificate_ttl", "login_grace",
-    "auth_attempts", NULL};
-static const char *const ssh_later[] = {
-    "commands", "file_transfer", "content", "trusted_cas", "channels", NULL};
+static const char *const ssh_keys[] = {"users", "logins", "identities", "trusted_cas", "limits",
+    "origin_auth", "command_logging", "recording", "permit", "notice", "log_exec", "host_keys", "legacy",
+    "certificate_ttl", "login_grace", "auth_attempts", NULL};
+static const char *const ssh_later[] = {"commands", "file_transfer", "content", "channels", NULL};
 static const char *const users_keys[] = {"groups", "names", NULL};
 static const char *const recordings[] = {"best_effort", "strict", NULL};
 static const char *const permits[] = {
@@ -141,6 +140,7 @@ void ssh_release(struct policy_ssh *ssh)
 {
 	if (ssh == NULL)
 		return;
+	ssh_release_who(ssh);
 	words_free(&ssh->groups);
 	words_free(&ssh->names);
 	words_free(&ssh->logins);

@@ -11,6 +11,7 @@ struct policy_ssh *ssh_read(
     struct yaml_doc *doc, const struct yaml_node *node, const struct policy_context *context);
 /* What tells who somebody is, and how often they may be there: ssh_who.c. */
 void ssh_read_who(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh);
+void ssh_release_who(struct policy_ssh *ssh);
 void ssh_release(struct policy_ssh *ssh); /* may be NULL */
 
 /* ssh_login.c: keys origin_auth and notice of the mapping `node`; after ssh_read_who. */

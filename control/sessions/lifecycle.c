@@ -40,6 +40,13 @@ static void refuse_begin(struct control *control, struct peer *worker, uint32_t 
 	PEER_REPLY(worker, id, SES_BEGIN_REPLY, ses_begin_reply, .error = wire_span_of(why));
 }
 
+static bool too_many_from_source(const struct session *session)
+{
+	uint32_t limit = session->rule->ssh->sessions_per_source;
+
+	return limit > 0 && session->by_source != NULL && session->by_source->count > limit;
+}
+
 int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *message)
 {
 	struct control *control = context;
@@ -68,9 +75,19 @@ int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *m
 		    "portreeve: the policy has changed since this connection was made; please connect again");
 		return 0;
 	}
+	session->vlan = begin.vlan;
+	session_count_source(control, session);
+	if (too_many_from_source(session)) {
+		control->sessions.limited_by_source++;
+		session_forget(control, session);
+		refuse_begin(control, worker, message->id,
+		    "portreeve: too many connections from your address at once; end one of them, or try "
+		    "again "
+		    "later");
+		return 0;
+	}
 	session->client_port = begin.client_port;
 	session->server_port = begin.server_port;
-	session->vlan = begin.vlan;
 	session->link = begin.link;
 	session->started_at = time(NULL);
 	uuid_make(session->session_id);
@@ -287,6 +304,9 @@ int session_on_resume(void *context, struct rpc_link *link, struct rpc_message *
 		session_forget(control, session);
 		return 0;
 	}
+	session_count_source(control, session);
+	if (session->granted)
+		session_count_user(control, session);
 	control->sessions.resumed++;
 	if (session->target_id[0] != '\0' && peer_up(&control->peers.keeper))
 		PEER_SEND(&control->peers.keeper, KEY_SESSION, key_session, 0, 0,

@@ -22,8 +22,9 @@ static const char *judge_may(
 		    "of this gateway",
 		    user.name, session->address, session->rule_name);
 	else if (!policy_ssh_login(ssh, user.name, login))
-		snprintf(why, size, "portreeve: rule '%s' does not allow the login name '%s' for %s",
-		    session->rule_name, login, user.name);
+		snprintf(why, size,
+		    "portreeve: login '%s' is not allowed to you on %s (rule '%s', you are %s)", login,
+		    session->address, session->rule_name, user.name);
 	else if (!words_have(&user.logins, login))
 		snprintf(
 		    why, size, "portreeve: %s is not enrolled for the login name '%s'", user.name, login);
@@ -32,7 +33,13 @@ static const char *judge_may(
 		    "portreeve: sessions must be recorded here, but no auditor's key is configured; please "
 		    "tell the "
 		    "administrator of this gateway");
-	else
+	else if (session_user_is_at_limit(control, session)) {
+		control->sessions.limited_by_user++;
+		snprintf(why, size,
+		    "portreeve: you have %u sessions under rule '%s', and it allows no more at once; end one "
+		    "first",
+		    ssh->sessions_per_user, session->rule_name);
+	} else
 		verdict = NULL;
 	user_free(&user);
 	return verdict;
@@ -44,6 +51,7 @@ void session_start(struct control *control, struct session *session)
 	bool again = session->granted;
 
 	session->granted = true;
+	session_count_user(control, session);
 	if (again)
 		return;
 	control->sessions.granted++;

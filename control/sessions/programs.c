@@ -219,7 +219,10 @@ static bool keep_detail(struct control *control, struct session *session, const 
 	/* That somebody was let in is for control to say; that they were not, the worker knows best. */
 	if (strcmp(event, "auth") == 0) {
 		if (let_in_by_origin(session, detail)) {
+			bool too_many = session_user_is_at_limit(control, session);
 			session_start(control, session);
+			if (too_many) /* others came in since MAY */
+				(void)session_kill(control, session, "portreeve: too many sessions at once");
 			return true;
 		}
 		if (session->granted || !json_is_false(json_object_get(detail, "success")))

@@ -23,6 +23,7 @@ struct proof_claim {
 	struct wire_span login;
 	struct wire_span key_blob;    /* as it was asked about: plain, or a certificate */
 	const struct public_key *key; /* that it holds */
+	uint8_t sk_flags;             /* what a security key must have noticed */
 	struct wire_span host_public; /* blob of the session's host key; empty: not known any more */
 };
 

@@ -28,6 +28,7 @@
 #include "control/identity/users.h"
 #include "control/policy/policy.h"
 #include "control/rpc/rpc.h"
+#include "control/sessions/tally.h"
 
 #define SESSIONS_PER_WORKER_MAX 65536
 #define SESSION_ID_SIZE 40
@@ -80,6 +81,7 @@ struct session {
 	 * in. */
 	bool to_origin, granted;
 	uint32_t permits;
+	struct tally *by_source, *by_user; /* where it is counted, for the rule's limits */
 	bool killed;
 	bool failure_told;           /* the worker has said why nobody was let in */
 	char asked_login[WORD_SIZE]; /* by the last WHO, of somebody who may be anybody */
@@ -98,7 +100,9 @@ struct sessions {
 	int64_t strangers_room;
 	uint64_t unaudited; /* lines of strangers that the audit log did not take */
 	uint64_t begun, granted, refused, ended, lost, resumed; /* for stats */
-	uint64_t unproven; /* keys that a worker called proven without showing it */
+	struct tallies tallies;
+	uint64_t limited_by_source, limited_by_user; /* refused by a rule's limits */
+	uint64_t unproven;                           /* keys that a worker called proven without showing it */
 };
 
 /* -- the table (table.c) -- */
@@ -108,6 +112,12 @@ struct session *session_by_serial(struct control *control, uint64_t serial);
 struct session *session_create(struct control *control, uint32_t worker, uint64_t flow);
 void session_forget(struct control *control, struct session *session);
 void sessions_close(struct control *control);
+/* Counts the session for the limits of its rule: its source from the beginning, its user once granted (what
+ * somebody only tries in a user's name must not keep the user out). Saying it again changes nothing. */
+void session_count_source(struct control *control, struct session *session);
+void session_count_user(struct control *control, struct session *session);
+/* Has the session's user as many others as the rule allows? */
+bool session_user_is_at_limit(struct control *control, const struct session *session);
 /* Live sessions of a user. */
 unsigned sessions_of_user(struct control *control, const char *user);
 

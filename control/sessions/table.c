@@ -75,9 +75,38 @@ void session_forget(struct control *control, struct session *session)
 		sessions->last = session->previous;
 	sessions->count--;
 	sessions->per_worker[session->worker]--;
+	tally_leave(&sessions->tallies, session->by_source);
+	tally_leave(&sessions->tallies, session->by_user);
 	policy_release(session->policy);
 	free(session->force_command);
 	free(session);
+}
+
+void session_count_source(struct control *control, struct session *session)
+{
+	char source[TARGET_ADDRESS_SIZE];
+
+	target_address(
+	    (struct wire_span){session->client_addr, session->addr_len}, 22, session->vlan, source);
+	if (session->by_source == NULL)
+		session->by_source =
+		    tally_enter(&control->sessions.tallies, TALLY_SOURCE, session->rule_name, source);
+}
+
+void session_count_user(struct control *control, struct session *session)
+{
+	if (session->by_user == NULL)
+		session->by_user =
+		    tally_enter(&control->sessions.tallies, TALLY_USER, session->rule_name, session->user_id);
+}
+
+bool session_user_is_at_limit(struct control *control, const struct session *session)
+{
+	uint32_t limit = session->rule == NULL ? 0 : session->rule->ssh->sessions_per_user;
+
+	return limit > 0 && session->by_user == NULL &&
+	       tally_count(&control->sessions.tallies, TALLY_USER, session->rule_name, session->user_id) >=
+	           limit;
 }
 
 void sessions_close(struct control *control)

@@ -45,19 +45,36 @@ static json_t *counters_of(struct wire_span text)
 static json_t *own_counters(const struct control *control)
 {
 	const struct sessions *s = &control->sessions;
+	const struct {
+		const char *name;
+		uint64_t value;
+	} counters[] = {
+	    {"sessions_live", s->count},
+	    {"sessions_begun", s->begun},
+	    {"sessions_granted", s->granted},
+	    {"sessions_refused", s->refused},
+	    {"sessions_refused_by_source_limit", s->limited_by_source},
+	    {"sessions_refused_by_user_limit", s->limited_by_user},
+	    {"sessions_ended", s->ended},
+	    {"sessions_lost", s->lost},
+	    {"sessions_resumed", s->resumed},
+	    {"keys_unproven", s->unproven},
+	    {"policy_generation", control->policies.in_force->generation},
+	    {"policy_generation_in_dataplane", control->policies.dataplane_generation},
+	    {"calls_made", control->peers.calls_made},
+	    {"calls_failed", control->peers.calls_failed},
+	    {"socket_clients", control->server.client_count},
+	    {"socket_requests", control->server.requests},
+	    {"audit_events", control->audit.written},
+	    {"audit_events_failed", control->audit.failed},
+	    {"audit_events_of_strangers_left_out", s->unaudited},
+	};
+	json_t *object = json_object();
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-	    "sessions_live", (json_int_t)s->count, "sessions_begun", (json_int_t)s->begun, "sessions_granted",
-	    (json_int_t)s->granted, "sessions_refused", (json_int_t)s->refused, "sessions_ended",
-	    (json_int_t)s->ended, "sessions_lost", (json_int_t)s->lost, "sessions_resumed",
-	    (json_int_t)s->resumed, "keys_unproven", (json_int_t)s->unproven, "policy_generation",
-	    (json_int_t)control->policies.in_force->generation, "policy_generation_in_dataplane",
-	    (json_int_t)control->policies.dataplane_generation, "calls_made",
-	    (json_int_t)control->peers.calls_made, "calls_failed", (json_int_t)control->peers.calls_failed,
-	    "socket_clients", (json_int_t)control->server.client_count, "socket_requests",
-	    (json_int_t)control->server.requests, "audit_events", (json_int_t)control->audit.written,
-	    "audit_events_failed", (json_int_t)control->audit.failed, "audit_events_of_strangers_left_out",
-	    (json_int_t)s->unaudited);
+	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+		(void)json_object_set_new(
+		    object, counters[i].name, json_integer((json_int_t)counters[i].value));
+	return object;
 }
 
 static void one_done(struct gather *gather)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* clang-format off */
-/* sources: control/policy/policy.c, control/policy/ssh*.c, control/policy/match.c, control/policy/compile.c, control/identity/words.c, control/settings/yaml.c, control/settings/strict.c; deps: rpc, yaml-0.1 */
+/* sources: control/policy/policy.c, control/policy/ssh*.c, control/policy/match.c, control/policy/compile.c, control/identity/words.c, control/certificate/public_key.c, control/settings/yaml.c, control/settings/strict.c; deps: rpc, yaml-0.1, libsodium */
 /* clang-format on */
 /* Whatever the text, it is a policy whose every match can be read back from what the dataplane gets, or an
  * error. */

@@ -36,7 +36,12 @@ const char lab_policy[] = "default: allow\n"
                           "    action: audit_ssh\n"
                           "    match: {dst_port: 2200}\n"
                           "    ssh: {users: {groups: [sre]}, logins: [\"{user}\", root], identities: "
-                          "[address, origin], origin_auth: [certificate, password]}\n";
+                          "[address, origin], origin_auth: [certificate, password]}\n"
+                          "  - name: limited-ssh\n"
+                          "    action: audit_ssh\n"
+                          "    match: {dst_port: 2201}\n"
+                          "    ssh: {users: {groups: [sre]}, logins: [root], limits: {sessions_per_user: 2, "
+                          "sessions_per_source: 3}}\n";
 
 static int64_t now_ms(void)
 {

@@ -34,10 +34,27 @@ const struct mint_key *mint_find(struct wire_span blob)
 	return found;
 }
 
+uint8_t mint_sk_flags = 1;
+
+/* PROTOCOL.u2f: what the token signs in the place of the message. */
+static size_t sk_text(const uint8_t *message, size_t len, uint8_t text[69])
+{
+	struct wire_out out = wire_into(text, 69);
+	uint8_t hash[32];
+
+	crypto_hash_sha256(hash, (const uint8_t *)"ssh:", 4);
+	wire_put_bytes(&out, hash, sizeof(hash));
+	wire_put_u8(&out, mint_sk_flags);
+	wire_put_u32(&out, 7);
+	crypto_hash_sha256(hash, message, len);
+	wire_put_bytes(&out, hash, sizeof(hash));
+	return wire_written(&out);
+}
+
 size_t mint_request(const struct mint_key *key, struct wire_span identifier, const char *login,
     struct wire_span blob, struct wire_span host_key, uint8_t *request, size_t size)
 {
-	uint8_t room[PUBLIC_KEY_BLOB_MAX + 1024], signature[64], signature_blob[83];
+	uint8_t room[PUBLIC_KEY_BLOB_MAX + 1024], signature[64], signature_blob[104];
 	struct wire_out out = wire_into(request, size), text = wire_into(room, sizeof(room));
 	struct wire_out sig = wire_into(signature_blob, sizeof(signature_blob));
 	struct wire in = wire_over(blob.at, blob.len);
@@ -54,9 +71,17 @@ size_t mint_request(const struct mint_key *key, struct wire_span identifier, con
 	wire_put_string(&text, identifier.at, identifier.len);
 	wire_put_u8(&text, 50);
 	wire_put_bytes(&text, request, wire_written(&out));
-	crypto_sign_detached(signature, NULL, room, wire_written(&text), key->secret);
-	wire_put_cstring(&sig, "ssh-ed25519");
+	bool sk = algorithm.len > 3 && memcmp(algorithm.at, "sk-", 3) == 0;
+	uint8_t hashed[69];
+	size_t hashed_len = sk ? sk_text(room, wire_written(&text), hashed) : 0;
+	crypto_sign_detached(
+	    signature, NULL, sk ? hashed : room, sk ? hashed_len : wire_written(&text), key->secret);
+	wire_put_cstring(&sig, sk ? "sk-ssh-ed25519@openssh.com" : "ssh-ed25519");
 	wire_put_string(&sig, signature, sizeof(signature));
+	if (sk) {
+		wire_put_u8(&sig, mint_sk_flags);
+		wire_put_u32(&sig, 7);
+	}
 	wire_put_string(&out, signature_blob, wire_written(&sig));
 	return wire_written(&out);
 }
@@ -101,9 +126,12 @@ size_t mint_certificate(const struct mint_certificate *c, const struct mint_key 
 	struct wire_out sig = wire_into(signature_blob, sizeof(signature_blob));
 
 	randombytes_buf(nonce, sizeof(nonce));
-	wire_put_cstring(&out, "ssh-ed25519-cert-v01@openssh.com");
+	wire_put_cstring(
+	    &out, c->sk ? "sk-ssh-ed25519-cert-v01@openssh.com" : "ssh-ed25519-cert-v01@openssh.com");
 	wire_put_string(&out, nonce, sizeof(nonce));
 	wire_put_string(&out, key->blob + 19, 32);
+	if (c->sk)
+		wire_put_cstring(&out, "ssh:");
 	wire_put_u64(&out, c->serial);
 	wire_put_u32(&out, c->type);
 	wire_put_cstring(&out, c->key_id);

@@ -39,7 +39,10 @@ struct mint_certificate {
 	uint64_t valid_after, valid_before;
 	struct mint_option critical[4], extensions[8]; /* end with a NULL name */
 	bool spoil_signature;
+	bool sk; /* over a security key, application "ssh:" */
 };
+/* What security keys say that they have noticed, when mint_request() has them sign. */
+extern uint8_t mint_sk_flags;
 /* Signs the certificate over `key` by `ca`; returns its length in `blob`. */
 size_t mint_certificate(const struct mint_certificate *certificate, const struct mint_key *key,
     const struct mint_key *ca, uint8_t blob[PUBLIC_KEY_BLOB_MAX]);

@@ -80,7 +80,7 @@ Test(bindings, a_bound_address_needs_no_key)
 	/* The login is for the rule and the user's enrolment to allow, as ever. */
 	begin_any(2);
 	cr_expect(who_by(2, RPC_WHO_ADDRESS, "postgres").accepted);
-	cr_expect(strstr(may(2, "postgres").message, "does not allow the login name 'postgres'") != NULL);
+	cr_expect(strstr(may(2, "postgres").message, "login 'postgres' is not allowed to you") != NULL);
 }
 
 Test(bindings, a_rule_must_take_addresses)

@@ -58,11 +58,14 @@ Test(certificate, each_way_to_be_wrong)
 	} expected[16] = {
 	    {CERTIFICATE_GOOD, ""},
 	    {CERTIFICATE_REFUSED, "your certificate is not a user certificate"},
-	    {CERTIFICATE_REFUSED, "your certificate is not valid before 1970-01-01 00:26:40 UTC"},
-	    {CERTIFICATE_REFUSED, "your certificate expired at 1970-01-01 00:20:00 UTC; ask for a new one"},
+	    {CERTIFICATE_REFUSED,
+	        "your certificate is not valid before 1970-01-01 00:26:40 UTC (until 1970-01-01 00:33:20 "
+	        "UTC); this gateway's clock says 1970-01-01 00:25:00 UTC"},
+	    {CERTIFICATE_REFUSED, "your certificate expired at 1970-01-01 00:20:00 UTC; ask for a new one "
+	                          "(this gateway's clock says 1970-01-01 00:25:00 UTC)"},
 	    {CERTIFICATE_REFUSED, "your certificate has no usable key id"},
 	    {CERTIFICATE_REFUSED, "your certificate names no login (it has no principals)"},
-	    {CERTIFICATE_REFUSED, "your certificate has a critical option that is not supported here"},
+	    {CERTIFICATE_REFUSED, "your certificate has a verify-required that cannot be read"},
 	    {CERTIFICATE_REFUSED, "your certificate has a critical option that is not supported here"},
 	    {CERTIFICATE_REFUSED, "your certificate may not be used from the address that you come from"},
 	    {CERTIFICATE_GOOD, ""},
@@ -81,7 +84,7 @@ Test(certificate, each_way_to_be_wrong)
 	c[3].valid_before = 1200;
 	c[4].key_id = "";
 	c[5].principals[0] = NULL;
-	c[6].critical[0] = (struct mint_option){"verify-required", NULL, false};
+	c[6].critical[0] = (struct mint_option){"verify-required", "yes", false};
 	c[7].critical[0] = (struct mint_option){"x@example.org", "y", false};
 	c[8].critical[0] = (struct mint_option){"source-address", "203.0.113.0/24,2001:db8::/32", false};
 	c[9].critical[0] = (struct mint_option){"source-address", "203.0.113.0/24,198.51.100.0/24", false};
@@ -343,7 +346,7 @@ Test(certificate, fingerprint)
 
 /* A security key's signature (PROTOCOL.u2f), made as the token makes it. */
 static bool sk_verifies(struct wire_span message, uint8_t flags, uint32_t counter, const char *application,
-    uint8_t told_flags, uint32_t told_counter)
+    uint8_t told_flags, uint32_t told_counter, uint8_t wanted)
 {
 	uint8_t blob[128], text[69], signature[64], signature_blob[128];
 	struct wire_out out = wire_into(blob, sizeof(blob)), signed_text = wire_into(text, sizeof(text));
@@ -366,18 +369,27 @@ static bool sk_verifies(struct wire_span message, uint8_t flags, uint32_t counte
 	wire_put_string(&sig, signature, sizeof(signature));
 	wire_put_u8(&sig, told_flags);
 	wire_put_u32(&sig, told_counter);
-	return public_key_verify(&sk, message, (struct wire_span){signature_blob, wire_written(&sig)});
+	return public_key_verify(
+	    &sk, message, (struct wire_span){signature_blob, wire_written(&sig)}, wanted);
 }
 
 Test(certificate, security_keys)
 {
 	struct wire_span message = wire_span_of("message");
 
-	cr_expect(sk_verifies(message, 1, 7, "ssh:", 1, 7));
-	cr_expect(sk_verifies(message, 5, 7, "ssh:", 5, 7), "a PIN was asked for as well");
-	cr_expect_not(sk_verifies(message, 0, 7, "ssh:", 0, 7), "nobody touched it");
-	cr_expect_not(sk_verifies(message, 0, 7, "ssh:", 1, 7), "nobody touched it, whatever is said");
-	cr_expect_not(sk_verifies(message, 1, 7, "ssh:", 1, 8), "another counter");
-	cr_expect_not(sk_verifies(message, 1, 7, "https:", 1, 7), "signed for another application");
-	cr_expect_not(sk_verifies(wire_span_of("massage"), 1, 7, "ssh:", 1, 7), "another message");
+	cr_expect(sk_verifies(message, 1, 7, "ssh:", 1, 7, PUBLIC_KEY_TOUCHED));
+	cr_expect(
+	    sk_verifies(message, 5, 7, "ssh:", 5, 7, PUBLIC_KEY_TOUCHED), "a PIN was asked for as well");
+	cr_expect_not(sk_verifies(message, 0, 7, "ssh:", 0, 7, PUBLIC_KEY_TOUCHED), "nobody touched it");
+	cr_expect_not(sk_verifies(message, 0, 7, "ssh:", 1, 7, PUBLIC_KEY_TOUCHED),
+	    "nobody touched it, whatever is said");
+	cr_expect_not(sk_verifies(message, 1, 7, "ssh:", 1, 8, PUBLIC_KEY_TOUCHED), "another counter");
+	cr_expect_not(
+	    sk_verifies(message, 1, 7, "https:", 1, 7, PUBLIC_KEY_TOUCHED), "signed for another application");
+	cr_expect_not(
+	    sk_verifies(wire_span_of("massage"), 1, 7, "ssh:", 1, 7, PUBLIC_KEY_TOUCHED), "another message");
+	cr_expect(sk_verifies(message, 0, 7, "ssh:", 0, 7, 0), "no touch is asked for");
+	cr_expect_not(sk_verifies(message, 1, 7, "ssh:", 1, 7, 5), "it did not know who touched it");
+	cr_expect(sk_verifies(message, 5, 7, "ssh:", 5, 7, 5));
+	cr_expect_not(sk_verifies(message, 4, 7, "ssh:", 4, 7, 5), "known, and not touched");
 }

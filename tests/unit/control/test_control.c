@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The real reeve-control among processes that this test plays, from the start to a restart amidst sessions.
- */
+/* The real reeve-control among processes that this test plays. */
 #include <criterion/criterion.h>
 #include <sched.h>
 #include <signal.h>
@@ -34,7 +33,7 @@ Test(control, start_pushes_the_policy)
 	cr_expect_eq(wire_u64(&in), 1);
 	cr_expect_eq(wire_u8(&in), RPC_ACTION_ALLOW);
 	(void)wire_u8(&in);
-	cr_expect_eq(wire_u32(&in), 4);
+	cr_expect_eq(wire_u32(&in), 5);
 	cr_expect(wire_span_is(wire_string(&in), "no-telnet"));
 	cr_expect_eq(wire_u8(&in), RPC_ACTION_BLOCK);
 	wire_skip(&in, 5);
@@ -467,7 +466,7 @@ Test(control, default_deny)
 		const char *message;
 	} cases[] = {
 	    {0, "alice", 1, ""},
-	    {0, "oracle", 0, "portreeve: rule 'prod-ssh' does not allow the login name 'oracle' for alice"},
+	    {0, "oracle", 0, "portreeve: login 'oracle' is not allowed to you on 198.51.100.2"},
 	    {0, "root", 0, "portreeve: alice is not enrolled for the login name 'root'"},
 	    {1, "root", 0,
 	        "portreeve: bob may not connect to 198.51.100.2: rule 'prod-ssh' does not list you"},

@@ -53,8 +53,8 @@ static bool verifies(struct wire_span blob, const char *text, const struct wire_
 	struct public_key key;
 
 	return public_key_parse(blob, &key) &&
-	       public_key_verify(
-	           &key, wire_span_of(text), (struct wire_span){signature->start, wire_written(signature)});
+	       public_key_verify(&key, wire_span_of(text),
+	           (struct wire_span){signature->start, wire_written(signature)}, 0);
 }
 
 Test(private_key, all_types_sign_are_stored_and_read_again)

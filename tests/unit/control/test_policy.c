@@ -54,6 +54,13 @@ static const struct {
         "p:5:12: rules[2].name: the name 'a' is taken by an earlier rule"},
     {"default: allow\nrules:\n  - {name: \"a\\tb\", action: allow}\n",
         "p:3:12: rules[0].name: expected a name without"},
+    {SSH("trusted_cas: [{key: ssh-ed25519}]"),
+        "p:3:124: rules[0].ssh.trusted_cas[0].key: the CA's public key has no valid base64"},
+    {SSH("trusted_cas: []"), "p:3:117: rules[0].ssh.trusted_cas: expected at least 1 item"},
+    {SSH("limits: {}"), "p:3:112: rules[0].ssh.limits: expected sessions_per_user"},
+    {SSH("limits: {sessions_per_user: 0}"), "p:3:132: rules[0].ssh.limits.sessions_per_user: expected"},
+    {SSH("identities: [key], trusted_cas: [{key: x}]"),
+        "p:3:136: rules[0].ssh.trusted_cas: means nothing here"},
     {SSH("identities: [certificate, password]"), "p:3:130: rules[0].ssh.identities[1]: expected one of "
                                                  "certificate, key, address, origin; found 'password'"},
     {SSH("identities: []"), "p:3:116: rules[0].ssh.identities: expected at least 1 item; found 0"},

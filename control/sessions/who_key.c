@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is it, by an enrolled key or a certificate? */
+#include "control/sessions/who.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "control/sessions/proof.h"
+
+static bool has_proven(const struct session *session, const struct rpc_ses_who *who,
+    const struct public_key *key, const struct certificate_facts *facts)
+{
+	struct proof_claim claim = {
+	    .session_identifier = {session->identifier, session->identifier_len},
+	    .login = who->login,
+	    .key_blob = who->public_key,
+	    .key = key,
+	    .sk_flags = facts != NULL ? facts->sk_flags : PUBLIC_KEY_TOUCHED,
+	    .host_public = {session->host_public, session->host_public_len},
+	};
+
+	return proof_holds(who->proof, &claim);
+}
+
+/* The key is `user`'s. Only a proven one changes the session. */
+static void accept_user(struct control *control, struct session *session, uint32_t id,
+    const struct rpc_ses_who *who, const struct public_key *key, const struct user *user,
+    const struct certificate_facts *facts)
+{
+	if (who->proof.len == 0) {
+		PEER_REPLY(&control->peers.workers[session->worker], id, SES_WHO_REPLY, ses_who_reply,
+		    .accepted = 1, .user = wire_span_of(user->name));
+		return;
+	}
+	if (!has_proven(session, who, key, facts)) {
+		rpc_log(RPC_LOG_WARNING,
+		    "session %s: worker %u says that a key of %s was proven, and cannot show it",
+		    session->session_id, session->worker, user->name);
+		control->sessions.unproven++;
+		who_refuse(control, session, id, "");
+		return;
+	}
+	who_settle(session, user, who->login, facts != NULL ? RPC_IDENTITY_CERTIFICATE : RPC_IDENTITY_KEY);
+	public_key_fingerprint(who->public_key, session->key_fingerprint);
+	if (facts != NULL) {
+		session->force_command =
+		    facts->force_command[0] != '\0' ? strdup(facts->force_command) : NULL;
+		session->key_permits = facts->permits;
+	}
+	who_accept(control, session, id,
+	    json_pack("{s:b, s:s, s:s}", "success", 1, "method", facts != NULL ? "certificate" : "publickey",
+	        "fingerprint", session->key_fingerprint));
+}
+
+static void judge_plain(
+    struct control *control, struct session *session, uint32_t id, const struct rpc_ses_who *who)
+{
+	struct public_key key;
+	struct user user;
+
+	if (!public_key_parse(who->public_key, &key) ||
+	    !users_find_by_key(&control->db, who->public_key, &user)) {
+		who_refuse(control, session, id, "");
+		return;
+	}
+	accept_user(control, session, id, who, &key, &user, NULL);
+	user_free(&user);
+}
+
+/* -- certificates -----------------------------------------------------------------------------------------
+ */
+
+/* A CA whose certificates count here. */
+struct counting_ca {
+	struct wire_span blob;                   /* length 0: it does not count */
+	const struct policy_trusted_ca *trusted; /* NULL: it is the box's own */
+};
+
+static struct counting_ca counting(
+    const struct control *control, const struct session *session, struct wire_span blob)
+{
+	const struct policy_ssh *ssh = session->rule->ssh;
+
+	for (uint32_t i = 0; i < ssh->trusted_ca_count; i++) {
+		const struct policy_trusted_ca *ca = &ssh->trusted_cas[i];
+		if (blob.len == ca->blob_len && memcmp(blob.at, ca->blob, blob.len) == 0)
+			return (struct counting_ca){{ca->blob, ca->blob_len}, ca};
+	}
+	return (struct counting_ca){client_cas_find(&control->client_cas, blob, time(NULL)), NULL};
+}
+
+/* The enrolled user whom a principal names: one alone, or the one whose name is the login. False: `why` says
+ * what is wrong. */
+static bool named_by_principal(struct control *control, const struct certificate *certificate,
+    struct wire_span login, struct user *user, char *why, size_t size)
+{
+	struct wire in = wire_over(certificate->principals.at, certificate->principals.len);
+	char name[WORD_SIZE], only[WORD_SIZE] = "";
+	unsigned found = 0;
+
+	for (unsigned i = 0; wire_left(&in) > 0 && i < CERTIFICATE_PRINCIPALS_MAX; i++) {
+		struct wire_span principal = wire_string(&in);
+		if (in.failed || !wire_span_copy(principal, name, sizeof(name)) ||
+		    !users_find(&control->db, name, user))
+			continue;
+		user_free(user);
+		found = wire_span_is(login, name) ? 1 : found + 1;
+		strcpy(only, name);
+		if (wire_span_is(login, name))
+			break;
+	}
+	if (found == 1 && users_find(&control->db, only, user))
+		return true;
+	snprintf(why, size,
+	    found == 0
+	        ? "none of your certificate's principals is enrolled here; ask the administrator of this "
+	          "gateway"
+	        : "your certificate names several users; log in as one of them");
+	return false;
+}
+
+/* The user whom a good certificate is for. False: `why` is for the client. */
+static bool find_holder(struct control *control, const struct rpc_ses_who *who,
+    const struct certificate *certificate, const struct certificate_facts *facts,
+    const struct counting_ca *ca, struct user *user, char *why, size_t size)
+{
+	char login[WORD_SIZE];
+
+	if (ca->trusted != NULL && ca->trusted->by_principal)
+		return named_by_principal(control, certificate, who->login, user, why, size);
+	bool found = ca->trusted != NULL
+	                 ? users_find(&control->db, facts->key_id, user)
+	                 : users_find_by_certificate(&control->db, certificate->serial, facts->key_id, user);
+	if (!found && ca->trusted != NULL)
+		snprintf(why, size,
+		    "your certificate is of '%.100s', who is not enrolled here; ask the administrator of "
+		    "this "
+		    "gateway",
+		    facts->key_id);
+	else if (!found)
+		snprintf(why, size,
+		    "your certificate is not valid any more: its user was removed, or it was not issued "
+		    "here; "
+		    "ask for a new one");
+	if (!found)
+		return false;
+	if (wire_span_copy(who->login, login, sizeof(login)) && certificate_names(certificate, login))
+		return true;
+	user_free(user);
+	snprintf(why, size, "your certificate is not for the login name that you asked for (%.*s)",
+	    (int)(who->login.len > WORD_SIZE ? WORD_SIZE : who->login.len), (const char *)who->login.at);
+	return false;
+}
+
+static void judge_holder(struct control *control, struct session *session, uint32_t id,
+    const struct rpc_ses_who *who, const struct certificate *certificate,
+    const struct certificate_facts *facts, const struct counting_ca *ca)
+{
+	char why[512];
+	struct user user;
+
+	if (!find_holder(control, who, certificate, facts, ca, &user, why, sizeof(why))) {
+		who_refuse(control, session, id, why);
+		return;
+	}
+	accept_user(control, session, id, who, &certificate->key, &user, facts);
+	user_free(&user);
+}
+
+static void judge_certificate(
+    struct control *control, struct session *session, uint32_t id, const struct rpc_ses_who *who)
+{
+	struct certificate certificate;
+	struct certificate_facts facts;
+	struct wire_span client = {session->client_addr, session->addr_len};
+	uint8_t hash[crypto_hash_sha256_BYTES];
+	char why[512] = "";
+
+	if (!certificate_parse(who->public_key, &certificate)) {
+		who_refuse(control, session, id, "");
+		return;
+	}
+	crypto_hash_sha256(hash, who->public_key.at, who->public_key.len);
+	struct counting_ca ca = counting(control, session, certificate.ca_blob);
+	enum certificate_verdict verdict = certificate_judge(&certificate, ca.blob,
+	    memcmp(hash, session->intact, sizeof(hash)) == 0, time(NULL), client, &facts, why, sizeof(why));
+	if (verdict != CERTIFICATE_STRANGE)
+		memcpy(session->intact, hash, sizeof(hash));
+	switch (verdict) {
+	case CERTIFICATE_GOOD:
+		judge_holder(control, session, id, who, &certificate, &facts, &ca);
+		return;
+	case CERTIFICATE_STRANGE:
+		who_refuse(control, session, id, "");
+		return;
+	case CERTIFICATE_REFUSED:
+		who_refuse(control, session, id, why);
+		return;
+	}
+}
+
+/* The keeper said which key the client CA has: now the certificate that waited can be judged. */
+static void client_ca_there(void *context, void *argument, int error, struct wire_span body)
+{
+	struct control *control = context;
+	struct keeper_question *question = argument;
+	struct session *session = session_by_serial(control, question->serial);
+	struct rpc_key_ca_reply reply;
+	struct rpc_ses_who who;
+
+	if (error == 0 && rpc_get_key_ca_reply(body, &reply))
+		client_cas_take(&control->client_cas, reply.keys);
+	if (session != NULL && rpc_get_ses_who(question->saved, &who)) {
+		if (error != 0)
+			who_refuse(control, session, question->request_id,
+			    keeper_failure(error) + strlen("portreeve: "));
+		else
+			judge_certificate(control, session, question->request_id, &who);
+	}
+	keeper_question_free(question);
+}
+
+static void ask_client_ca(struct control *control, struct session *session, struct rpc_message *message)
+{
+	struct keeper_question *question = keeper_question(control, session, message->id, message->body);
+
+	if (question == NULL) {
+		who_refuse(control, session, message->id, "");
+		return;
+	}
+	struct call_options options = {.peer = &control->peers.keeper,
+	    .type = RPC_KEY_CA,
+	    .reply_type = RPC_KEY_CA_REPLY,
+	    .timeout_ms = KEEPER_TIMEOUT_MS,
+	    .wait = true,
+	    .fd = -1,
+	    .done = client_ca_there,
+	    .argument = question};
+	CALL(&options, key_ca, .ca = RPC_CA_CLIENT, .action = RPC_CA_SHOW);
+}
+
+/* Is it of a CA that the rule names? Then the box's own does not matter. */
+static bool is_trusted(const struct control *control, const struct session *session, struct wire_span blob)
+{
+	struct certificate certificate;
+
+	return certificate_parse(blob, &certificate) &&
+	       counting(control, session, certificate.ca_blob).trusted != NULL;
+}
+
+void who_judge_key(struct control *control, struct session *session, struct rpc_message *message,
+    const struct rpc_ses_who *who)
+{
+	bool certificate = certificate_is(who->public_key);
+	uint32_t wanted = certificate ? RPC_IDENTITY_CERTIFICATE : RPC_IDENTITY_KEY;
+
+	if ((session->rule->ssh->identities & wanted) == 0) {
+		snprintf(session->refusal, sizeof(session->refusal), "the rule takes no %s",
+		    certificate ? "certificates" : "enrolled keys");
+		who_refuse(control, session, message->id, "");
+	} else if (!certificate)
+		judge_plain(control, session, message->id, who);
+	else if (control->client_cas.count == 0 && !is_trusted(control, session, who->public_key))
+		ask_client_ca(control, session, message);
+	else
+		judge_certificate(control, session, message->id, who);
+}

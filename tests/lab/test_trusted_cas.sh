@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+# User certificates of CAs beside the box's own, by stock ssh: each type of key and CA, security keys among them (their
+# tokens played by OpenSSH's own sk-dummy), and the limits of a rule.
+# Runs beside others.
+. "$(dirname "${BASH_SOURCE[0]}")/session.sh"
+session_start
+keys=$STATE/client/.ssh
+dummy=/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so
+[ -e "$dummy" ] || skip "openssh-tests is not installed (sk-dummy.so)"
+export SSH_SK_PROVIDER=$dummy
+
+# A CA of each type; a key of each type.
+types=(ed25519 ecdsa-256 ecdsa-384 ecdsa-521 rsa ed25519-sk ecdsa-sk)
+make() { # TYPE FILE
+	local bits=()
+	case $1 in ecdsa-[0-9]*) bits=(-b "${1#*-}"); set -- ecdsa "$2" ;; esac
+	ssh-keygen -q -t "$1" "${bits[@]}" -N '' -f "$2" || give_up "ssh-keygen -t $1"
+}
+for type in "${types[@]}"; do
+	make "$type" "$STATE/ca-$type"
+	make "$type" "$keys/$type"
+done
+{
+	cat <<-'YAML'
+		default: allow
+		rules:
+		  - name: s
+		    action: audit_ssh
+		    match: {dst_port: 22}
+		    ssh:
+		      users: {groups: [sre]}
+		      logins: [alice]
+		      limits: {sessions_per_user: 2}
+		      trusted_cas:
+	YAML
+	for type in "${types[@]}"; do printf '        - {key: "%s"}\n' "$(cat "$STATE/ca-$type.pub")"; done
+} | policy
+
+# try KEY: what ssh says when it offers that key and the certificate beside it
+try() { client ssh -o SecurityKeyProvider="$dummy" -o BatchMode=yes -o IdentitiesOnly=yes -F none -o UserKnownHostsFile="$keys/known" \
+	-o StrictHostKeyChecking=accept-new -i "$keys/$1" alice@origin 'echo in as $USER' 2>&1 | grep -v '^Warning: Permanently\|^Confirm user presence\|^User presence'; }
+# certify CA KEY OPTIONS…
+certify() {
+	local ca=$1 key=$2
+	shift 2
+	rm -f "$keys/$key-cert.pub"
+	ssh-keygen -q -s "$STATE/ca-$ca" -I alice -n alice -V -5m:+1h "$@" "$keys/$key.pub" >/dev/null 2>&1 || give_up "ssh-keygen -s ca-$ca $key"
+}
+for type in "${types[@]}"; do
+	certify ed25519 "$type"
+	contains "a key of type $type" "in as alice" "$(try "$type")"
+done
+for type in "${types[@]}"; do
+	certify "$type" ed25519
+	contains "a CA of type $type" "in as alice" "$(try ed25519)"
+done
+certify rsa ed25519 -t ssh-rsa
+lacks "a CA that signs by SHA-1" "in as" "$(try ed25519)"
+certify ed25519 rsa
+lacks "a key that signs by SHA-1" "in as" "$(client ssh -o BatchMode=yes -o IdentitiesOnly=yes -F none -o UserKnownHostsFile="$keys/known" \
+	-o PubkeyAcceptedAlgorithms=ssh-rsa-cert-v01@openssh.com,ssh-rsa -i "$keys/rsa" alice@origin 'echo in as $USER' 2>&1)"
+
+# What the token noticed.
+for type in ed25519-sk ecdsa-sk; do
+	ssh-keygen -q -t "$type" -N '' -O no-touch-required -f "$keys/untouched-$type" || give_up "ssh-keygen -O no-touch-required"
+	certify ed25519 "untouched-$type"
+	lacks "$type, not touched" "in as" "$(try "untouched-$type")"
+	certify ed25519 "untouched-$type" -O no-touch-required
+	contains "$type, not touched, whose certificate asks for no touch" "in as alice" "$(try "untouched-$type")"
+	certify ed25519 "$type" -O verify-required
+	lacks "$type, touched, whose certificate wants to know by whom" "in as" "$(try "$type")"
+	rm "$keys/$type-cert.pub"
+	reeve user add "carol$type" --login alice --group sre --key "$keys/$type.pub" >/dev/null || give_up "reeve user add"
+	contains "$type, enrolled" "in as alice" "$(try "$type")"
+done
+
+certify ed25519 ed25519 -I mallory
+contains "a key id that nobody has here is told" "not enrolled" "$(try ed25519)"
+certify ed25519 ed25519 -V +1h:+2h
+contains "clocks that differ are told" "this gateway's clock says" "$(try ed25519)"
+
+# limits: two at once.
+certify ed25519 ed25519
+holder() { client ssh -n -o BatchMode=yes -o IdentitiesOnly=yes -F none -o UserKnownHostsFile="$keys/known" -i "$keys/ed25519" alice@origin 'sleep 60' & }
+holder; first=$!
+holder; second=$!
+two_live() { [ "$(reeve sessions --live --json | json 'len([r for r in rows if r["granted"]])')" = 2 ]; }
+eventually 15 "two sessions are there" two_live
+contains "a third is one too many" "you have 2 sessions under rule" "$(try ed25519)"
+equal "and counted" 1 "$(counter sessions_refused_by_user_limit)"
+kill "$first" "$second" 2>/dev/null
+wait "$first" "$second" 2>/dev/null || true
