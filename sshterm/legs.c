@@ -29,7 +29,6 @@
 #include "sshterm/worker.h"
 
 #define AUTH_ATTEMPTS_DEFAULT 6
-#define IDENTITIES_DEFAULT (RPC_IDENTITY_CERTIFICATE | RPC_IDENTITY_KEY)
 #define FAREWELL_US 2000000 /* for a client to take the last words in */
 #define LINGER_US 5000000   /* for both peers to end their side, before they are reset */
 
@@ -124,7 +123,7 @@ static int begin(struct session *session, struct beginning *beginning, struct le
 		    answer.origin_legacy, beginning->origin_legacy, sizeof(beginning->origin_legacy));
 		beginning->attempts = answer.auth_attempts > 0 ? answer.auth_attempts : AUTH_ATTEMPTS_DEFAULT;
 		(void)wire_span_copy(answer.notice, beginning->notice, sizeof(beginning->notice));
-		beginning->identities = answer.identities != 0 ? answer.identities : IDENTITIES_DEFAULT;
+		beginning->identities = answer.identities;
 		if (answer.login_grace_s > 0)
 			session->login_deadline_us =
 			    worker_now_us() + (uint64_t)answer.login_grace_s * 1000000;

@@ -30,6 +30,9 @@ static bool origin_offers(const struct login *login, uint8_t way)
 		return inside_answers_offer(&login->answers, "password");
 	case RPC_ORIGIN_KEYBOARD_INTERACTIVE:
 		return inside_answers_offer(&login->answers, "keyboard-interactive");
+	case RPC_ORIGIN_VAULT: /* it may hold either */
+		return inside_answers_offer(&login->answers, "publickey") ||
+		       inside_answers_offer(&login->answers, "password");
 	default:
 		return inside_answers_offer(&login->answers, "publickey");
 	}

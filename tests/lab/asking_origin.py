@@ -209,6 +209,19 @@ AuthHandler._server_handler_table[common.MSG_USERAUTH_REQUEST] = on_request
 AuthHandler._server_handler_table[common.MSG_USERAUTH_INFO_RESPONSE] = on_response
 
 
+before = paramiko.Transport._parse_disconnect
+
+
+def parse_disconnect(transport, m):
+    position = m.packet.tell()
+    say("farewell", f"{m.get_int()} {m.get_text()}")
+    m.packet.seek(position)
+    before(transport, m)
+
+
+paramiko.Transport._parse_disconnect = parse_disconnect
+
+
 def serve(connection, key):
     t = paramiko.Transport(connection)
     t.add_server_key(key)

@@ -93,6 +93,10 @@ lacks "an address that nobody vouches for" "in as" "$(login_ssh x alice)"
 holds "an address is bound to alice" reeve identity bind 198.51.100.1 alice --ttl 1h
 contains "a stock ssh without any key" "in as alice" "$(login_ssh x alice -o PubkeyAuthentication=no)"
 contains "plink without any, too" "in as alice" "$(login_plink x alice)"
+policy_login 'identities: [address], origin_auth: [password]'
+sshd_with 'PasswordAuthentication yes' 'PubkeyAuthentication no'
+contains "an address, then the origin's password" "in as alice" "$(login_ssh "$password" alice)"
+contains "plink, whose first word is taken as half" "in as alice" "$(login_plink "$password" alice)"
 lacks "but nobody else" "in as" "$(login_ssh x bob)"
 
 # -- nothing stays --

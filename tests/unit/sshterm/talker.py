@@ -5,7 +5,8 @@
     talker.py PORT ask LOGIN ANSWER…     answers questions with these, in order; prints each as it came
     talker.py PORT echo LOGIN            answers prompt "7? " with "7", a long one with as many y
     talker.py PORT pipeline LOGIN        sends everything before it reads anything
-    talker.py PORT rename | strayed | flood | mute
+    talker.py PORT signatures LOGIN KEY  three signed requests at once: a wrong signature, the right one, a wrong one
+    talker.py PORT rename | strayed | flood | mute | nones | farewell
 
 (The system's Python: python3-paramiko is a Debian package.)
 """
@@ -135,6 +136,47 @@ def flood(t):
     for _ in range(60):
         raw.send(dialogue("silent"))
     raw.settle(1000, 30)
+
+
+def nones(t):
+    """Never an attempt, always work."""
+    raw = Raw(t)
+    for n in range(1, 400):
+        raw.send(message(REQUEST, "someone", "ssh-connection", "none"))
+        until = time.time() + 10
+        while len(raw.got) < n and t.is_active() and time.time() < until:
+            time.sleep(0.002)
+        if not t.is_active():
+            break
+    print(len(raw.got) < 300 and "(over)")
+
+
+def farewell(t):
+    raw = Raw(t)
+    raw.send(dialogue("someone"))
+    raw.settle(2)
+    raw.send(message(1, 14, "I have changed my mind", ""))
+    time.sleep(1)
+
+
+def signatures(t, login, file):
+    key = paramiko.Ed25519Key.from_private_key_file(file)
+    blob = key.asbytes()
+
+    def signed(other):
+        text = Message()
+        text.add_string(t.session_id)
+        parts = message(REQUEST, login, "ssh-connection", "publickey", True, "ssh-ed25519", blob)
+        text.packet.write(parts.asbytes())
+        data = text.asbytes()
+        signature = key.sign_ssh_data(data + b"x" if other else data)
+        parts.add_string(signature.asbytes() if isinstance(signature, Message) else signature)
+        return parts
+
+    raw = Raw(t)
+    for other in (True, False, True):
+        raw.send(signed(other))
+    raw.settle(2)
 
 
 def mute(t):

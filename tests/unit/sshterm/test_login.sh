@@ -91,6 +91,9 @@ told 'event auth .*"success":true' && ok "once it let somebody in, who that was 
 has "requests before any answer: answered in their order" 'failure password,keyboard-interactive False | failure password False | failure password False | success' \
 	"$(talk pipeline passwords | sed 's/failure keyboard-interactive,password/failure password,keyboard-interactive/')"
 has "answers nobody asked for, a dialogue begun anew" 'success' "$(talk strayed)"
+talk farewell >/dev/null
+eventually_said() { for _ in $(seq 40); do grep -q "$1" origin.log && return 0; sleep 0.1; done; return 1; }
+eventually_said 'farewell: 14 I have changed my mind' && ok "a client's good-bye is the origin's" || not_ok "a client's good-bye is the origin's" "in origin.log" "$(tail -n 3 origin.log)"
 told 'event origin.auth.*"method":"keyboard-interactive","success":true' && ok "control is told how the origin let us in" || not_ok "control is told how the origin let us in"
 
 # -- who does not get in, and what they learn --
@@ -111,6 +114,7 @@ has "and its reason" ':13: ' "$got"
 has "another login name once the origin has heard one" '(over)' "$(talk rename)"
 has "rounds without end" 'too many authentication requests' "$(login_as '|' endless)"
 has "an origin that asks twice at once" 'breaks the authentication protocol' "$(login_as '|' rude)"
+has "requests that are no attempts, without end" '(over)' "$(talk nones)"
 has "sixty requests at once" '(over)' "$(talk flood)"
 down
 grep -q -e "$secret" -e 'a new one' out err && not_ok "no secret in what control is told" || ok "no secret in what control is told"
@@ -140,6 +144,11 @@ has "a method that the rule does not have" "wants a further method for login 'tw
 has "none that it has" "offers login 'passwords' only these methods: password" "$(login_as "password|$secret" passwords "${key[@]}")"
 down
 
+up --grace 30 --origin-auth 3
+has "signed requests at once: each is answered by its own signature" 'failure publickey False | failure password True | failure password False' \
+	"$(talk signatures passwords enrolled)"
+down
+
 # -- by address --
 up --grace 30 --identities 4 --notice $'Sessions are recorded.\nAsk ops why.'
 got=$(login_as '|' keyed)
@@ -157,6 +166,11 @@ down
 # -- a second factor --
 up --grace 30 --totp --attempts 3
 has "a key and a code" 'in as keyed' "$(login_as 'Verification code: |123456' keyed "${key[@]}")"
+if command -v plink puttygen >/dev/null; then
+	puttygen enrolled -o enrolled.ppk -O private >/dev/null 2>&1
+	has "a key and a code, by plink" 'in as keyed' "$(timeout 60 plink -batch -ssh -noagent -P "$port" -i enrolled.ppk -pw 123456 \
+		-hostkey "$(ssh-keygen -lf host.pub | cut -d' ' -f2)" keyed@127.0.0.1 who 2>&1)"
+fi
 got=$(login_as $'!Verification code: |000000\nVerification code: |123456' keyed "${key[@]}")
 has "a wrong code, then the right one" 'in as keyed' "$got"
 has "whose owner is told why" 'not the one of this half minute' "$got"
