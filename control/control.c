@@ -77,6 +77,7 @@ static void keeper_up(struct control *control)
 
 	/* Live sessions first: it signs for nothing else, and calls that waited are about them. */
 	sessions_tell_keeper(control);
+	control->host_seed_known = false;
 	control->client_cas.count = 0; /* it may have another state directory than the one before */
 	CALL(&options, key_ca, .ca = RPC_CA_CLIENT, .action = RPC_CA_SHOW);
 	peer_flush_calls(keeper);
@@ -276,6 +277,7 @@ static const struct rpc_handler handlers[] = {
     {RPC_SUP_STOP, RPC_FROM(RPC_SUPERVISOR), ~0u, on_stop},
     {RPC_SES_BEGIN, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_begin},
     {RPC_SES_TARGET, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_target},
+    {RPC_SES_HOST_KEY, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_host_key},
     {RPC_SES_WHO, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_who},
     {RPC_SES_MAY, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_may},
     {RPC_SES_CERT, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_cert},

@@ -44,6 +44,8 @@ struct control {
 	struct sessions sessions;
 	struct audit audit;
 	struct server server;
+	uint8_t host_seed[8];         /* what the keeper calls the seed of host keys */
+	bool host_seed_known;         /* false: ask */
 	struct client_cas client_cas; /* as the keeper last said; none: ask */
 	int64_t started_at_ms;        /* CLOCK_MONOTONIC */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sshterm/algorithms.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "control/rpc/legacy.h"
@@ -11,7 +12,8 @@
 #define CLIENT_KEX                                                                                           \
 	"mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256," \
 	"curve25519-sha256@libssh.org,diffie-hellman-group16-sha512,diffie-hellman-group14-sha256"
-#define CLIENT_HOST_KEYS "ssh-ed25519"
+#define CLIENT_HOST_KEYS "ssh-ed25519,rsa-sha2-512,rsa-sha2-256"
+#define CERTIFIED "-cert-v01@openssh.com"
 
 /* sntrup761 costs 45 ms of CPU as the client, during which no other session of this worker runs: it is the
  * last resort. The hybrid with ML-KEM costs a fifth of a millisecond. */
@@ -124,7 +126,26 @@ static bool add_legacy(struct algorithms *algorithms, struct wire_span names, ui
 	return good;
 }
 
-bool algorithms_of_client_leg(struct algorithms *algorithms, struct wire_span legacy)
+/* Before the plain host keys, a certificate's name for each. */
+static bool put_certificates_first(char list[ALGORITHMS_LIST_MAX])
+{
+	char plain[ALGORITHMS_LIST_MAX], certified[96];
+	struct wire_span names, name;
+	bool good = true;
+
+	memcpy(plain, list, sizeof(plain));
+	list[0] = '\0';
+	for (names = wire_span_of(plain); next_name(&names, &name);)
+		/* SHA-1 is for those who know nothing of certificates. */
+		if (!wire_span_is(name, "ssh-rsa")) {
+			snprintf(certified, sizeof(certified), "%.*s" CERTIFIED, (int)name.len,
+			    (const char *)name.at);
+			good = add(list, wire_span_of(certified)) && good;
+		}
+	return add_all(list, wire_span_of(plain)) && good;
+}
+
+bool algorithms_of_client_leg(struct algorithms *algorithms, struct wire_span legacy, bool certificates)
 {
 	*algorithms = (struct algorithms){.kex = CLIENT_KEX,
 	    .user_keys = USER_KEYS,
@@ -132,7 +153,8 @@ bool algorithms_of_client_leg(struct algorithms *algorithms, struct wire_span le
 	    .macs = MACS,
 	    .rsa_bits_min = RSA_BITS_MIN};
 	return add_all(algorithms->host_keys, wire_span_of(CLIENT_HOST_KEYS)) &&
-	       add_legacy(algorithms, legacy, LEGACY_CLIENT);
+	       add_legacy(algorithms, legacy, LEGACY_CLIENT) &&
+	       (!certificates || put_certificates_first(algorithms->host_keys));
 }
 
 /* Does the rule allow it, and is it one? */

@@ -20,8 +20,8 @@ struct algorithms {
 
 /* legacy: names that the rule allows beyond the modern ones (control/rpc/legacy.h), comma separated; unknown
  * ones are passed over. False: they do not fit. */
-/* As the client's server. */
-bool algorithms_of_client_leg(struct algorithms *algorithms, struct wire_span legacy);
+/* As the client's server. certificates: a host CA certifies our keys. */
+bool algorithms_of_client_leg(struct algorithms *algorithms, struct wire_span legacy, bool certificates);
 /* As the origin's client. preferred: host key algorithms (certificates of such, too) to be asked for before
  * the others, comma separated. */
 bool algorithms_of_origin_leg(

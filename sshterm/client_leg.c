@@ -13,6 +13,7 @@
 #include "sshterm/algorithms.h"
 #include "sshterm/client_leg.h"
 #include "sshterm/control_rpc.h"
+#include "sshterm/host_key.h"
 #include "sshterm/legs.h"
 #include "sshterm/libssh_inside.h"
 #include "sshterm/vsock.h"
@@ -93,32 +94,6 @@ void client_leg_refuse_early(struct session *session, uint32_t reason, const cha
 
 /* -- key exchange -- */
 
-/* libssh asks for a signature over the exchange hash: control has the keeper make it, for this session's
- * target only. Also at every rekey. */
-static ssh_string sign_hash(
-    ssh_session ssh, ssh_key hostkey, const unsigned char *hash, size_t hash_len, void *userdata)
-{
-	struct session *session = userdata;
-	struct control_reply reply;
-	struct rpc_ses_sign_reply answer;
-	ssh_string signature = NULL;
-
-	(void)ssh;
-	(void)hostkey;
-	int error = CONTROL_CALL(session, SES_SIGN, ses_sign, &reply, .flow = session->flow_id,
-	    .hash = (struct wire_span){hash, hash_len});
-	if (error != 0)
-		return NULL;
-	if (rpc_get_ses_sign_reply(reply.body, &answer) && answer.error.len == 0 && answer.signature.len > 0)
-		signature = ssh_string_new(answer.signature.len);
-	if (signature != NULL)
-		ssh_string_fill(signature, answer.signature.at, answer.signature.len);
-	else
-		rpc_log(RPC_LOG_WARNING, "session %s: the host key did not sign", session->session_id);
-	control_reply_free(&reply);
-	return signature;
-}
-
 /* Clients choose their behaviour by the server's software version, and the server they meant is the origin.
  */
 static void mirror_software(struct session *session, ssh_session ssh)
@@ -148,10 +123,10 @@ void client_leg_fail(struct session *session, struct leg_failure *failure)
 		leg_fail(failure, "client_failed", "%s", ssh_get_error(ssh));
 }
 
-static int set_algorithms(ssh_session ssh, const char *legacy)
+static int set_algorithms(ssh_session ssh, const char *legacy, bool certificates)
 {
 	struct algorithms algorithms;
-	int bad = algorithms_of_client_leg(&algorithms, wire_span_of(legacy)) ? 0 : -1;
+	int bad = algorithms_of_client_leg(&algorithms, wire_span_of(legacy), certificates) ? 0 : -1;
 
 	bad |= ssh_options_set(ssh, SSH_OPTIONS_KEY_EXCHANGE, algorithms.kex);
 	bad |= ssh_options_set(ssh, SSH_OPTIONS_HOSTKEYS, algorithms.host_keys);
@@ -164,23 +139,18 @@ static int set_algorithms(ssh_session ssh, const char *legacy)
 	return bad < 0 ? -1 : 0;
 }
 
-int client_leg_accept(
-    struct session *session, const struct client_leg_terms *terms, struct leg_failure *failure)
+int client_leg_accept(struct session *session, const char *legacy, struct leg_failure *failure)
 {
 	ssh_session ssh = ssh_new();
 
 	session->ssh[LEG_CLIENT] = ssh;
 	if (ssh == NULL || ssh_bind_accept_fd(binding, ssh, vsock_fd(session->sock[LEG_CLIENT])) != SSH_OK ||
-	    set_algorithms(ssh, terms->legacy) != 0) {
+	    set_algorithms(ssh, legacy, host_key_certified(session)) != 0 ||
+	    host_key_install(session, ssh) != 0) {
 		leg_fail(failure, "error", "the appliance has no memory for another session");
 		return -1;
 	}
 	inside_forget_files(ssh);
-	if (inside_set_host_key(ssh, terms->host_public.at, terms->host_public.len) != 0) {
-		leg_fail(failure, "error", "the appliance has no host key for this target");
-		return -1;
-	}
-	ssh_set_hostkey_sign_callback(ssh, sign_hash, session);
 	mirror_software(session, ssh);
 	if (ssh_handle_key_exchange(ssh) != SSH_OK) {
 		client_leg_fail(session, failure);

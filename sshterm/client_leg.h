@@ -15,13 +15,9 @@ void client_leg_stop(void);
 /* Each returns 0, or -1 with *failure filled in. */
 /* Does the client speak SSH? Waits a moment for its first bytes; 0 also where it says nothing yet. */
 int client_leg_look(struct session *session, struct leg_failure *failure);
-/* Key exchange as the client's server. */
-struct client_leg_terms {
-	struct wire_span host_public; /* blob of the ssh-ed25519 host key */
-	const char *legacy;           /* as algorithms.h takes it */
-};
-int client_leg_accept(
-    struct session *session, const struct client_leg_terms *terms, struct leg_failure *failure);
+/* Key exchange as the client's server, with the session's host key (host_key_set). legacy: as algorithms.h
+ * takes it. */
+int client_leg_accept(struct session *session, const char *legacy, struct leg_failure *failure);
 /* A text of ours for the person at the client, before login (USERAUTH_BANNER). */
 #define CLIENT_BANNER_MAX 2304
 void client_leg_banner(struct session *session, const char *text);

@@ -21,6 +21,7 @@
 #include "sshterm/client_leg.h"
 #include "sshterm/control_rpc.h"
 #include "sshterm/fiber.h"
+#include "sshterm/host_key.h"
 #include "sshterm/libssh_extensions.h"
 #include "sshterm/libssh_inside.h"
 #include "sshterm/login.h"
@@ -132,23 +133,22 @@ static int begin(struct session *session, struct beginning *beginning, struct le
 	return failure->close_reason == NULL ? 0 : -1;
 }
 
-/* Which machine is it? Leaves the client leg's public host key in *host_public, which *reply holds. */
-static int target(struct session *session, struct control_reply *reply, struct wire_span *host_public,
-    struct leg_failure *failure)
+/* Which machine is it, and what does the client see of it? */
+static int target(struct session *session, struct leg_failure *failure)
 {
+	struct control_reply reply = {0};
 	struct rpc_ses_target_reply answer;
 	size_t len = 0;
 	uint8_t *key = origin_leg_host_key(session, &len);
 
-	*reply = (struct control_reply){0};
 	if (key == NULL) {
 		leg_fail(failure, "error", "the origin's host key could not be read");
 		return -1;
 	}
-	int error = CONTROL_CALL(session, SES_TARGET, ses_target, reply, .flow = session->flow_id,
+	int error = CONTROL_CALL(session, SES_TARGET, ses_target, &reply, .flow = session->flow_id,
 	    .host_key = (struct wire_span){key, len});
 	free(key);
-	if (error == 0 && !rpc_get_ses_target_reply(reply->body, &answer))
+	if (error == 0 && !rpc_get_ses_target_reply(reply.body, &answer))
 		error = -EPROTO;
 	if (error != 0)
 		leg_fail_control(failure, error);
@@ -158,8 +158,9 @@ static int target(struct session *session, struct control_reply *reply, struct w
 		    (int)answer.message.len, (const char *)answer.message.at);
 	else if (!wire_span_copy(answer.target_id, session->target_id, sizeof(session->target_id)))
 		leg_fail_control(failure, -EPROTO);
-	else
-		*host_public = answer.host_public;
+	else if (host_key_set(session, answer.host_public, answer.host_certificate) != 0)
+		leg_fail(failure, "error", "the appliance has no host key for this target");
+	control_reply_free(&reply);
 	return failure->close_reason == NULL ? 0 : -1;
 }
 
@@ -176,17 +177,14 @@ static int prepare_bridge(struct session *session, enum leg leg, struct leg_fail
 static int both_keys(struct session *session, const struct beginning *beginning, struct leg_failure *failure)
 {
 	const struct origin_leg_terms origin = {beginning->host_key_algs, beginning->origin_legacy};
-	struct client_leg_terms client = {.legacy = beginning->client_legacy};
-	struct control_reply reply = {0};
 
 	if (client_leg_look(session, failure) != 0 || origin_leg_connect(session, &origin, failure) != 0 ||
 	    prepare_bridge(session, LEG_ORIGIN, failure) != 0)
 		return -1;
-	int result = target(session, &reply, &client.host_public, failure);
-	if (result == 0)
-		result = client_leg_accept(session, &client, failure);
-	control_reply_free(&reply);
-	return result == 0 ? prepare_bridge(session, LEG_CLIENT, failure) : -1;
+	if (target(session, failure) != 0 ||
+	    client_leg_accept(session, beginning->client_legacy, failure) != 0)
+		return -1;
+	return prepare_bridge(session, LEG_CLIENT, failure);
 }
 
 /* USERAUTH_SUCCESS: the origin has let us in, or will once the client has forwarded its agent. */
@@ -423,6 +421,7 @@ void session_run(struct session *session)
 	forget_login(session);
 	agent_login_free(session);
 	bridge_free(session);
+	host_key_free(session);
 	ssh_free(session->ssh[LEG_CLIENT]);
 	ssh_free(session->ssh[LEG_ORIGIN]);
 	session->ssh[LEG_CLIENT] = session->ssh[LEG_ORIGIN] = NULL;

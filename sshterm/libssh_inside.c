@@ -43,19 +43,6 @@ ssh_key inside_read_blob(const uint8_t *blob, size_t len)
 	return key;
 }
 
-int inside_set_host_key(ssh_session ssh, const uint8_t *blob, size_t len)
-{
-	ssh_key key = inside_read_blob(blob, len);
-
-	if (ssh_key_type(key) != SSH_KEYTYPE_ED25519) {
-		ssh_key_free(key);
-		return -1;
-	}
-	ssh_key_free(ssh->srv.ed25519_key);
-	ssh->srv.ed25519_key = key;
-	return 0;
-}
-
 int inside_set_software(ssh_session ssh, const char *software)
 {
 	char *copy = strdup(software);

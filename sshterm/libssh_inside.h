@@ -10,8 +10,7 @@
  *    static library, with the meaning they have in client.c and server.c.
  *  - session->out_buffer holds the payload that ssh_packet_send sends; ssh_packet_send sends DISCONNECT also
  *    during key exchange and does not look at session_state.
- *  - session->srv.ed25519_key is the server's host key, owned by the session; server_opts.custombanner is its
- *    identification string without "SSH-2.0-", malloc'ed.
+ *  - session->server_opts.custombanner is the server's identification string without "SSH-2.0-", malloc'ed.
  *  - session->opts.identity_non_exp lists files that ssh_options_apply would expand.
  *  - session->peer_discon_msg is the text of the peer's DISCONNECT.
  */
@@ -40,8 +39,6 @@ ssh_key inside_read_blob(const uint8_t *blob, size_t len);
 
 /* A worker has no files: takes the default identities off the session, so that nothing looks for them. */
 void inside_forget_files(ssh_session ssh);
-/* The server's host key from a public blob; its private half is asked of a callback. 0 or -1. */
-int inside_set_host_key(ssh_session ssh, const uint8_t *blob, size_t len);
 /* The server's identification string, "SSH-2.0-" excluded. 0 or -1. */
 int inside_set_software(ssh_session ssh, const char *software);
 

@@ -23,6 +23,7 @@ struct inside_extensions;
 struct agent_login;
 struct bridge_login;
 struct agent_login_facts;
+struct host_key;
 struct worker;
 
 enum leg { LEG_CLIENT = SLAB_LEG_CLIENT, LEG_ORIGIN = SLAB_LEG_ORIGIN };
@@ -58,6 +59,7 @@ struct session {
 	struct vsock *sock[2];                /* by enum leg: the virtual sockets */
 	struct inside_extensions *extensions; /* the origin's, until the login is over */
 	struct agent_login *agent;            /* the origin is to be logged in at with the client's agent */
+	struct host_key *host_key;            /* what the client is shown: host_key.c */
 	struct bridge *bridge;                /* from the first bridge_prepare() to bridge_free() */
 	char kill_reason[SESSION_TEXT_MAX];   /* not empty: end the session (control, shutdown, …) with this
 	                                         text */

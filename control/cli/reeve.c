@@ -33,7 +33,7 @@ static const struct command_rows sections[] = {
     {ca_commands, 5, "Who may log in"},
     {user_commands, 4, NULL},
     {identity_commands, 3, NULL},
-    {target_commands, 3, NULL},
+    {target_commands, 5, NULL},
     {session_commands, 3, "Sessions"},
     {recording_commands, 3, "Recordings"},
     {&decrypt_command, 1, NULL},

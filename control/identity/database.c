@@ -72,8 +72,18 @@ static const char schema_4[] =
     "CREATE INDEX bindings_expiry ON bindings(expires_at);"
     "ALTER TABLE sessions ADD COLUMN identity INTEGER NOT NULL DEFAULT 0;";
 
+/* What the box shows of targets, and what is known of origins beyond what was met. */
+static const char schema_5[] =
+    "CREATE TABLE host_keys(seed BLOB NOT NULL, target_id TEXT NOT NULL, type TEXT NOT NULL, public_key BLOB "
+    "NOT NULL, certificate BLOB NOT NULL, fresh_until INTEGER NOT NULL, PRIMARY KEY(seed, target_id, type)) "
+    "WITHOUT ROWID;"
+    "CREATE TABLE target_names(address TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY(address, name)) "
+    "WITHOUT ROWID;"
+    "CREATE TABLE known_hosts(line TEXT PRIMARY KEY, imported_at INTEGER NOT NULL) WITHOUT ROWID;"
+    "ALTER TABLE target_addresses ADD COLUMN by_admin INTEGER NOT NULL DEFAULT 0;";
+
 /* What makes of each version the next; a new file begins with the first. */
-static const char *const schemas[] = {schema_1, schema_2, schema_3, schema_4};
+static const char *const schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5};
 #define SCHEMA_VERSION ((int)(sizeof(schemas) / sizeof(schemas[0])))
 
 static bool execute(struct database *db, const char *sql)

@@ -80,6 +80,8 @@ enum targets_result targets_check(struct database *db, const char *address, stru
 	return same ? TARGETS_KNOWN : TARGETS_CHANGED;
 }
 
+static void recertify(struct database *db, const char *address);
+
 bool targets_pin(struct database *db, const char *address, struct wire_span host_key)
 {
 	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE];
@@ -94,6 +96,7 @@ bool targets_pin(struct database *db, const char *address, struct wire_span host
 	    database_run(db,
 	        "INSERT OR REPLACE INTO target_addresses(address, target_id, first_seen) VALUES(?, ?, ?)",
 	        "tti", address, target_id, now);
+	recertify(db, address);
 	return database_end(db, good);
 }
 
@@ -148,6 +151,20 @@ static json_t *addresses_json(struct database *db, const char *target_id)
 	return list;
 }
 
+static json_t *names_json(struct database *db, const char *target_id)
+{
+	sqlite3_stmt *row = database_query(db,
+	    "SELECT DISTINCT name FROM target_names JOIN target_addresses USING(address) WHERE target_id = ? "
+	    "ORDER "
+	    "BY name",
+	    "t", target_id);
+	json_t *list = json_array();
+
+	while (database_row(row))
+		json_array_append_new(list, json_string(database_text(row, 0)));
+	return list;
+}
+
 json_t *targets_json(struct database *db)
 {
 	sqlite3_stmt *row = database_query(
@@ -159,11 +176,97 @@ json_t *targets_json(struct database *db)
 		char fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE];
 		struct wire_span blob = database_blob(row, 1);
 		public_key_fingerprint(blob, fingerprint);
-		json_array_append_new(
-		    list, json_pack("{s:s, s:s, s:s, s:o, s:I}", "target_id", database_text(row, 0), "type",
-		              public_key_parse_legacy(blob, &key) ? key.type->name : "unknown", "fingerprint",
-		              fingerprint, "addresses", addresses_json(db, database_text(row, 0)),
-		              "first_seen", (json_int_t)sqlite3_column_int64(row, 2)));
+		json_array_append_new(list,
+		    json_pack("{s:s, s:s, s:s, s:o, s:o, s:I}", "target_id", database_text(row, 0), "type",
+		        public_key_parse_legacy(blob, &key) ? key.type->name : "unknown", "fingerprint",
+		        fingerprint, "addresses", addresses_json(db, database_text(row, 0)), "names",
+		        names_json(db, database_text(row, 0)), "first_seen",
+		        (json_int_t)sqlite3_column_int64(row, 2)));
 	}
 	return list;
+}
+
+/* "[2001:db8::2]:2222%vlan7" -> "2001:db8::2" */
+static void bare_address(const char *address, char bare[TARGET_ADDRESS_SIZE])
+{
+	const char *start = address[0] == '[' ? address + 1 : address;
+
+	snprintf(bare, TARGET_ADDRESS_SIZE, "%.*s", (int)strcspn(start, "]%"), start);
+}
+
+void targets_names(struct database *db, const char *target_id, struct words *names)
+{
+	char bare[TARGET_ADDRESS_SIZE];
+	sqlite3_stmt *row = database_query(
+	    db, "SELECT address FROM target_addresses WHERE target_id = ? ORDER BY address", "t", target_id);
+
+	while (database_row(row)) {
+		bare_address(database_text(row, 0), bare);
+		if (!words_have(names, bare))
+			(void)words_add(names, bare);
+	}
+	row = database_query(db,
+	    "SELECT DISTINCT name FROM target_names JOIN target_addresses USING(address) WHERE target_id = ? "
+	    "ORDER "
+	    "BY name",
+	    "t", target_id);
+	while (database_row(row))
+		(void)words_add(names, database_text(row, 0));
+}
+
+bool target_name_read(const char *typed, char name[TARGET_NAME_MAX + 1])
+{
+	size_t len = strlen(typed);
+
+	if (len == 0 || len > TARGET_NAME_MAX || typed[0] == '-')
+		return false;
+	for (size_t i = 0; i <= len; i++) {
+		name[i] = typed[i] >= 'A' && typed[i] <= 'Z' ? (char)(typed[i] + 32) : typed[i];
+		if (i < len && strchr("abcdefghijklmnopqrstuvwxyz0123456789-_.", name[i]) == NULL)
+			return false;
+	}
+	return true;
+}
+
+/* The certificates of whoever is at the address say other names from now on. */
+static void recertify(struct database *db, const char *address)
+{
+	(void)database_run(db,
+	    "UPDATE host_keys SET fresh_until = 0 WHERE target_id IN (SELECT target_id FROM target_addresses "
+	    "WHERE "
+	    "address = ?)",
+	    "t", address);
+}
+
+bool targets_name(struct database *db, const char *address, const char *name)
+{
+	bool good = database_run(
+	    db, "INSERT OR IGNORE INTO target_names(address, name) VALUES(?, ?)", "tt", address, name);
+
+	if (good && database_changes(db) > 0)
+		recertify(db, address);
+	return good;
+}
+
+bool targets_unname(struct database *db, const char *address, const char *name)
+{
+	if (!database_run(
+	        db, "DELETE FROM target_names WHERE address = ? AND name = ?", "tt", address, name) ||
+	    database_changes(db) == 0)
+		return false;
+	recertify(db, address);
+	return true;
+}
+
+unsigned targets_name_count(struct database *db, const char *address)
+{
+	sqlite3_stmt *row =
+	    database_query(db, "SELECT count(*) FROM target_names WHERE address = ?", "t", address);
+	unsigned count = 0;
+
+	if (database_row(row)) {
+		count = (unsigned)sqlite3_column_int(row, 0);
+		database_stop(row);
+	}
+	return count;
 }

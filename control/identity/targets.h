@@ -10,6 +10,7 @@
 
 #include "control/certificate/public_key.h"
 #include "control/identity/database.h"
+#include "control/identity/words.h"
 
 #define TARGET_ADDRESS_SIZE 80
 
@@ -35,9 +36,20 @@ enum targets_result targets_check(struct database *db, const char *address, stru
 bool targets_pin(struct database *db, const char *address, struct wire_span host_key);
 /* Forgets a target (with all addresses) or one address. Returns how many addresses were forgotten. */
 int targets_forget(struct database *db, const char *target_or_address);
+/* What a client may have typed to get to the target: its addresses, and the names that administrators gave
+ * them, without ports. */
+void targets_names(struct database *db, const char *target_id, struct words *names);
+#define TARGET_NAME_MAX 253
+#define TARGET_NAMES_MAX 64 /* of an address: all stand in a certificate */
+/* A host's name, in small letters: letters, digits, '-', '_' and '.'. False: it is none, or too long. */
+bool target_name_read(const char *typed, char name[TARGET_NAME_MAX + 1]);
+/* By which names an address is known. False where the database did not take it. */
+bool targets_name(struct database *db, const char *address, const char *name);
+bool targets_unname(struct database *db, const char *address, const char *name); /* false: had no such */
+unsigned targets_name_count(struct database *db, const char *address);
 /* Host key algorithms (comma separated) of the key pinned at the address; "" where nothing is. */
 void targets_algorithms(struct database *db, const char *address, char *text, size_t size);
-/* [{target_id, type, fingerprint (of the host key), addresses, first_seen}] */
+/* [{target_id, type, fingerprint (of the host key), addresses, names, first_seen}] */
 json_t *targets_json(struct database *db);
 
 #endif

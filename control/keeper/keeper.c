@@ -10,9 +10,9 @@
  *   user CA     origin-facing: minutes-long certificates, for sessions that are live now
  *   client CA   what `reeve user cert` issues; only the box trusts it
  *   host CA     host certificates
- *   host seed   one ed25519 key a target, derived by a keyed hash: the same under each of its names
- *   evidence    signs what control says about finished programs, so that the recorder cannot forge
- *   seal        opens what `reeve` seals for the keeper and control only hands on
+ *   host seed   host keys of all types for each target, derived: the same under each of its names
+ * (host_keys.h) evidence    signs what control says about finished programs, so that the recorder cannot
+ * forge seal        opens what `reeve` seals for the keeper and control only hands on
  *
  * The keeper speaks with control alone. What control may ask is a table (requests.c); what it gets for asking
  * is bounded by the keeper's own rules, for control parses strangers' JSON and may be taken over: no user
@@ -21,11 +21,13 @@
  * Which sessions live is control's word; it is forgotten when control is replaced, and the next one says it
  * again.
  *
- * Invariants: no key leaves the process or is logged; a seed is never replaced, a CA's file only as a whole
- * by an admin's step; nothing is asked of the network; after confine() only files below the one directory can
- * be opened (confine.c). One thread.
+ * Invariants: no key leaves the process or is logged; a seed is never replaced, but the host seed by its
+ * announced successor, and a CA's file only as a whole, both by an admin's step; nothing is asked of the
+ * network; after confine() only files below the one directory can be opened (confine.c). One thread.
  */
 #include "control/keeper/keeper.h"
+#include "control/keeper/host_keys.h"
+#include "control/keeper/private_key.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -66,7 +68,8 @@ static int on_config(void *context, struct rpc_link *link, struct rpc_message *m
 	if (error != 0)
 		return error;
 	process->keeper.live = live_create(KEEPER_SESSIONS_MAX);
-	if (process->keeper.live == NULL)
+	process->keeper.host_keys = host_keys_open(&process->keeper.keyring);
+	if (process->keeper.live == NULL || process->keeper.host_keys == NULL)
 		return -ENOMEM;
 	process->state = STATE_CONFIGURED;
 	return confine(directory);
@@ -190,6 +193,7 @@ int main(void)
 		error = serve(&process);
 	if (error != 0 && error != -ECONNRESET)
 		rpc_log(RPC_LOG_ERROR, "ends: %s", strerror(-error));
+	host_keys_close(process.keeper.host_keys);
 	keyring_close(&process.keeper.keyring);
 	rpc_link_close(&process.control);
 	rpc_link_close(&process.supervisor);

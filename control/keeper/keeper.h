@@ -66,11 +66,6 @@ struct wire_span keyring_ca_blob(const struct keyring *keyring, enum keyring_kin
 /* Appends a signature blob by it. False: error says why not. */
 bool keyring_ca_sign(const struct keyring *keyring, enum keyring_kind kind, struct wire_span data,
     struct wire_out *out, char error[KEEPER_ERROR_MAX]);
-/* The host key of a target: derived from the seed, so the same for the same target id, for ever. */
-bool keyring_host_public(
-    const struct keyring *keyring, const char *target_id, uint8_t public_key[KEEPER_PUBLIC_SIZE]);
-bool keyring_host_sign(const struct keyring *keyring, const char *target_id, const void *bytes, size_t len,
-    uint8_t signature[KEEPER_SIGNATURE_SIZE]);
 
 /* -- keyfile.c: files of keys, 0600, written whole or not at all -- */
 /* A seed. 0, -ENOENT, -EBADMSG (damaged), -EPERM (open to others), -errno. */
@@ -125,12 +120,17 @@ bool live_add(struct live *live, const char *session_id, const char *target_id);
 void live_remove(struct live *live, const char *session_id);
 /* The target's id, or NULL where the session is not live. */
 const char *live_target(const struct live *live, const char *session_id);
+/* The host seed has changed: those that are live now keep the former one. */
+void live_outlive_seed(struct live *live);
+bool live_has_former_seed(const struct live *live, const char *session_id);
 void live_clear(struct live *live);
 uint32_t live_count(const struct live *live);
 
 /* -- requests.c: what control may ask -- */
+struct host_keys;
 struct keeper {
 	struct keyring keyring;
+	struct host_keys *host_keys;
 	struct live *live;
 	uint64_t (*now_s)(void); /* unix time; tests have their own */
 };
@@ -140,6 +140,10 @@ const char *ca_name(uint8_t ca);
 int on_ca(void *context, struct rpc_link *link, struct rpc_message *message);
 int on_certify_host(void *context, struct rpc_link *link, struct rpc_message *message);
 int on_seal(void *context, struct rpc_link *link, struct rpc_message *message);
+/* -- host_requests.c: the handlers of what concerns host keys -- */
+int on_host(void *context, struct rpc_link *link, struct rpc_message *message);
+int on_host_sign(void *context, struct rpc_link *link, struct rpc_message *message);
+int on_host_seed(void *context, struct rpc_link *link, struct rpc_message *message);
 /* Dispatches one message from control; < 0: it broke the protocol. */
 int requests_take(struct keeper *keeper, struct rpc_link *control, struct rpc_message *message);
 

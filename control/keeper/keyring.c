@@ -19,9 +19,6 @@ static const struct {
     [KEYRING_SEAL] = {"seal.key", "seal key", true},
 };
 
-/* Separates derived host keys from every other use that the seed could ever have. */
-#define HOST_CONTEXT "portreeve host key 1"
-
 static bool is_ca(enum keyring_kind kind)
 {
 	return kind >= KEYRING_USER_CA && kind <= KEYRING_HOST_CA;
@@ -209,46 +206,5 @@ bool keyring_public(
 	if (kind != KEYRING_EVIDENCE || !keyring_has(keyring, kind))
 		return false;
 	public_of_seed(keyring->seeds[kind], public_key);
-	return true;
-}
-
-/* seed' = BLAKE2b(key = seed; context || NUL || target id), 32 bytes: a keyed hash is a PRF, so keys of
- * different targets tell nothing about each other or about the seed. */
-static bool host_seed(const struct keyring *keyring, const char *target_id, uint8_t derived[KEEPER_SEED_SIZE])
-{
-	crypto_generichash_state state;
-
-	if (!keyring_has(keyring, KEYRING_HOST_SEED) || target_id[0] == '\0')
-		return false;
-	crypto_generichash_init(
-	    &state, keyring->seeds[KEYRING_HOST_SEED], KEEPER_SEED_SIZE, KEEPER_SEED_SIZE);
-	crypto_generichash_update(&state, (const uint8_t *)HOST_CONTEXT, sizeof(HOST_CONTEXT));
-	crypto_generichash_update(&state, (const uint8_t *)target_id, strlen(target_id));
-	crypto_generichash_final(&state, derived, KEEPER_SEED_SIZE);
-	sodium_memzero(&state, sizeof(state));
-	return true;
-}
-
-bool keyring_host_public(
-    const struct keyring *keyring, const char *target_id, uint8_t public_key[KEEPER_PUBLIC_SIZE])
-{
-	uint8_t derived[KEEPER_SEED_SIZE];
-
-	if (!host_seed(keyring, target_id, derived))
-		return false;
-	public_of_seed(derived, public_key);
-	sodium_memzero(derived, sizeof(derived));
-	return true;
-}
-
-bool keyring_host_sign(const struct keyring *keyring, const char *target_id, const void *bytes, size_t len,
-    uint8_t signature[KEEPER_SIGNATURE_SIZE])
-{
-	uint8_t derived[KEEPER_SEED_SIZE];
-
-	if (!host_seed(keyring, target_id, derived))
-		return false;
-	sign_with_seed(derived, bytes, len, signature);
-	sodium_memzero(derived, sizeof(derived));
 	return true;
 }

@@ -12,6 +12,7 @@
 struct live_entry {
 	char session_id[KEEPER_SESSION_ID_MAX]; /* empty: free */
 	char target_id[KEEPER_TARGET_ID_MAX];
+	bool former_seed;
 };
 
 struct live {
@@ -74,6 +75,7 @@ bool live_add(struct live *live, const char *session_id, const char *target_id)
 		if (live->count == live->capacity)
 			return false;
 		live->count++;
+		entry->former_seed = false;
 		memcpy(entry->session_id, session_id, strlen(session_id) + 1);
 	}
 	memcpy(entry->target_id, target_id, strlen(target_id) + 1);
@@ -118,4 +120,17 @@ void live_clear(struct live *live)
 uint32_t live_count(const struct live *live)
 {
 	return live->count;
+}
+
+void live_outlive_seed(struct live *live)
+{
+	for (uint32_t at = 0; at <= live->mask; at++)
+		live->entries[at].former_seed = live->entries[at].session_id[0] != '\0';
+}
+
+bool live_has_former_seed(const struct live *live, const char *session_id)
+{
+	const struct live_entry *entry = &live->entries[find(live, session_id)];
+
+	return entry->session_id[0] != '\0' && entry->former_seed;
 }

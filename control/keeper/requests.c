@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HASH_MIN 20 /* of an exchange hash, RFC 4253 section 8: SHA-1 … */
-#define HASH_MAX 64 /* … to SHA-512 */
 #define EVIDENCE_MAX (64 * 1024)
 /* Separates evidence from whatever else might ever be signed with that key. */
 #define EVIDENCE_PREFIX "portreeve evidence 1"
@@ -76,7 +74,7 @@ static int on_certify(void *context, struct rpc_link *link, struct rpc_message *
 	    .error = wire_span_of(error), .certificate = written(&out));
 }
 
-/* -- sessions and host keys -- */
+/* -- sessions -- */
 
 static int on_session(void *context, struct rpc_link *link, struct rpc_message *message)
 {
@@ -95,53 +93,6 @@ static int on_session(void *context, struct rpc_link *link, struct rpc_message *
 		rpc_log(RPC_LOG_ERROR, "session %s: %u sessions are live, no more are signed for", session_id,
 		    live_count(keeper->live));
 	return 0;
-}
-
-static int on_host(void *context, struct rpc_link *link, struct rpc_message *message)
-{
-	struct keeper *keeper = context;
-	struct rpc_key_host body;
-	uint8_t public_key[KEEPER_PUBLIC_SIZE], blob[64];
-	char target_id[KEEPER_TARGET_ID_MAX];
-	const char *error = "";
-	struct wire_out out = wire_into(blob, sizeof(blob));
-
-	if (!rpc_get_key_host(message->body, &body) ||
-	    !wire_span_copy(body.target_id, target_id, sizeof(target_id)))
-		return -EPROTO;
-	if (keyring_host_public(&keeper->keyring, target_id, public_key))
-		blob_put_public(&out, public_key);
-	else
-		error = "the target has no id";
-	return RPC_SEND(link, KEY_HOST_REPLY, key_host_reply, RPC_FLAG_REPLY, message->id,
-	    .error = wire_span_of(error), .public_key = written(&out));
-}
-
-static int on_host_sign(void *context, struct rpc_link *link, struct rpc_message *message)
-{
-	struct keeper *keeper = context;
-	struct rpc_key_host_sign body;
-	uint8_t signature[KEEPER_SIGNATURE_SIZE], blob[128];
-	char session_id[KEEPER_SESSION_ID_MAX];
-	const char *error = "";
-	struct wire_out out = wire_into(blob, sizeof(blob));
-
-	if (!rpc_get_key_host_sign(message->body, &body) ||
-	    !wire_span_copy(body.session_id, session_id, sizeof(session_id)))
-		return -EPROTO;
-	const char *target_id = live_target(keeper->live, session_id);
-	if (target_id == NULL)
-		error = "no live session: host keys sign for live sessions only";
-	else if (body.hash.len < HASH_MIN || body.hash.len > HASH_MAX)
-		error = "an exchange hash has 20 to 64 bytes";
-	else if (!keyring_host_sign(&keeper->keyring, target_id, body.hash.at, body.hash.len, signature))
-		error = "the session has no target yet";
-	else
-		blob_put_signature(&out, signature);
-	if (error[0] != '\0')
-		rpc_log(RPC_LOG_WARNING, "refused to sign with a host key: %s", error);
-	return RPC_SEND(link, KEY_HOST_SIGN_REPLY, key_host_sign_reply, RPC_FLAG_REPLY, message->id,
-	    .error = wire_span_of(error), .signature = written(&out));
 }
 
 /* -- evidence -- */
@@ -175,6 +126,7 @@ static const struct rpc_handler handlers[] = {
     {RPC_KEY_SESSION, RPC_FROM(RPC_CONTROL), ~0u, on_session},
     {RPC_KEY_HOST, RPC_FROM(RPC_CONTROL), ~0u, on_host},
     {RPC_KEY_HOST_SIGN, RPC_FROM(RPC_CONTROL), ~0u, on_host_sign},
+    {RPC_KEY_HOST_SEED, RPC_FROM(RPC_CONTROL), ~0u, on_host_seed},
     {RPC_KEY_EVIDENCE, RPC_FROM(RPC_CONTROL), ~0u, on_evidence},
     {RPC_KEY_CERTIFY_HOST, RPC_FROM(RPC_CONTROL), ~0u, on_certify_host},
     {RPC_KEY_SEAL, RPC_FROM(RPC_CONTROL), ~0u, on_seal},

@@ -104,6 +104,14 @@ enum rpc_origin_auth {
 #define RPC_ORIGIN_AUTHS_MAX 5
 enum rpc_secret { RPC_SECRET_PASSWORD = 1, RPC_SECRET_KEY };
 
+/* What is done with the seed of host keys. */
+enum rpc_host_seed {
+	RPC_HOST_SEED_SHOW = 0,
+	RPC_HOST_SEED_ROTATE,
+	RPC_HOST_SEED_COMMIT,
+	RPC_HOST_SEED_ABANDON
+};
+
 /* What a rule lets a session do; the first five are also the extensions of an OpenSSH user certificate. */
 enum rpc_permit {
 	RPC_PERMIT_PTY = 1 << 0,
@@ -187,6 +195,8 @@ enum rpc_permit {
 	M(KEY_CERTIFY_HOST_REPLY, key_certify_host_reply, 91)                                                \
 	M(KEY_SEAL, key_seal, 92)                                                                            \
 	M(KEY_SEAL_REPLY, key_seal_reply, 93)                                                                \
+	M(KEY_HOST_SEED, key_host_seed, 98)                                                                  \
+	M(KEY_HOST_SEED_REPLY, key_host_seed_reply, 99)                                                      \
 	/* control -> recorder, and replies */                                                               \
 	M(REC_LIST, rec_list, 80)                                                                            \
 	M(REC_LIST_REPLY, rec_list_reply, 81)                                                                \
@@ -351,11 +361,17 @@ enum rpc_permit {
  * or control is replaced: control says it again for each on SES_RESUME, and when it gets a new link to the
  * keeper. */
 #define KEY_SESSION_FIELDS(F) F(span, session_id) F(span, target_id) F(u8, live)
-#define KEY_HOST_FIELDS(F) F(span, target_id)
-#define KEY_HOST_REPLY_FIELDS(F) F(span, error) F(span, public_key)
-/* signature: an RFC 8709 signature blob (string "ssh-ed25519", string signature) over the hash bytes. */
-#define KEY_HOST_SIGN_FIELDS(F) F(span, session_id) F(span, hash)
+/* The host key of a target. type: of the key ("ssh-ed25519", "ssh-rsa", …). next: 1: of the next seed. seed:
+ * tells seeds apart, 8 bytes. */
+#define KEY_HOST_FIELDS(F) F(span, target_id) F(span, type) F(u8, next)
+#define KEY_HOST_REPLY_FIELDS(F) F(span, error) F(span, public_key) F(span, seed)
+/* hash: an exchange hash. algorithm: of the signature, a host key algorithm's name (RFC 4253 section 7.1; of a
+ * certificate's, the key's); empty: ssh-ed25519. signature: a blob (RFC 4253 section 6.6). */
+#define KEY_HOST_SIGN_FIELDS(F) F(span, session_id) F(span, hash) F(span, algorithm)
 #define KEY_HOST_SIGN_REPLY_FIELDS(F) F(span, error) F(span, signature)
+/* action: enum rpc_host_seed. current, next: tell the seeds apart, 8 bytes; next is empty where there is none. */
+#define KEY_HOST_SEED_FIELDS(F) F(u8, action)
+#define KEY_HOST_SEED_REPLY_FIELDS(F) F(span, error) F(span, current) F(span, next)
 /* text is signed with the evidence key under a domain prefix; signature and public key raw (64, 32 bytes). */
 #define KEY_EVIDENCE_FIELDS(F) F(span, text)
 #define KEY_EVIDENCE_REPLY_FIELDS(F) F(span, error) F(span, signature) F(span, public_key)

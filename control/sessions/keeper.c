@@ -111,7 +111,8 @@ int session_on_sign(void *context, struct rpc_link *link, struct rpc_message *me
 	if (!rpc_get_ses_sign(message->body, &sign) || sign.hash.len < 20 || sign.hash.len > 64)
 		return -EPROTO;
 	struct session *session = session_find(control, link->index, sign.flow);
-	if (session == NULL || session->target_id[0] == '\0') {
+	struct wire_span algorithm = sign.algorithm.len > 0 ? sign.algorithm : wire_span_of("ssh-ed25519");
+	if (session == NULL || session->target_id[0] == '\0' || !session_may_sign_by(session, algorithm)) {
 		answer_sign(worker, message->id, "portreeve: no such session", (struct wire_span){0});
 		return 0;
 	}
@@ -132,7 +133,7 @@ int session_on_sign(void *context, struct rpc_link *link, struct rpc_message *me
 		answer_sign(worker, message->id, keeper_failure(-ENOMEM), (struct wire_span){0});
 	else
 		CALL(&options, key_host_sign, .session_id = wire_span_of(session->session_id),
-		    .hash = sign.hash);
+		    .hash = sign.hash, .algorithm = algorithm);
 	return 0;
 }
 

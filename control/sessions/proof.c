@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/sessions/proof.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #define SSH_MSG_USERAUTH_REQUEST 50
@@ -9,6 +10,17 @@
 static bool same(struct wire_span a, struct wire_span b)
 {
 	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+static bool was_shown(struct wire_span host_key, const struct proof_host_keys *shown)
+{
+	uint8_t digest[crypto_hash_sha256_BYTES];
+
+	crypto_hash_sha256(digest, host_key.at, host_key.len);
+	for (unsigned i = 0; i < shown->count; i++)
+		if (memcmp(digest, shown->digest[i], sizeof(digest)) == 0)
+			return true;
+	return shown->count == 0;
 }
 
 /* RFC 4252 section 7, and PROTOCOL section 3.1 of OpenSSH, whose method names the host key as well. */
@@ -22,7 +34,7 @@ static bool read_request(struct wire_span request, const struct proof_claim *cla
 	(void)wire_string(&in); /* the algorithm: which it was, the signature says itself */
 	struct wire_span blob = wire_string(&in);
 	bool hostbound = wire_span_is(method, "publickey-hostbound-v00@openssh.com");
-	if (hostbound && !same(wire_string(&in), claim->host_public) && claim->host_public.len > 0)
+	if (hostbound && !was_shown(wire_string(&in), claim->shown))
 		return false;
 	*signed_len = (size_t)(in.at - request.at);
 	*signature = wire_string(&in);

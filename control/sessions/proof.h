@@ -18,13 +18,19 @@
 	24576 /* bytes of a request: a certificate and an RSA signature of 16,384 bits have less             \
 	       */
 
+/* SHA-256 of what the session's client is shown: its host key and, where there is one, the certificate. */
+struct proof_host_keys {
+	uint8_t count; /* 0: not known any more */
+	uint8_t digest[2][32];
+};
+
 struct proof_claim {
 	struct wire_span session_identifier;
 	struct wire_span login;
 	struct wire_span key_blob;    /* as it was asked about: plain, or a certificate */
 	const struct public_key *key; /* that it holds */
 	uint8_t sk_flags;             /* what a security key must have noticed */
-	struct wire_span host_public; /* blob of the session's host key; empty: not known any more */
+	const struct proof_host_keys *shown;
 };
 
 /* Does the request (its payload behind the message number) prove the claim? It is a stranger's, wholly. */

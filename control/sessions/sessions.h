@@ -28,6 +28,7 @@
 #include "control/identity/users.h"
 #include "control/policy/policy.h"
 #include "control/rpc/rpc.h"
+#include "control/sessions/proof.h"
 #include "control/sessions/tally.h"
 
 #define SESSIONS_PER_WORKER_MAX 65536
@@ -62,10 +63,8 @@ struct session {
 	char rule_name[POLICY_RULE_NAME_SIZE];
 	char address[TARGET_ADDRESS_SIZE];
 	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE]; /* empty: TARGET has not gone well (yet) */
-	uint8_t host_public[64]; /* blob of the client leg's host key; length 0: not known any more (after
-	                            RESUME) */
-	uint8_t host_public_len;
-	uint8_t identifier[64]; /* the first exchange hash that was signed for it; length 0: none yet */
+	struct proof_host_keys shown; /* of the client leg; none: not known any more (after RESUME) */
+	uint8_t identifier[64];       /* the first exchange hash that was signed for it; length 0: none yet */
 	uint8_t identifier_len;
 	/* The certificate whose CA's signature was found good last: it is offered, then proven. All zero:
 	 * none. */
@@ -124,6 +123,7 @@ unsigned sessions_of_user(struct control *control, const char *user);
 /* -- messages of workers: rpc_handler functions; context is struct control -- */
 int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_target(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_host_key(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_who(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_may(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_cert(void *context, struct rpc_link *link, struct rpc_message *message);
@@ -147,12 +147,20 @@ bool session_kill(struct control *control, struct session *session, const char *
 void sessions_settle_unclaimed(struct control *control);
 
 /* -- the keeper (keeper.c) -- */
+struct keeper_question;
+struct host_key_row;
+/* error: empty, or what to tell the client (then row is NULL). */
+typedef void (*host_key_shown)(struct control *control, struct session *session,
+    const struct keeper_question *question, const char *error, const struct host_key_row *row);
 struct keeper_question {
 	struct control *control;
-	uint64_t serial;        /* of the session */
-	uint32_t worker;        /* whose question it is */
-	uint32_t request_id;    /* of the worker's request that it serves */
-	uint8_t verdict;        /* TARGET: what to answer */
+	uint64_t serial;     /* of the session */
+	uint32_t worker;     /* whose question it is */
+	uint32_t request_id; /* of the worker's request that it serves */
+	uint8_t verdict;     /* TARGET: what to answer */
+	uint8_t steps;       /* host_key.c */
+	bool certified;
+	host_key_shown shown;
 	struct wire_span saved; /* a copied message body, freed with the question */
 };
 /* NULL without memory, or where the worker has asked its share already. `body`: copied where its at is not
@@ -160,10 +168,18 @@ struct keeper_question {
 struct keeper_question *keeper_question(
     struct control *control, const struct session *session, uint32_t request_id, struct wire_span body);
 void keeper_question_free(struct keeper_question *question);
-#define KEEPER_TIMEOUT_MS 2000
+#define KEEPER_TIMEOUT_MS 5000 /* an RSA host key takes a third of a second to find, and others wait */
 #define EVIDENCE_TIMEOUT_MS 60000
 /* What to tell a client when the keeper does not answer. */
 const char *keeper_failure(int error);
+
+/* -- host keys (host_key.c) -- */
+/* Calls `shown`, maybe at once, with the target's host key of that type. certified: its certificate is what
+ * is wanted. False: it will not (no memory). */
+bool session_show_host_key(struct control *control, struct session *session, uint32_t request_id,
+    const char *type, bool certified, uint8_t verdict, host_key_shown shown);
+/* Is it a host key algorithm that this session may use? */
+bool session_may_sign_by(const struct session *session, struct wire_span algorithm);
 
 /* -- events and history (history.c) -- */
 /* Texts of strangers (logins, commands, reasons) become valid UTF-8 without control characters, cut to fit:

@@ -5,45 +5,29 @@
 #include <string.h>
 
 #include "control/control.h"
+#include "control/identity/host_keys.h"
 
 static void answer_target(struct peer *worker, uint32_t id, uint8_t verdict, const char *message,
-    const char *target_id, struct wire_span host_public)
+    const char *target_id, const struct host_key_row *row)
 {
+	struct wire_span none = {0};
+
 	PEER_REPLY(worker, id, SES_TARGET_REPLY, ses_target_reply, .verdict = verdict,
 	    .message = wire_span_of(message), .target_id = wire_span_of(target_id),
-	    .host_public = host_public);
+	    .host_public = row == NULL ? none : (struct wire_span){row->public_key, row->public_len},
+	    .host_certificate =
+	        row == NULL ? none : (struct wire_span){row->certificate, row->certificate_len});
 }
 
-static void show_host_key(struct session *session, struct peer *worker,
-    const struct keeper_question *question, struct wire_span public_key)
+static void host_key_there(struct control *control, struct session *session,
+    const struct keeper_question *question, const char *error, const struct host_key_row *row)
 {
-	session->host_public_len = 0;
-	if (public_key.len <= sizeof(session->host_public)) {
-		memcpy(session->host_public, public_key.at, public_key.len);
-		session->host_public_len = (uint8_t)public_key.len;
-	}
-	answer_target(worker, question->request_id, question->verdict, "", session->target_id, public_key);
-}
+	struct peer *worker = &control->peers.workers[session->worker];
 
-static void host_key_there(void *context, void *argument, int error, struct wire_span body)
-{
-	struct control *control = context;
-	struct keeper_question *question = argument;
-	struct session *session = session_by_serial(control, question->serial);
-	struct rpc_key_host_reply reply;
-
-	if (session != NULL) {
-		struct peer *worker = &control->peers.workers[session->worker];
-		if (error != 0 || !rpc_get_key_host_reply(body, &reply))
-			answer_target(worker, question->request_id, RPC_TARGET_REFUSED, keeper_failure(error),
-			    "", (struct wire_span){0});
-		else if (reply.error.len > 0)
-			answer_target(worker, question->request_id, RPC_TARGET_REFUSED, keeper_failure(0), "",
-			    (struct wire_span){0});
-		else
-			show_host_key(session, worker, question, reply.public_key);
-	}
-	keeper_question_free(question);
+	if (row == NULL)
+		answer_target(worker, question->request_id, RPC_TARGET_REFUSED, error, "", NULL);
+	else
+		answer_target(worker, question->request_id, question->verdict, "", session->target_id, row);
 }
 
 /* The origin is accepted: the keeper hears that the session lives, and says which key the client leg shows.
@@ -52,29 +36,16 @@ static void accept_target(
     struct control *control, struct session *session, uint32_t request_id, uint8_t verdict)
 {
 	struct peer *keeper = &control->peers.keeper;
-	struct keeper_question *question =
-	    keeper_question(control, session, request_id, (struct wire_span){0});
 
-	if (question == NULL) {
-		answer_target(&control->peers.workers[session->worker], request_id, RPC_TARGET_REFUSED,
-		    keeper_failure(-ENOMEM), "", (struct wire_span){0});
-		return;
-	}
-	question->verdict = verdict;
 	history_update(control, session);
 	if (peer_up(keeper)) /* else it hears of it when it comes, before it is asked */
 		PEER_SEND(keeper, KEY_SESSION, key_session, 0, 0,
 		    .session_id = wire_span_of(session->session_id),
 		    .target_id = wire_span_of(session->target_id), .live = 1);
-	struct call_options options = {.peer = keeper,
-	    .type = RPC_KEY_HOST,
-	    .reply_type = RPC_KEY_HOST_REPLY,
-	    .timeout_ms = KEEPER_TIMEOUT_MS,
-	    .wait = true,
-	    .fd = -1,
-	    .done = host_key_there,
-	    .argument = question};
-	CALL(&options, key_host, .target_id = wire_span_of(session->target_id));
+	if (!session_show_host_key(
+	        control, session, request_id, "ssh-ed25519", false, verdict, host_key_there))
+		answer_target(&control->peers.workers[session->worker], request_id, RPC_TARGET_REFUSED,
+		    keeper_failure(-ENOMEM), "", NULL);
 }
 
 static void refuse_target(struct control *control, struct session *session, uint32_t request_id,
@@ -84,8 +55,7 @@ static void refuse_target(struct control *control, struct session *session, uint
 	snprintf(session->refusal, sizeof(session->refusal), "%s", message);
 	session_event(control, session, event,
 	    json_pack("{s:s, s:s}", "address", session->address, "message", message));
-	answer_target(&control->peers.workers[session->worker], request_id, verdict, message, "",
-	    (struct wire_span){0});
+	answer_target(&control->peers.workers[session->worker], request_id, verdict, message, "", NULL);
 }
 
 /* Nothing is pinned at the address. */
@@ -158,8 +128,7 @@ int session_on_target(void *context, struct rpc_link *link, struct rpc_message *
 	struct session *session = session_find(control, link->index, target.flow);
 	if (session == NULL || session->rule == NULL) {
 		answer_target(&control->peers.workers[link->index], message->id, RPC_TARGET_REFUSED,
-		    "portreeve: this session is not known any more; please connect again", "",
-		    (struct wire_span){0});
+		    "portreeve: this session is not known any more; please connect again", "", NULL);
 		return 0;
 	}
 	bool small = (session->rule->ssh->legacy_origin & legacy_bit(LEGACY_RSA_1024)) != 0;

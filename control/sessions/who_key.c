@@ -18,7 +18,7 @@ static bool has_proven(const struct session *session, const struct rpc_ses_who *
 	    .key_blob = who->public_key,
 	    .key = key,
 	    .sk_flags = facts != NULL ? facts->sk_flags : PUBLIC_KEY_TOUCHED,
-	    .host_public = {session->host_public, session->host_public_len},
+	    .shown = &session->shown,
 	};
 
 	return proof_holds(who->proof, &claim);

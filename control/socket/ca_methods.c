@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "control/control.h"
+#include "control/identity/host_keys.h"
 
 #define STEP_TIMEOUT_MS 60000 /* an RSA key takes seconds to make */
 #define KEEP_MAX_S (3660LL * 86400)
@@ -186,6 +187,9 @@ static void ca_answered(void *context, void *argument, int error, struct wire_sp
 	if (call.ca == RPC_CA_CLIENT)
 		client_cas_take(&control->client_cas, reply.keys);
 	json_t *ca = ca_json(type, reply.keys);
+	if (call.action != RPC_CA_SHOW && call.ca == RPC_CA_HOST)
+		host_keys_recertify(
+		    &control->db, NULL); /* those that clients are shown are not by its present key */
 	if (call.action != RPC_CA_SHOW)
 		audit_step(request, call.action, type, ca);
 	request_result(request, ca);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* targets.ls, target.add, target.forget */
+/* targets.ls, target.add, target.forget, target.name, target.unname */
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,9 +75,97 @@ static void target_add(struct request *request, const json_t *params)
 	free(line);
 }
 
+/* Names of an address, canonical, each good; false: answered. */
+static bool take_target_names(
+    struct request *request, const json_t *params, char address[TARGET_ADDRESS_SIZE], const json_t **names)
+{
+	static const char *const keys[] = {"address", "names", NULL};
+	const char *typed = NULL;
+	char name[TARGET_NAME_MAX + 1];
+	size_t i;
+	const json_t *item;
+
+	if (!params_only(request, params, keys) || !params_string(request, params, "address", true, &typed) ||
+	    !params_list(request, params, "names", names))
+		return false;
+	if (!target_address_read(typed, address)) {
+		request_fail(request, SERVER_BAD_INPUT,
+		    "expected an address such as 198.51.100.2 or [2001:db8::2]:2222, %%vlan7 after it on a "
+		    "tagged network; found '%.80s'",
+		    typed);
+		return false;
+	}
+	json_array_foreach((json_t *)*names, i, item)
+	{
+		if (!target_name_read(json_string_value(item), name)) {
+			request_fail(request, SERVER_BAD_INPUT,
+			    "'%.80s' is no host name; expected letters, digits, '-', '_' and '.', at most %d",
+			    json_string_value(item), TARGET_NAME_MAX);
+			return false;
+		}
+	}
+	if (json_array_size(*names) == 0)
+		request_fail(request, SERVER_BAD_INPUT, "expected at least one name");
+	return json_array_size(*names) > 0;
+}
+
+static void target_name(struct request *request, const json_t *params)
+{
+	struct database *db = &request->control->db;
+	char address[TARGET_ADDRESS_SIZE], name[TARGET_NAME_MAX + 1];
+	const json_t *names = NULL, *item;
+	bool good = true;
+	size_t i;
+
+	if (!take_target_names(request, params, address, &names))
+		return;
+	if (targets_name_count(db, address) + json_array_size(names) > TARGET_NAMES_MAX) {
+		request_fail(
+		    request, SERVER_BAD_INPUT, "%s would have more than %d names", address, TARGET_NAMES_MAX);
+		return;
+	}
+	json_array_foreach((json_t *)names, i, item)
+	{
+		(void)target_name_read(json_string_value(item), name);
+		good = targets_name(db, address, name) && good;
+	}
+	if (!good) {
+		request_fail(request, JSONRPC_INTERNAL, "control.db did not take it; see the log");
+		return;
+	}
+	request_audit(
+	    request, "target.name", json_pack("{s:s, s:O}", "address", address, "names", (json_t *)names));
+	request_result(request, json_pack("{s:s}", "address", address));
+}
+
+static void target_unname(struct request *request, const json_t *params)
+{
+	char address[TARGET_ADDRESS_SIZE], name[TARGET_NAME_MAX + 1];
+	const json_t *names = NULL, *item;
+	int removed = 0;
+	size_t i;
+
+	if (!take_target_names(request, params, address, &names))
+		return;
+	json_array_foreach((json_t *)names, i, item)
+	{
+		(void)target_name_read(json_string_value(item), name);
+		removed += targets_unname(&request->control->db, address, name);
+	}
+	if (removed == 0) {
+		request_fail(request, SERVER_NOT_FOUND, "%s has none of these names", address);
+		return;
+	}
+	request_audit(
+	    request, "target.unname", json_pack("{s:s, s:O}", "address", address, "names", (json_t *)names));
+	request_result(request, json_pack("{s:s, s:i}", "address", address, "removed", removed));
+}
+
 const struct method target_methods[] = {
     {"targets.ls", ROLE_ADMIN, targets_ls},
     {"target.add", ROLE_ADMIN, target_add},
     {"target.forget", ROLE_ADMIN, target_forget},
+    {"target.name", ROLE_ADMIN, target_name},
+    {"target.unname", ROLE_ADMIN, target_unname},
     {NULL, ROLE_NONE, NULL},
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: control/keeper/c[ae]*.c control/keeper/[blprs]*.c control/keeper/key[fr]*.c; deps: rpc wire
+/* sources: control/keeper/c[ae]*.c control/keeper/[bhlprs]*.c control/keeper/key[fr]*.c; deps: rpc wire
  * libsodium libcrypto */
 /* What control may ask of the keeper, with any body: control may be taken over. First byte: the type. */
 #include <fcntl.h>
@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "control/keeper/host_keys.h"
 #include "control/keeper/keeper.h"
+#include "control/keeper/private_key.h"
 
 static uint64_t fixed_now(void)
 {
@@ -32,6 +34,9 @@ static void start(void)
 	    rpc_link_open(&control, fds[1], RPC_KEEPER, 0, 1) != 0)
 		abort();
 	keeper.live = live_create(64);
+	keeper.host_keys = host_keys_open(&keeper.keyring);
+	if (keeper.host_keys == NULL)
+		abort();
 	live_add(keeper.live, "s1", "t1");
 	/* The keys are in memory; nothing of a fuzzer's run stays on disk. */
 	static const char *const files[] = {
@@ -45,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint16_t types[] = {RPC_KEY_CA, RPC_KEY_CERTIFY, RPC_KEY_CERTIFY, RPC_KEY_SESSION,
 	    RPC_KEY_HOST, RPC_KEY_HOST_SIGN, RPC_KEY_EVIDENCE, RPC_SES_KILL, RPC_KEY_CERTIFY_HOST,
-	    RPC_KEY_SEAL};
+	    RPC_KEY_SEAL, RPC_KEY_HOST_SEED};
 	struct rpc_message answer;
 
 	if (keeper.live == NULL)
@@ -53,10 +58,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0 || size > RPC_MESSAGE_MAX)
 		return 0;
 	/* An RSA key takes a second to make. */
-	if (types[data[0] % 10] == RPC_KEY_CA && size > 3 && data[3] > RPC_CA_ECDSA_P256)
+	if (types[data[0] % 11] == RPC_KEY_CA && size > 3 && data[3] > RPC_CA_ECDSA_P256)
 		return 0;
 	struct rpc_message message = {
-	    .type = types[data[0] % 10], .id = 1, .body = {data + 1, size - 1}, .fds = {-1, -1, -1, -1}};
+	    .type = types[data[0] % 11], .id = 1, .body = {data + 1, size - 1}, .fds = {-1, -1, -1, -1}};
 	(void)requests_take(&keeper, &link_to_control, &message);
 	fcntl(control.fd, F_SETFL, O_NONBLOCK);
 	while (rpc_receive(&control, &answer) == 1)

@@ -3,6 +3,7 @@
  * rpc, libsodium, libcrypto */
 /* A login request as a worker, which may be taken over, shows it: whatever its bytes are, it proves nothing
  * about a key whose private half nobody has used. First byte: the lengths of login and host key. */
+#include <sodium.h>
 #include <stdlib.h>
 
 #include "control/sessions/proof.h"
@@ -24,12 +25,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t login = data[0] % 16, host = data[0] / 16;
 	if (1 + login + host > size)
 		return 0;
+	struct proof_host_keys shown = {.count = host > 0};
+	crypto_hash_sha256(shown.digest[0], data + 1 + login, host);
 	const struct proof_claim claim = {
 	    .session_identifier = {exchange_hash, sizeof(exchange_hash)},
 	    .login = {data + 1, login},
 	    .key_blob = {blob, sizeof(blob)},
 	    .key = &key,
-	    .host_public = {data + 1 + login, host},
+	    .shown = &shown,
 	};
 	if (proof_holds((struct wire_span){data + 1 + login + host, size - 1 - login - host}, &claim))
 		abort();

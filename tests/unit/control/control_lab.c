@@ -320,8 +320,15 @@ static void play_keeper(struct lab *lab)
 	case RPC_KEY_HOST:
 		cr_assert(rpc_get_key_host(message.body, &host));
 		heard(lab, "HOST", host.target_id, 0);
-		cr_assert_eq(RPC_SEND(&lab->keeper, KEY_HOST_REPLY, key_host_reply, RPC_FLAG_REPLY,
-		                 message.id, .public_key = mint_blob(&lab->cas[RPC_CA_HOST])),
+		cr_assert_eq(
+		    RPC_SEND(&lab->keeper, KEY_HOST_REPLY, key_host_reply, RPC_FLAG_REPLY, message.id,
+		        .public_key = mint_blob(&lab->cas[RPC_CA_HOST]), .seed = wire_span_of("seed one")),
+		    0);
+		break;
+	case RPC_KEY_CERTIFY_HOST:
+		cr_assert_eq(
+		    RPC_SEND(&lab->keeper, KEY_CERTIFY_HOST_REPLY, key_certify_host_reply, RPC_FLAG_REPLY,
+		        message.id, .error = wire_span_of("there is no host CA yet")),
 		    0);
 		break;
 	case RPC_KEY_HOST_SIGN:

@@ -254,6 +254,10 @@ Test(identity, an_older_version_is_brought_up_to_date)
 	          database_run(&db, "ALTER TABLE programs DROP COLUMN bytes_from_client", "") &&
 	          database_run(&db, "ALTER TABLE programs DROP COLUMN bytes_from_origin", "") &&
 	          database_run(&db, "DROP TABLE bindings", "") &&
+	          database_run(&db, "DROP TABLE host_keys", "") &&
+	          database_run(&db, "DROP TABLE target_names", "") &&
+	          database_run(&db, "DROP TABLE known_hosts", "") &&
+	          database_run(&db, "ALTER TABLE target_addresses DROP COLUMN by_admin", "") &&
 	          database_run(&db, "ALTER TABLE sessions DROP COLUMN identity", "") &&
 	          database_run(&db,
 	              "INSERT INTO sessions(session_id, client, server, rule, rule_index, generation, "
@@ -269,7 +273,7 @@ Test(identity, an_older_version_is_brought_up_to_date)
 		cr_expect(database_row(row) && sqlite3_column_type(row, 0) == SQLITE_NULL);
 		database_stop(row);
 		row = database_query(&db, "PRAGMA user_version", "");
-		cr_expect(database_row(row) && sqlite3_column_int(row, 0) == 4);
+		cr_expect(database_row(row) && sqlite3_column_int(row, 0) == 5);
 		database_stop(row);
 		if (i == 0)
 			database_close(&db);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/keeper/host_keys.h"
 #include "control/keeper/keeper.h"
 
 #define NOW 1800000000u
@@ -136,39 +137,13 @@ Test(keyring, keys_survive_and_differ)
 	cr_expect(keyring_ca_sign(&first, KEYRING_USER_CA, wire_span_of("text"), &out, error));
 	cr_expect_eq(wire_written(&out), 83);
 	cr_expect_eq(crypto_sign_verify_detached(room + 19, (const uint8_t *)"text", 4, a), 0);
-	/* Host keys: the same for one target, another for another, none without a name. */
-	cr_expect(keyring_host_public(&first, "target-1", b) && keyring_host_public(&first, "target-2", c));
-	cr_expect_arr_neq(b, c, 32);
-	cr_expect_not(keyring_host_public(&first, "", c));
-	cr_expect(keyring_host_sign(&first, "target-1", "hash", 4, signature));
-	cr_expect_eq(crypto_sign_verify_detached(signature, (const uint8_t *)"hash", 4, b), 0);
 
 	cr_assert_eq(keyring_open(&second, directory), 0);
 	cr_expect(ca_public(&second, KEYRING_USER_CA, c));
 	cr_expect_arr_eq(a, c, 32);
-	cr_expect(keyring_host_public(&second, "target-1", c));
-	cr_expect_arr_eq(b, c, 32);
 	keyring_close(&first);
 	keyring_close(&second);
 	cr_expect_not(keyring_has(&first, KEYRING_EVIDENCE));
-}
-
-Test(keyring, derived_host_key_is_this_one_for_ever)
-{
-	/* A known answer: a change of the derivation would change every host key that clients have stored. */
-	struct keyring keyring;
-	uint8_t seed[KEEPER_SEED_SIZE], public_key[32];
-	char hex[65];
-
-	for (unsigned i = 0; i < sizeof(seed); i++)
-		seed[i] = (uint8_t)i;
-	cr_assert_eq(keyfile_write(directory, "host.seed", KEYRING_HOST_SEED, seed), 0);
-	cr_assert_eq(keyring_open(&keyring, directory), 0);
-	cr_assert(keyring_host_public(&keyring, "SHA256:example", public_key));
-	sodium_bin2hex(hex, sizeof(hex), public_key, 32);
-	cr_expect_str_eq(
-	    hex, "aaa044ff1563e41d2390b9099dd94bc9476713314e115207a8693adc173faaf5", "got %s", hex);
-	keyring_close(&keyring);
 }
 
 Test(keyring, a_damaged_key_stops_the_start)
@@ -527,6 +502,8 @@ static void open_fixture(struct fixture *f)
 	*f = (struct fixture){.keeper = {.now_s = fixed_now}, .id = 100};
 	cr_assert_eq(keyring_open(&f->keeper.keyring, directory), 0);
 	f->keeper.live = live_create(16);
+	f->keeper.host_keys = host_keys_open(&f->keeper.keyring);
+	cr_assert_not_null(f->keeper.host_keys);
 	cr_assert_eq(rpc_pair(fds), 0);
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
 	cr_assert_eq(rpc_link_open(&f->control, fds[0], RPC_KEEPER, 0, 1), 0);
@@ -535,6 +512,7 @@ static void open_fixture(struct fixture *f)
 
 static void close_fixture(struct fixture *f)
 {
+	host_keys_close(f->keeper.host_keys);
 	keyring_close(&f->keeper.keyring);
 	live_destroy(f->keeper.live);
 	rpc_link_close(&f->control);
@@ -681,35 +659,6 @@ static bool host_sign(struct fixture *f, const char *session, size_t hash_len, u
 	cr_assert(wire_done(&in) && sig.len == 64);
 	memcpy(signature, sig.at, 64);
 	return true;
-}
-
-Test(requests, host_keys_for_live_sessions)
-{
-	struct fixture f;
-	struct rpc_key_host_reply reply;
-	uint8_t signature[64], public_key[32], hash[32] = {5};
-	open_fixture(&f);
-	cr_expect_eq(ASK(&f, KEY_HOST, key_host, .target_id = wire_span_of("t1")), 0);
-	cr_assert(rpc_get_key_host_reply(f.reply.body, &reply) && reply.error.len == 0);
-	struct wire in = wire_over(reply.public_key.at, reply.public_key.len);
-	cr_expect(wire_span_is(wire_string(&in), "ssh-ed25519"));
-	memcpy(public_key, wire_string(&in).at, 32);
-	cr_expect_eq(ASK(&f, KEY_HOST, key_host, .target_id = wire_span_of("")), 0);
-	cr_assert(rpc_get_key_host_reply(f.reply.body, &reply) && reply.error.len > 0);
-
-	cr_expect_not(host_sign(&f, "s1", 32, signature), "no live session");
-	ASK(&f, KEY_SESSION, key_session, .session_id = wire_span_of("s1"), .live = 1);
-	cr_expect_not(host_sign(&f, "s1", 32, signature), "no target yet");
-	ASK(&f, KEY_SESSION, key_session, .session_id = wire_span_of("s1"), .target_id = wire_span_of("t1"),
-	    .live = 1);
-	cr_expect(host_sign(&f, "s1", 32, signature));
-	cr_expect_eq(crypto_sign_verify_detached(signature, hash, 32, public_key), 0);
-	cr_expect(host_sign(&f, "s1", 20, signature));
-	cr_expect(host_sign(&f, "s1", 64, signature));
-	cr_expect_not(host_sign(&f, "s1", 19, signature));
-	cr_expect_not(host_sign(&f, "s1", 65, signature));
-	cr_expect_not(host_sign(&f, "s1", 0, signature));
-	close_fixture(&f);
 }
 
 Test(requests, evidence)

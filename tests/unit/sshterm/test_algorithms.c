@@ -29,7 +29,7 @@ Test(algorithms, nothing_old_unless_named)
 {
 	struct algorithms client, origin;
 
-	cr_assert(algorithms_of_client_leg(&client, none));
+	cr_assert(algorithms_of_client_leg(&client, none, false));
 	cr_assert(algorithms_of_origin_leg(&origin, none, none));
 	for (size_t i = 0; i < legacy_count; i++) {
 		if ((legacy_algorithms[i].legs & LEGACY_CLIENT) != 0)
@@ -53,11 +53,25 @@ Test(algorithms, what_a_leg_may_not_have_is_passed_over)
 	struct algorithms client;
 
 	cr_assert(algorithms_of_client_leg(
-	    &client, wire_span_of("diffie-hellman-group-exchange-sha1,rsa-1024,none,,hmac-sha1")));
+	    &client, wire_span_of("diffie-hellman-group-exchange-sha1,rsa-1024,none,,hmac-sha1"), false));
 	cr_expect_not(anywhere(&client, "diffie-hellman-group-exchange-sha1"));
 	cr_expect_not(anywhere(&client, "none"));
 	cr_expect_eq(client.rsa_bits_min, 2048);
 	cr_expect(has(client.macs, "hmac-sha1"));
+}
+
+Test(algorithms, certificates_come_first)
+{
+	struct algorithms client;
+
+	cr_assert(algorithms_of_client_leg(&client, wire_span_of("ssh-rsa,ecdsa-sha2-nistp256"), true));
+	cr_expect_str_eq(client.host_keys,
+	    "ssh-ed25519-cert-v01@openssh.com,rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@"
+	    "openssh.com,"
+	    "ecdsa-sha2-nistp256-cert-v01@openssh.com,ssh-ed25519,rsa-sha2-512,rsa-sha2-256,ssh-rsa,"
+	    "ecdsa-sha2-nistp256");
+	cr_assert(algorithms_of_client_leg(&client, none, false));
+	cr_expect_str_eq(client.host_keys, "ssh-ed25519,rsa-sha2-512,rsa-sha2-256");
 }
 
 Test(algorithms, preferred_host_keys_come_first_and_once)
@@ -86,7 +100,7 @@ Test(algorithms, libssh_knows_them_all)
 
 	legacy_list(~0u >> (32 - legacy_count), all);
 	for (int leg = 0; leg < 2; leg++) {
-		cr_assert(leg == 0 ? algorithms_of_client_leg(&a, wire_span_of(all))
+		cr_assert(leg == 0 ? algorithms_of_client_leg(&a, wire_span_of(all), true)
 		                   : algorithms_of_origin_leg(&a, wire_span_of(all), none));
 		const struct {
 			enum ssh_options_e option;

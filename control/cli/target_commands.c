@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* target ls, add, name, unname, forget: which origins are known, and by what. */
+#include <stdio.h>
+#include <string.h>
+
+#include "control/cli/command.h"
+#include "control/cli/socket.h"
+#include "control/cli/table.h"
+
+static int run_target_ls(const struct call *call)
+{
+	static const struct column columns[] = {{"TARGET", "target_id", COLUMN_TEXT},
+	    {"FIRST SEEN", "first_seen", COLUMN_TIME}, {"ADDRESSES", "addresses", COLUMN_LIST},
+	    {"NAMES", "names", COLUMN_LIST}};
+	json_t *result = control_ask(call->socket_path, "targets.ls", NULL);
+
+	if (result == NULL)
+		return EXIT_FAILED;
+	if (call->json)
+		print_json(result);
+	else
+		table_print(json_object_get(result, "targets"), columns, 4, "no origin was met yet");
+	json_decref(result);
+	return EXIT_OK;
+}
+
+static int run_target_add(const struct call *call)
+{
+	static char line[KEY_LINE_MAX];
+	const char *path = call_option(call, "key");
+
+	if (path == NULL)
+		return complain("--key FILE.pub is missing: the origin's public host key"), EXIT_USAGE;
+	if (!read_public_key(path, line))
+		return EXIT_FAILED;
+	json_t *result = control_ask(call->socket_path, "target.add",
+	    json_pack("{s:s, s:s}", "address", call->arguments[0], "host_key", line));
+	if (result == NULL)
+		return EXIT_FAILED;
+	printf("%s: pinned\n", call->arguments[0]);
+	json_decref(result);
+	return EXIT_OK;
+}
+
+static int change_names(const struct call *call, const char *method)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 1; i < call->argument_count; i++)
+		json_array_append_new(names, json_string(call->arguments[i]));
+	json_t *result = control_ask(call->socket_path, method,
+	    json_pack("{s:s, s:o}", "address", call->arguments[0], "names", names));
+	if (result == NULL)
+		return EXIT_FAILED;
+	json_decref(result);
+	return EXIT_OK;
+}
+
+static int run_target_name(const struct call *call)
+{
+	int status = change_names(call, "target.name");
+
+	if (status == EXIT_OK)
+		printf("%s: named\n", call->arguments[0]);
+	return status;
+}
+
+static int run_target_unname(const struct call *call)
+{
+	int status = change_names(call, "target.unname");
+
+	if (status == EXIT_OK)
+		printf("%s: the names are taken away\n", call->arguments[0]);
+	return status;
+}
+
+static int run_target_forget(const struct call *call)
+{
+	const char *name = call->arguments[0];
+	/* An address has a dot or a colon followed by digits; a target id has neither before its first dash.
+	 */
+	const char *key =
+	    strpbrk(name, ".") != NULL || (strchr(name, ':') != NULL && strncmp(name, "SHA256:", 7) != 0)
+	        ? "address"
+	        : "target_id";
+	json_t *result = control_ask(call->socket_path, "target.forget", json_pack("{s:s}", key, name));
+
+	if (result == NULL)
+		return EXIT_FAILED;
+	puts("forgotten: the next session pins the host key that it meets");
+	json_decref(result);
+	return EXIT_OK;
+}
+
+const struct command target_commands[5] = {
+    {.group = "target",
+        .verb = "ls",
+        .arguments = "",
+        .summary = "list the origins whose host keys are pinned",
+        .text =
+            "Lists the origins that sessions went to: a target is one machine, told by its host key (the\n"
+            "fingerprint, as `ssh-keygen -l` prints it), under all the addresses it was met at.",
+        .run = run_target_ls},
+    {.group = "target",
+        .verb = "add",
+        .arguments = "ADDRESS --key FILE.pub",
+        .argument_min = 1,
+        .argument_max = 1,
+        .summary = "pin an origin's host key beforehand",
+        .text =
+            "Pins the host key that the origin at ADDRESS must show: what rules with `host_keys: strict` ask "
+            "for.\n"
+            "FILE.pub is the origin's public host key, e.g. its /etc/ssh/ssh_host_ed25519_key.pub. ADDRESS "
+            "is\n"
+            "198.51.100.2, or [198.51.100.2]:2222 where the port is not 22, and %vlan7 after it on a tagged\n"
+            "network.",
+        .options = {{"key", 0, "FILE.pub", "the origin's public host key", false}},
+        .run = run_target_add},
+    {.group = "target",
+        .verb = "name",
+        .arguments = "ADDRESS NAME…",
+        .argument_min = 2,
+        .argument_max = COMMAND_ARGUMENTS_MAX,
+        .summary = "tell the box by which names an address is known",
+        .text = "Tells the box what people type to get to ADDRESS. The box asks no DNS: without this it "
+                "knows an\n"
+                "origin's addresses alone. The names stand in the host certificates that clients are shown, "
+                "in what\n"
+                "`reeve known-hosts` prints, and are looked for in imported known_hosts files.\n\n"
+                "Example: reeve target name 198.51.100.2 web1 web1.example.com",
+        .run = run_target_name},
+    {.group = "target",
+        .verb = "unname",
+        .arguments = "ADDRESS NAME…",
+        .argument_min = 2,
+        .argument_max = COMMAND_ARGUMENTS_MAX,
+        .summary = "take names from an address",
+        .text = "Forgets names that `reeve target name` gave to ADDRESS.",
+        .run = run_target_unname},
+    {.group = "target",
+        .verb = "forget",
+        .arguments = "TARGET|ADDRESS",
+        .argument_min = 1,
+        .argument_max = 1,
+        .summary = "accept that an origin's host key changed",
+        .text = "Forgets the pinned host key of a target or of an address, so that the next session pins the "
+                "key it\n"
+                "meets. Do this after you have made sure that the machine really was re-installed:\n"
+                "until then the box stops every session to it, which is the point of pinning.",
+        .run = run_target_forget},
+};

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/keeper/host_keys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/keeper/private_key.h"
+
+#define CURRENT_FILE "host.seed" /* the keyring's own name of it */
+#define NEXT_FILE "host-next.seed"
+#define WAYS 8u
+#define CACHED 1024u    /* keys, but RSA's */
+#define CACHED_RSA 256u /* of those: OpenSSL's secure heap is small */
+#define NAME_SIZE 16
+#define ID_CONTEXT "portreeve host seed id"
+
+struct cached {
+	uint8_t name[NAME_SIZE]; /* of seed, type and target */
+	struct private_key *key; /* NULL: free */
+	uint64_t used;
+};
+
+struct host_keys {
+	int directory;
+	uint8_t *seeds[HOST_SEEDS]; /* locked, read-only; NULL: there is none */
+	struct cached cache[CACHED], rsa[CACHED_RSA];
+	uint64_t uses;
+};
+
+static uint8_t *locked_seed(void)
+{
+	return sodium_malloc(KEEPER_SEED_SIZE);
+}
+
+/* -- seeds -- */
+
+static int read_next(struct host_keys *keys)
+{
+	uint8_t *seed = locked_seed();
+	int error =
+	    seed == NULL ? -ENOMEM : keyfile_read(keys->directory, NEXT_FILE, KEYRING_HOST_SEED, seed);
+
+	if (error == 0) {
+		sodium_mprotect_readonly(seed);
+		keys->seeds[HOST_SEED_NEXT] = seed;
+		return 0;
+	}
+	sodium_free(seed);
+	if (error == -ENOENT)
+		return 0;
+	rpc_log(RPC_LOG_ERROR,
+	    "the next host-key seed in keeper/" NEXT_FILE
+	    " cannot be read (%s): put back a copy of the file, or "
+	    "move it away to begin the rotation anew",
+	    strerror(-error));
+	return error;
+}
+
+struct host_keys *host_keys_open(const struct keyring *keyring)
+{
+	struct host_keys *keys = calloc(1, sizeof(*keys));
+	uint8_t *seed = locked_seed();
+
+	if (keys == NULL || seed == NULL) {
+		rpc_log(RPC_LOG_ERROR, "not enough locked memory for the host keys");
+		free(keys);
+		sodium_free(seed);
+		return NULL;
+	}
+	keys->directory = keyring->directory;
+	memcpy(seed, keyring->seeds[KEYRING_HOST_SEED], KEEPER_SEED_SIZE);
+	sodium_mprotect_readonly(seed);
+	keys->seeds[HOST_SEED_CURRENT] = seed;
+	if (read_next(keys) != 0) {
+		host_keys_close(keys);
+		return NULL;
+	}
+	return keys;
+}
+
+static void forget_keys(struct host_keys *keys)
+{
+	for (unsigned i = 0; i < CACHED; i++)
+		private_key_free(keys->cache[i].key);
+	for (unsigned i = 0; i < CACHED_RSA; i++)
+		private_key_free(keys->rsa[i].key);
+}
+
+void host_keys_close(struct host_keys *keys)
+{
+	if (keys == NULL)
+		return;
+	forget_keys(keys);
+	for (unsigned i = 0; i < HOST_SEEDS; i++)
+		sodium_free(keys->seeds[i]);
+	free(keys);
+}
+
+bool host_keys_has(const struct host_keys *keys, enum host_seed seed)
+{
+	return keys->seeds[seed] != NULL;
+}
+
+void host_keys_seed_id(const struct host_keys *keys, enum host_seed seed, uint8_t id[HOST_SEED_ID_SIZE])
+{
+	uint8_t hash[crypto_generichash_BYTES];
+
+	crypto_generichash(hash, sizeof(hash), (const uint8_t *)ID_CONTEXT, sizeof(ID_CONTEXT),
+	    keys->seeds[seed], KEEPER_SEED_SIZE);
+	memcpy(id, hash, HOST_SEED_ID_SIZE);
+}
+
+int host_keys_rotate(struct host_keys *keys)
+{
+	if (host_keys_has(keys, HOST_SEED_NEXT))
+		return -EEXIST;
+	uint8_t *seed = locked_seed();
+	if (seed == NULL)
+		return -ENOMEM;
+	randombytes_buf(seed, KEEPER_SEED_SIZE);
+	int error = keyfile_write(keys->directory, NEXT_FILE, KEYRING_HOST_SEED, seed);
+	if (error != 0) {
+		sodium_free(seed);
+		return error;
+	}
+	sodium_mprotect_readonly(seed);
+	keys->seeds[HOST_SEED_NEXT] = seed;
+	rpc_log(RPC_LOG_NOTICE, "made the next host-key seed");
+	return 0;
+}
+
+int host_keys_commit(struct host_keys *keys)
+{
+	if (!host_keys_has(keys, HOST_SEED_NEXT))
+		return -ENOENT;
+	/* The one key file that is ever replaced, at once and by its successor. */
+	if (renameat2(keys->directory, NEXT_FILE, keys->directory, CURRENT_FILE, 0) != 0 ||
+	    fsync(keys->directory) != 0)
+		return -errno;
+	sodium_free(keys->seeds[HOST_SEED_PREVIOUS]);
+	keys->seeds[HOST_SEED_PREVIOUS] = keys->seeds[HOST_SEED_CURRENT];
+	keys->seeds[HOST_SEED_CURRENT] = keys->seeds[HOST_SEED_NEXT];
+	keys->seeds[HOST_SEED_NEXT] = NULL;
+	rpc_log(RPC_LOG_NOTICE, "the next host-key seed is the current one now");
+	return 0;
+}
+
+int host_keys_abandon(struct host_keys *keys)
+{
+	if (!host_keys_has(keys, HOST_SEED_NEXT))
+		return -ENOENT;
+	if (unlinkat(keys->directory, NEXT_FILE, 0) != 0 || fsync(keys->directory) != 0)
+		return -errno;
+	sodium_free(keys->seeds[HOST_SEED_NEXT]);
+	keys->seeds[HOST_SEED_NEXT] = NULL;
+	rpc_log(RPC_LOG_NOTICE, "the next host-key seed is forgotten");
+	return 0;
+}
+
+/* -- keys -- */
+
+static void name_of(
+    const uint8_t *seed, const char *target_id, struct wire_span type, uint8_t name[NAME_SIZE])
+{
+	crypto_generichash_state state;
+
+	crypto_generichash_init(&state, seed, KEEPER_SEED_SIZE, NAME_SIZE);
+	crypto_generichash_update(&state, type.at, type.len);
+	crypto_generichash_update(&state, (const uint8_t *)"", 1);
+	crypto_generichash_update(&state, (const uint8_t *)target_id, strlen(target_id));
+	crypto_generichash_final(&state, name, NAME_SIZE);
+	sodium_memzero(&state, sizeof(state));
+}
+
+/* The key, derived where it is not kept; of the places that it may have, the one unused longest is taken. */
+static const struct private_key *find(
+    struct host_keys *keys, enum host_seed seed, const char *target_id, struct wire_span type)
+{
+	uint8_t name[NAME_SIZE];
+
+	if (!host_keys_has(keys, seed) || target_id[0] == '\0')
+		return NULL;
+	name_of(keys->seeds[seed], target_id, type, name);
+	bool rsa = wire_span_is(type, "ssh-rsa");
+	unsigned sets = (rsa ? CACHED_RSA : CACHED) / WAYS;
+	struct cached *set =
+	    (rsa ? keys->rsa : keys->cache) + (name[0] | (unsigned)name[1] << 8) % sets * WAYS;
+	struct cached *place = set;
+	for (struct cached *at = set; at < set + WAYS; at++) {
+		if (at->key != NULL && sodium_memcmp(at->name, name, NAME_SIZE) == 0) {
+			at->used = ++keys->uses;
+			return at->key;
+		}
+		if (place->key != NULL && (at->key == NULL || at->used < place->used))
+			place = at;
+	}
+	struct private_key *key = host_derive(keys->seeds[seed], target_id, type);
+	if (key == NULL)
+		return NULL;
+	private_key_free(place->key);
+	*place = (struct cached){.key = key, .used = ++keys->uses};
+	memcpy(place->name, name, NAME_SIZE);
+	return key;
+}
+
+bool host_keys_public(struct host_keys *keys, enum host_seed seed, const char *target_id,
+    struct wire_span type, struct wire_out *out)
+{
+	const struct private_key *key = find(keys, seed, target_id, type);
+
+	if (key == NULL)
+		return false;
+	struct wire_span blob = private_key_blob(key);
+	wire_put_bytes(out, blob.at, blob.len);
+	return !out->failed;
+}
+
+bool host_keys_sign(struct host_keys *keys, enum host_seed seed, const char *target_id,
+    struct wire_span algorithm, struct wire_span bytes, struct wire_out *out)
+{
+	bool rsa = wire_span_is(algorithm, "rsa-sha2-256") || wire_span_is(algorithm, "rsa-sha2-512");
+	const struct private_key *key =
+	    find(keys, seed, target_id, rsa ? wire_span_of("ssh-rsa") : algorithm);
+
+	return key != NULL && private_key_sign(key, algorithm, bytes, out);
+}

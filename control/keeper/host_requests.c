@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What control may ask of the host keys. */
+#include <errno.h>
+#include <string.h>
+
+#include "control/keeper/host_keys.h"
+
+#define HASH_MIN 20 /* of an exchange hash, RFC 4253 section 8: SHA-1 … */
+#define HASH_MAX 64 /* … to SHA-512 */
+
+static struct wire_span written(const struct wire_out *out)
+{
+	return (struct wire_span){out->start, wire_written(out)};
+}
+
+int on_host(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct keeper *keeper = context;
+	struct rpc_key_host body;
+	uint8_t blob[HOST_KEY_BLOB_MAX], id[HOST_SEED_ID_SIZE] = {0};
+	char target_id[KEEPER_TARGET_ID_MAX];
+	const char *error = "";
+	struct wire_out out = wire_into(blob, sizeof(blob));
+
+	if (!rpc_get_key_host(message->body, &body) || body.next > 1 ||
+	    !wire_span_copy(body.target_id, target_id, sizeof(target_id)))
+		return -EPROTO;
+	enum host_seed seed = body.next == 1 ? HOST_SEED_NEXT : HOST_SEED_CURRENT;
+	if (!host_keys_has(keeper->host_keys, seed))
+		error = "there is no next host-key seed";
+	else if (!host_keys_public(keeper->host_keys, seed, target_id, body.type, &out))
+		error = "the target has no id, or there are no host keys of this type";
+	else
+		host_keys_seed_id(keeper->host_keys, seed, id);
+	if (error[0] != '\0')
+		out = wire_into(blob, sizeof(blob));
+	return RPC_SEND(link, KEY_HOST_REPLY, key_host_reply, RPC_FLAG_REPLY, message->id,
+	    .error = wire_span_of(error), .public_key = written(&out), .seed = {id, sizeof(id)});
+}
+
+/* NULL, or why it is not signed. */
+static const char *sign_for(
+    struct keeper *keeper, const char *session_id, const struct rpc_key_host_sign *body, struct wire_out *out)
+{
+	const char *target_id = live_target(keeper->live, session_id);
+	enum host_seed seed =
+	    live_has_former_seed(keeper->live, session_id) ? HOST_SEED_PREVIOUS : HOST_SEED_CURRENT;
+	struct wire_span algorithm = body->algorithm.len > 0 ? body->algorithm : wire_span_of("ssh-ed25519");
+
+	if (target_id == NULL)
+		return "no live session: host keys sign for live sessions only";
+	if (body->hash.len < HASH_MIN || body->hash.len > HASH_MAX)
+		return "an exchange hash has 20 to 64 bytes";
+	if (target_id[0] == '\0')
+		return "the session has no target yet";
+	if (!host_keys_sign(keeper->host_keys, seed, target_id, algorithm, body->hash, out))
+		return "there is no host key for this algorithm";
+	return NULL;
+}
+
+int on_host_sign(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct keeper *keeper = context;
+	struct rpc_key_host_sign body;
+	uint8_t blob[HOST_KEY_SIGNATURE_MAX];
+	char session_id[KEEPER_SESSION_ID_MAX];
+	struct wire_out out = wire_into(blob, sizeof(blob));
+
+	if (!rpc_get_key_host_sign(message->body, &body) ||
+	    !wire_span_copy(body.session_id, session_id, sizeof(session_id)))
+		return -EPROTO;
+	const char *error = sign_for(keeper, session_id, &body, &out);
+	if (error != NULL) {
+		rpc_log(RPC_LOG_WARNING, "refused to sign with a host key: %s", error);
+		out = wire_into(blob, sizeof(blob));
+	}
+	return RPC_SEND(link, KEY_HOST_SIGN_REPLY, key_host_sign_reply, RPC_FLAG_REPLY, message->id,
+	    .error = wire_span_of(error == NULL ? "" : error), .signature = written(&out));
+}
+
+static const char *do_with_seed(struct keeper *keeper, uint8_t action)
+{
+	int error = 0;
+
+	if (action == RPC_HOST_SEED_ROTATE)
+		error = host_keys_rotate(keeper->host_keys);
+	else if (action == RPC_HOST_SEED_COMMIT)
+		error = host_keys_commit(keeper->host_keys);
+	else if (action == RPC_HOST_SEED_ABANDON)
+		error = host_keys_abandon(keeper->host_keys);
+	if (error == 0 && action == RPC_HOST_SEED_COMMIT)
+		live_outlive_seed(keeper->live);
+	if (error == -EEXIST)
+		return "there is a next host-key seed already; commit it, or abandon it";
+	if (error == -ENOENT)
+		return "there is no next host-key seed; make it with: reeve host-key rotate";
+	return error == 0 ? "" : strerror(-error);
+}
+
+int on_host_seed(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct keeper *keeper = context;
+	struct rpc_key_host_seed body;
+	uint8_t current[HOST_SEED_ID_SIZE], next[HOST_SEED_ID_SIZE];
+
+	if (!rpc_get_key_host_seed(message->body, &body) || body.action > RPC_HOST_SEED_ABANDON)
+		return -EPROTO;
+	const char *error = do_with_seed(keeper, body.action);
+	bool has_next = host_keys_has(keeper->host_keys, HOST_SEED_NEXT);
+	host_keys_seed_id(keeper->host_keys, HOST_SEED_CURRENT, current);
+	if (has_next)
+		host_keys_seed_id(keeper->host_keys, HOST_SEED_NEXT, next);
+	return RPC_SEND(link, KEY_HOST_SEED_REPLY, key_host_seed_reply, RPC_FLAG_REPLY, message->id,
+	    .error = wire_span_of(error), .current = {current, sizeof(current)},
+	    .next = {next, has_next ? sizeof(next) : 0});
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keeper's host keys: derived alike for ever, of all types, rotated with an overlap, for live sessions
+ * only. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/certificate/public_key.h"
+#include "control/keeper/host_keys.h"
+#include "control/keeper/private_key.h"
+
+static char directory_path[64];
+static struct keeper keeper;
+static struct rpc_link keeper_end, control;
+
+static void start_keys(void)
+{
+	cr_assert_eq(keyring_open(&keeper.keyring, open(directory_path, O_RDONLY | O_DIRECTORY)), 0);
+	keeper.host_keys = host_keys_open(&keeper.keyring);
+	cr_assert_not_null(keeper.host_keys);
+}
+
+static void stop_keys(void)
+{
+	host_keys_close(keeper.host_keys);
+	close(keeper.keyring.directory);
+	keyring_close(&keeper.keyring);
+}
+
+static void setup(void)
+{
+	uint8_t seed[KEEPER_SEED_SIZE];
+	int fds[2];
+
+	cr_assert(sodium_init() >= 0);
+	cr_assert_eq(private_key_start(), 0);
+	rpc_log_set((enum rpc_log_level)0);
+	snprintf(directory_path, sizeof(directory_path), "/tmp/reeve-host-keys-XXXXXX");
+	cr_assert(mkdtemp(directory_path) != NULL);
+	for (unsigned i = 0; i < sizeof(seed); i++)
+		seed[i] = (uint8_t)i;
+	int directory = open(directory_path, O_RDONLY | O_DIRECTORY);
+	cr_assert_eq(keyfile_write(directory, "host.seed", KEYRING_HOST_SEED, seed), 0);
+	close(directory);
+	start_keys();
+	keeper.live = live_create(16);
+	cr_assert_eq(rpc_pair(fds), 0);
+	fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	cr_assert_eq(rpc_link_open(&control, fds[0], RPC_KEEPER, 0, 1), 0);
+	cr_assert_eq(rpc_link_open(&keeper_end, fds[1], RPC_CONTROL, 0, 1), 0);
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+static void teardown(void)
+{
+	stop_keys();
+	live_destroy(keeper.live);
+	rpc_link_close(&control);
+	rpc_link_close(&keeper_end);
+	nftw(directory_path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+TestSuite(host_keys, .init = setup, .fini = teardown);
+
+static struct wire_span blob_of(enum host_seed seed, const char *target, const char *type)
+{
+	static uint8_t rooms[4][HOST_KEY_BLOB_MAX];
+	static unsigned turn;
+	struct wire_out out = wire_into(rooms[turn++ % 4], HOST_KEY_BLOB_MAX);
+
+	cr_assert(host_keys_public(keeper.host_keys, seed, target, wire_span_of(type), &out), "%s", type);
+	return (struct wire_span){out.start, wire_written(&out)};
+}
+
+static bool same(struct wire_span a, struct wire_span b)
+{
+	return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
+}
+
+/* Known answers: a change of the derivation would change host keys that clients have stored. Those of ECDSA
+ * and RSA were also computed by an implementation in another language (tests/unit/control/derive.py). */
+Test(host_keys, derived_keys_are_these_for_ever)
+{
+	static const struct {
+		const char *type, *fingerprint;
+	} known[] = {
+	    {"ssh-ed25519", "SHA256:vxgmbu65TDmvflgHkofB15oBvqMCOMJdlISvlHfXSW8"},
+	    {"ecdsa-sha2-nistp256", "SHA256:OAzy5aB+45rby7GJ52KxClQwf+QMBqrEfZ+j8vwlVkg"},
+	    {"ecdsa-sha2-nistp384", "SHA256:eXbbNjrDVm9LlLG0RnprfUc4ya50UOwGBxOIdPU6K9g"},
+	    {"ecdsa-sha2-nistp521", "SHA256:8ndg/nhNcuEZWytPTiS+eIFXbtxmGShRYVVErwJIm/k"},
+	    {"ssh-rsa", "SHA256:FB2KFAorUfgeqWzNU9QgPTj2YLoZTjmfmKDR6WRad1M"},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		char fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE];
+		public_key_fingerprint(
+		    blob_of(HOST_SEED_CURRENT, "SHA256:example", known[i].type), fingerprint);
+		cr_expect_str_eq(fingerprint, known[i].fingerprint, "%s: got %s", known[i].type, fingerprint);
+	}
+}
+
+Test(host_keys, of_a_target_and_a_type)
+{
+	uint8_t room[HOST_KEY_BLOB_MAX];
+	struct wire_out out = wire_into(room, sizeof(room));
+	struct wire_span one = blob_of(HOST_SEED_CURRENT, "one", "ecdsa-sha2-nistp256");
+	uint8_t kept[HOST_KEY_BLOB_MAX];
+
+	memcpy(kept, one.at, one.len);
+	one.at = kept;
+
+	cr_expect(same(one, blob_of(HOST_SEED_CURRENT, "one", "ecdsa-sha2-nistp256")));
+	cr_expect_not(same(one, blob_of(HOST_SEED_CURRENT, "two", "ecdsa-sha2-nistp256")));
+	cr_expect_not(
+	    host_keys_public(keeper.host_keys, HOST_SEED_CURRENT, "", wire_span_of("ssh-ed25519"), &out));
+	cr_expect_not(
+	    host_keys_public(keeper.host_keys, HOST_SEED_CURRENT, "one", wire_span_of("ssh-dss"), &out));
+	cr_expect_not(
+	    host_keys_public(keeper.host_keys, HOST_SEED_NEXT, "one", wire_span_of("ssh-ed25519"), &out));
+	cr_expect_eq(wire_written(&out), 0);
+	/* More than are kept in memory: each is found again as it was. */
+	char target[32];
+	for (unsigned i = 0; i < 1500; i++) {
+		snprintf(target, sizeof(target), "target %u", i);
+		(void)blob_of(HOST_SEED_CURRENT, target, "ssh-ed25519");
+	}
+	cr_expect(same(one, blob_of(HOST_SEED_CURRENT, "one", "ecdsa-sha2-nistp256")));
+}
+
+/* -- what control may ask -- */
+
+static struct rpc_message reply;
+
+static int ask(uint16_t type, rpc_put_fn put, const void *body)
+{
+	struct rpc_message message;
+
+	cr_assert_eq(rpc_send_body(&control, type, 0, 7, put, body, NULL, 0), 0);
+	cr_assert_eq(rpc_receive(&keeper_end, &message), 1);
+	int result = requests_take(&keeper, &keeper_end, &message);
+	cr_assert_eq(rpc_receive(&control, &reply), result == 0 && type != RPC_KEY_SESSION ? 1 : 0);
+	return result;
+}
+#define ASK(NAME, name, ...) ask(RPC_##NAME, rpc_put_##name, &(struct rpc_##name){__VA_ARGS__})
+
+/* Signs for a session by an algorithm; the signature must verify with the key of that seed and target. NULL:
+ * good, else the error. */
+static const char *sign(const char *session, const char *algorithm, size_t hash_len, enum host_seed seed,
+    const char *target, const char *type)
+{
+	static char error[KEEPER_ERROR_MAX];
+	uint8_t hash[100] = {5};
+	struct rpc_key_host_sign_reply signed_by;
+	struct public_key key;
+
+	cr_assert_eq(ASK(KEY_HOST_SIGN, key_host_sign, .session_id = wire_span_of(session),
+	                 .hash = {hash, hash_len}, .algorithm = wire_span_of(algorithm)),
+	    0);
+	cr_assert(rpc_get_key_host_sign_reply(reply.body, &signed_by));
+	cr_expect_eq(signed_by.error.len == 0, signed_by.signature.len > 0, "either an error or a signature");
+	if (!wire_span_copy(signed_by.error, error, sizeof(error)) || error[0] != '\0')
+		return error;
+	struct wire in = wire_over(signed_by.signature.at, signed_by.signature.len);
+	cr_expect(wire_span_is(wire_string(&in), algorithm[0] == '\0' ? "ssh-ed25519" : algorithm));
+	cr_assert(public_key_parse(blob_of(seed, target, type), &key));
+	if (strcmp(algorithm, "ssh-rsa") != 0) /* which nothing here verifies */
+		cr_expect(public_key_verify(&key, (struct wire_span){hash, hash_len}, signed_by.signature, 0),
+		    "%s", algorithm);
+	return NULL;
+}
+
+Test(host_keys, sign_for_live_sessions)
+{
+	static const char *const both[][2] = {{"", "ssh-ed25519"}, {"ssh-ed25519", "ssh-ed25519"},
+	    {"ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256"}, {"ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384"},
+	    {"ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521"}, {"rsa-sha2-256", "ssh-rsa"},
+	    {"rsa-sha2-512", "ssh-rsa"}, {"ssh-rsa", "ssh-rsa"}};
+	const char *plain = "ssh-ed25519";
+
+	cr_expect_not_null(sign("s1", plain, 32, 0, "t1", plain), "no live session");
+	ASK(KEY_SESSION, key_session, .session_id = wire_span_of("s1"), .live = 1);
+	cr_expect_not_null(sign("s1", plain, 32, 0, "t1", plain), "no target yet");
+	ASK(KEY_SESSION, key_session, .session_id = wire_span_of("s1"), .target_id = wire_span_of("t1"),
+	    .live = 1);
+	for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++)
+		cr_expect_null(
+		    sign("s1", both[i][0], 32, HOST_SEED_CURRENT, "t1", both[i][1]), "%s", both[i][0]);
+	cr_expect_null(sign("s1", plain, 20, 0, "t1", plain));
+	cr_expect_null(sign("s1", plain, 64, 0, "t1", plain));
+	cr_expect_not_null(sign("s1", plain, 19, 0, "t1", plain));
+	cr_expect_not_null(sign("s1", plain, 65, 0, "t1", plain));
+	cr_expect_not_null(sign("s1", plain, 0, 0, "t1", plain));
+	cr_expect_not_null(sign("s1", "ssh-dss", 32, 0, "t1", plain));
+	cr_expect_not_null(sign("s1", "rsa-sha2-512-cert-v01@openssh.com", 32, 0, "t1", plain));
+	ASK(KEY_SESSION, key_session, .session_id = wire_span_of("s1"), .target_id = wire_span_of("t1"),
+	    .live = 0);
+	cr_expect_not_null(sign("s1", plain, 32, 0, "t1", plain), "over");
+}
+
+static struct rpc_key_host_seed_reply seeds(uint8_t action)
+{
+	struct rpc_key_host_seed_reply answer;
+
+	cr_assert_eq(ASK(KEY_HOST_SEED, key_host_seed, .action = action), 0);
+	cr_assert(rpc_get_key_host_seed_reply(reply.body, &answer));
+	return answer;
+}
+
+static struct rpc_key_host_reply host(const char *type, uint8_t next)
+{
+	struct rpc_key_host_reply answer;
+
+	cr_assert_eq(ASK(KEY_HOST, key_host, .target_id = wire_span_of("t1"), .type = wire_span_of(type),
+	                 .next = next),
+	    0);
+	cr_assert(rpc_get_key_host_reply(reply.body, &answer));
+	return answer;
+}
+
+Test(host_keys, rotate_with_an_overlap)
+{
+	uint8_t first_id[HOST_SEED_ID_SIZE], next_id[HOST_SEED_ID_SIZE], next_key[64];
+	const char *plain = "ssh-ed25519";
+	struct rpc_key_host_seed_reply told = seeds(RPC_HOST_SEED_SHOW);
+
+	cr_assert(told.error.len == 0 && told.current.len == sizeof(first_id) && told.next.len == 0);
+	memcpy(first_id, told.current.at, sizeof(first_id));
+	cr_expect_neq(host(plain, 1).error.len, 0, "a next key without a next seed");
+	cr_expect_neq(seeds(RPC_HOST_SEED_COMMIT).error.len, 0);
+	cr_expect_neq(seeds(RPC_HOST_SEED_ABANDON).error.len, 0);
+	ASK(KEY_SESSION, key_session, .session_id = wire_span_of("old"), .target_id = wire_span_of("t1"),
+	    .live = 1);
+
+	told = seeds(RPC_HOST_SEED_ROTATE);
+	cr_assert(told.error.len == 0 && told.next.len == sizeof(next_id));
+	memcpy(next_id, told.next.at, sizeof(next_id));
+	cr_expect_arr_neq(first_id, next_id, sizeof(next_id));
+	cr_expect_neq(seeds(RPC_HOST_SEED_ROTATE).error.len, 0, "a second next seed");
+	struct rpc_key_host_reply key = host(plain, 1);
+	cr_assert(key.error.len == 0 && key.public_key.len == 51);
+	memcpy(next_key, key.public_key.at, 51);
+	cr_expect_arr_eq(key.seed.at, next_id, sizeof(next_id));
+	key = host(plain, 0);
+	cr_expect_arr_neq(key.public_key.at, next_key, 51);
+	cr_expect_arr_eq(key.seed.at, first_id, sizeof(first_id));
+	/* The keeper is replaced meanwhile. */
+	stop_keys();
+	start_keys();
+	cr_expect_arr_eq(host(plain, 1).public_key.at, next_key, 51);
+	cr_expect_null(sign("old", plain, 32, HOST_SEED_CURRENT, "t1", plain));
+
+	told = seeds(RPC_HOST_SEED_COMMIT);
+	cr_assert(told.error.len == 0 && told.next.len == 0);
+	cr_expect_arr_eq(told.current.at, next_id, sizeof(next_id));
+	cr_expect_arr_eq(host(plain, 0).public_key.at, next_key, 51);
+	/* Who was there before goes on with the key that it met; who comes now meets the new one. */
+	ASK(KEY_SESSION, key_session, .session_id = wire_span_of("new"), .target_id = wire_span_of("t1"),
+	    .live = 1);
+	cr_expect_null(sign("old", plain, 32, HOST_SEED_PREVIOUS, "t1", plain));
+	cr_expect_null(sign("old", "rsa-sha2-512", 32, HOST_SEED_PREVIOUS, "t1", "ssh-rsa"));
+	cr_expect_null(sign("new", plain, 32, HOST_SEED_CURRENT, "t1", plain));
+	stop_keys();
+	start_keys();
+	cr_expect_arr_eq(host(plain, 0).public_key.at, next_key, 51, "the commit is on disk");
+
+	cr_expect_eq(seeds(RPC_HOST_SEED_ROTATE).error.len, 0);
+	cr_expect_eq(seeds(RPC_HOST_SEED_ABANDON).error.len, 0);
+	cr_expect_arr_eq(host(plain, 0).public_key.at, next_key, 51);
+	cr_expect_eq(seeds(RPC_HOST_SEED_SHOW).next.len, 0);
+	cr_expect_eq(ASK(KEY_HOST_SEED, key_host_seed, .action = 4), -EPROTO);
+}
+
+Test(host_keys, a_damaged_next_seed_stops_the_start)
+{
+	cr_assert_eq(host_keys_rotate(keeper.host_keys), 0);
+	int fd = openat(keeper.keyring.directory, "host-next.seed", O_WRONLY);
+	cr_assert_eq(pwrite(fd, "x", 1, 30), 1);
+	close(fd);
+	cr_expect_null(host_keys_open(&keeper.keyring));
+}
