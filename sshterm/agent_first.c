@@ -543,11 +543,11 @@ static void waited_in_vain(struct agent_first *agent)
 
 void agent_first_turn(struct agent_first *agent, uint64_t now_us)
 {
-	struct agent_held *awaited = awaited_request(agent);
+	struct agent_held *awaited;
 
 	if (!agent_first_waits(agent))
 		return;
-	if (awaited != NULL && now_us >= awaited->since_us + AGENT_PATIENCE_US)
+	while ((awaited = awaited_request(agent)) != NULL && now_us >= awaited->since_us + AGENT_PATIENCE_US)
 		answer_early(agent, awaited);
 	if (now_us >= agent->facts.deadline_us) {
 		refuse_held_opens(agent);

@@ -426,12 +426,13 @@ Test(agent_first, a_keepalive_is_answered_unless_something_waits_before_it)
 Test(agent_first, a_client_that_awaits_its_terminal_gets_it)
 {
 	c_open("session", PEER);
+	c_request("env", true);
 	c_request("pty-req", true);
 	said[0] = '\0';
 	cr_expect_eq(agent_first_deadline(agent), now + AGENT_PATIENCE_US);
 	now += AGENT_PATIENCE_US;
 	agent_first_turn(agent, now);
-	EXPECT_SAID("C99(3) ");
+	EXPECT_SAID("C99(3) C99(3) ");
 	agent_first_turn(agent, now);
 	EXPECT_SAID("");
 	cr_expect_gt(agent_first_deadline(agent), now);
@@ -444,7 +445,8 @@ Test(agent_first, a_client_that_awaits_its_terminal_gets_it)
 	answer(AGENT_ORIGIN_LET_IN, "");
 	said[0] = '\0';
 	origin_confirms(0, 0x8000);
-	EXPECT_SAID("L91(3 46 0) R98(46 pty-req) R98(46 auth-agent-req@openssh.com?) R98(46 shell?) ");
+	EXPECT_SAID(
+	    "L91(3 46 0) R98(46 env) R98(46 pty-req) R98(46 auth-agent-req@openssh.com?) R98(46 shell?) ");
 }
 
 Test(agent_first, an_answer_that_only_the_origin_knows_is_not_given)
