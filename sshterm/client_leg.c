@@ -16,6 +16,7 @@
 #include "sshterm/host_key.h"
 #include "sshterm/legs.h"
 #include "sshterm/libssh_inside.h"
+#include "sshterm/libssh_userauth.h"
 #include "sshterm/vsock.h"
 #include "sshterm/worker.h"
 
@@ -139,14 +140,15 @@ static int set_algorithms(ssh_session ssh, const char *legacy, bool certificates
 	return bad < 0 ? -1 : 0;
 }
 
-int client_leg_accept(struct session *session, const char *legacy, struct leg_failure *failure)
+int client_leg_accept(struct session *session, const char *legacy, struct inside_requests *requests,
+    struct leg_failure *failure)
 {
 	ssh_session ssh = ssh_new();
 
 	session->ssh[LEG_CLIENT] = ssh;
 	if (ssh == NULL || ssh_bind_accept_fd(binding, ssh, vsock_fd(session->sock[LEG_CLIENT])) != SSH_OK ||
 	    set_algorithms(ssh, legacy, host_key_certified(session)) != 0 ||
-	    host_key_install(session, ssh) != 0) {
+	    host_key_install(session, ssh) != 0 || inside_requests_start(ssh, requests) != 0) {
 		leg_fail(failure, "error", "the appliance has no memory for another session");
 		return -1;
 	}

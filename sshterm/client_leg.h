@@ -7,6 +7,7 @@
 #include "sshterm/session.h"
 
 struct leg_failure;
+struct inside_requests;
 
 /* What all client legs share. 0 or -errno. */
 int client_leg_start(void);
@@ -16,8 +17,9 @@ void client_leg_stop(void);
 /* Does the client speak SSH? Waits a moment for its first bytes; 0 also where it says nothing yet. */
 int client_leg_look(struct session *session, struct leg_failure *failure);
 /* Key exchange as the client's server, with the session's host key (host_key_set). legacy: as algorithms.h
- * takes it. */
-int client_leg_accept(struct session *session, const char *legacy, struct leg_failure *failure);
+ * takes it. requests: listens from then on. */
+int client_leg_accept(struct session *session, const char *legacy, struct inside_requests *requests,
+    struct leg_failure *failure);
 /* A text of ours for the person at the client, before login (USERAUTH_BANNER). */
 #define CLIENT_BANNER_MAX 2304
 void client_leg_banner(struct session *session, const char *text);

@@ -174,7 +174,8 @@ static int prepare_bridge(struct session *session, enum leg leg, struct leg_fail
 	return -1;
 }
 
-static int both_keys(struct session *session, const struct beginning *beginning, struct leg_failure *failure)
+static int both_keys(struct session *session, const struct beginning *beginning,
+    struct inside_requests *requests, struct leg_failure *failure)
 {
 	const struct origin_leg_terms origin = {beginning->host_key_algs, beginning->origin_legacy};
 
@@ -182,7 +183,7 @@ static int both_keys(struct session *session, const struct beginning *beginning,
 	    prepare_bridge(session, LEG_ORIGIN, failure) != 0)
 		return -1;
 	if (target(session, failure) != 0 ||
-	    client_leg_accept(session, beginning->client_legacy, failure) != 0)
+	    client_leg_accept(session, beginning->client_legacy, requests, failure) != 0)
 		return -1;
 	return prepare_bridge(session, LEG_CLIENT, failure);
 }
@@ -219,26 +220,25 @@ static void hand_on_farewell(const struct login *login)
 		inside_disconnect(session->ssh[LEG_ORIGIN], login->auth.requests.reason, text);
 }
 
-static int authenticate(
-    struct session *session, const struct beginning *beginning, struct leg_failure *failure)
+static int authenticate(struct login *login, const struct beginning *beginning, struct leg_failure *failure)
 {
-	struct login login = {.session = session, .identities = beginning->identities};
+	struct session *session = login->session;
 	int result = -1;
 
-	if (inside_answers_start(session->ssh[LEG_ORIGIN], &login.answers) != 0)
+	login->identities = beginning->identities;
+	userauth_start(&login->auth, session, &login->answers, beginning->attempts, beginning->notice);
+	if (inside_answers_start(session->ssh[LEG_ORIGIN], &login->answers) != 0)
 		leg_fail(failure, "error", "the appliance has no memory for another session");
-	else if (userauth_start(&login.auth, session, &login.answers, beginning->attempts, beginning->notice,
-	             failure) == 0)
-		result = steps(&login, failure);
+	else
+		result = steps(login, failure);
 	/* A client that has no further key or answer just goes. */
-	if (result != 0 && login.auth.failures > 0 && failure->close_reason != NULL &&
+	if (result != 0 && login->auth.failures > 0 && failure->close_reason != NULL &&
 	    strcmp(failure->close_reason, "client_closed") == 0)
 		*failure = (struct leg_failure){.close_reason = "auth_failed"};
-	hand_on_farewell(&login);
-	userauth_request_free(&login.pending);
-	inside_packet_wipe(&login.held);
-	userauth_stop(&login.auth);
-	inside_answers_stop(session->ssh[LEG_ORIGIN], &login.answers);
+	hand_on_farewell(login);
+	userauth_request_free(&login->pending);
+	inside_packet_wipe(&login->held);
+	inside_answers_stop(session->ssh[LEG_ORIGIN], &login->answers);
 	return result;
 }
 
@@ -249,15 +249,26 @@ static void forget_login(struct session *session)
 	session->extensions = NULL;
 }
 
-static int login(struct session *session, struct leg_failure *failure)
+/* From the first byte to USERAUTH_SUCCESS. */
+static int let_in(struct session *session, struct leg_failure *failure)
 {
 	struct beginning beginning = {0};
+	struct login login = {.session = session};
+	int result = -1;
 
-	if (begin(session, &beginning, failure) != 0 || both_keys(session, &beginning, failure) != 0)
-		return -1;
-	/* Key exchange has touched ten times the stack of what follows. */
-	fiber_trim_stack();
-	if (authenticate(session, &beginning, failure) != 0)
+	if (begin(session, &beginning, failure) == 0 &&
+	    both_keys(session, &beginning, &login.auth.requests, failure) == 0) {
+		/* Key exchange has touched ten times the stack of what follows. */
+		fiber_trim_stack();
+		result = authenticate(&login, &beginning, failure);
+	}
+	inside_requests_stop(session->ssh[LEG_CLIENT], &login.auth.requests);
+	return result;
+}
+
+static int login(struct session *session, struct leg_failure *failure)
+{
+	if (let_in(session, failure) != 0)
 		return -1;
 	forget_login(session);
 	ssh_set_blocking(session->ssh[LEG_CLIENT], 0);

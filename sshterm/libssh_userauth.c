@@ -61,6 +61,12 @@ static int note_farewell(struct wire_span payload, uint32_t *reason)
 
 static int listen_for(ssh_session ssh, struct ssh_packet_callbacks_struct *callbacks)
 {
+	/* Before its key exchange a session has no list of callbacks; what libssh appends later comes behind.
+	 */
+	if (ssh->packet_callbacks == NULL) {
+		ssh_packet_set_callbacks(ssh, callbacks);
+		return ssh->packet_callbacks != NULL ? 0 : -1;
+	}
 	return ssh_list_prepend(ssh->packet_callbacks, callbacks) == SSH_OK ? 0 : -1;
 }
 

@@ -61,8 +61,10 @@ struct inside_requests {
 	bool overflow;   /* more than is kept: the connection is to be ended */
 	uint32_t reason; /* of the DISCONNECT that came, 0: none */
 };
+/* To be called before the key exchange: dropbear sends its service request, and `none`, together with its
+ * NEWKEYS. 0 or -1. */
 int inside_requests_start(ssh_session client, struct inside_requests *requests);
-/* Stops listening and wipes what is left. */
+/* Stops listening and wipes what is left; also where it was never started. */
 void inside_requests_stop(ssh_session client, struct inside_requests *requests);
 enum inside_taken { INSIDE_TAKEN_NOTHING = 0, INSIDE_TAKEN_SERVICE, INSIDE_TAKEN_PACKET };
 /* The oldest that has not been taken. PACKET: *packet is the caller's to wipe; *message is libssh's word on a

@@ -20,22 +20,13 @@ void userauth_request_free(struct userauth_request *request)
 	*request = (struct userauth_request){0};
 }
 
-int userauth_start(struct userauth *auth, struct session *session, struct inside_answers *answers,
-    unsigned attempts, const char *notice, struct leg_failure *failure)
+void userauth_start(struct userauth *auth, struct session *session, struct inside_answers *answers,
+    unsigned attempts, const char *notice)
 {
-	*auth = (struct userauth){.session = session,
-	    .answers = answers,
-	    .limit = attempts,
-	    .notice = notice[0] != '\0' ? notice : NULL};
-	if (inside_requests_start(session->ssh[LEG_CLIENT], &auth->requests) == 0)
-		return 0;
-	leg_fail(failure, "error", "the appliance has no memory for another session");
-	return -1;
-}
-
-void userauth_stop(struct userauth *auth)
-{
-	inside_requests_stop(auth->session->ssh[LEG_CLIENT], &auth->requests);
+	auth->session = session;
+	auth->answers = answers;
+	auth->limit = attempts;
+	auth->notice = notice[0] != '\0' ? notice : NULL;
 }
 
 void userauth_offer(struct userauth *auth, bool publickey, bool keyboard, bool password)

@@ -40,10 +40,9 @@ struct userauth_request {
 };
 void userauth_request_free(struct userauth_request *request);
 
-/* Begins to listen; `notice` and `answers` stay the caller's. 0, or -1 with *failure filled in. */
-int userauth_start(struct userauth *auth, struct session *session, struct inside_answers *answers,
-    unsigned attempts, const char *notice, struct leg_failure *failure);
-void userauth_stop(struct userauth *auth);
+/* What the rule has for it; auth->requests listens already, `notice` and `answers` stay the caller's. */
+void userauth_start(struct userauth *auth, struct session *session, struct inside_answers *answers,
+    unsigned attempts, const char *notice);
 
 /* Which methods can continue: of "publickey", "password", "keyboard-interactive". */
 void userauth_offer(struct userauth *auth, bool publickey, bool keyboard, bool password);
