@@ -260,6 +260,10 @@ static void pass_on(struct bridge_leg *from, const uint8_t *payload, size_t len,
 	case CHANNELS_PASS:
 		deliver(other_leg(from), payload, len, bridge->programs.touched, true, sequence);
 		break;
+	case CHANNELS_REWRITTEN:
+		deliver(other_leg(from), bridge->channels.rewritten, bridge->channels.rewritten_len, NULL,
+		    true, sequence);
+		break;
 	case CHANNELS_STAY:
 		break;
 	case CHANNELS_VIOLATION:
@@ -770,6 +774,10 @@ const char *bridge_run(struct session *session)
 	 * matter. */
 	if (bridge->agent != NULL)
 		channels_answer_agent_requests(&bridge->channels);
+	channels_set_forwards(
+	    &bridge->channels, (struct wire_span){session->grant.forwards, session->grant.forwards_len});
+	if (session->grant.session_notice != NULL)
+		channels_set_notice(&bridge->channels, wire_span_of(session->grant.session_notice));
 	for (unsigned i = 0; i < 2; i++) {
 		bridge->legs[i].sock = session->sock[i];
 		if (!take_received(&bridge->legs[i]))

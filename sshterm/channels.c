@@ -8,7 +8,11 @@
 #include "control/rpc/rpc.h"
 
 #define CLIENT 0u
+#define ORIGIN 1u
 #define OTHER(leg) ((leg) ^ 1u)
+#define EXTENDED_STDERR 1 /* RFC 4254 section 5.2 */
+
+enum notice_state { NOTICE_NONE = 0, NOTICE_RESERVED, NOTICE_TELLING };
 
 struct channel {
 	struct channel *next[2]; /* in the bucket of each leg's number */
@@ -17,6 +21,11 @@ struct channel {
 	bool confirmed;
 	bool session; /* a session channel: programs start by request */
 	bool close_sent[2];
+	bool eof_sent[2];
+	uint8_t notice;          /* enum notice_state */
+	uint16_t notice_told;    /* bytes of it */
+	uint32_t packet_max[2];  /* that each leg takes */
+	struct window window[2]; /* towards each leg */
 	char type[CHANNEL_TYPE_MAX];
 	struct replies replies[2]; /* to channel requests, by the asking leg */
 	struct channel_pty *pty;
@@ -92,7 +101,7 @@ static void drop(struct channels *table, struct channel *channel, const char *re
 
 void channels_init(struct channels *table, uint32_t permits, const struct channel_ops *ops, void *context)
 {
-	*table = (struct channels){.ops = ops, .context = context, .permits = permits};
+	*table = (struct channels){.ops = ops, .context = context, .rules.permits = permits};
 }
 
 void channels_answer_agent_requests(struct channels *table)
@@ -109,12 +118,115 @@ void channels_end(struct channels *table, const char *reason)
 		}
 		replies_free(&table->global[leg]);
 	}
+	listening_free(&table->listening);
+}
+
+void channels_set_forwards(struct channels *table, struct wire_span forwards)
+{
+	table->rules.forwards = forwards;
+}
+
+void channels_set_notice(struct channels *table, struct wire_span notice)
+{
+	table->notice = notice.len <= CHANNEL_NOTICE_MAX ? notice : (struct wire_span){0};
 }
 
 static enum channels_verdict violation(struct channels *table, const char *what)
 {
 	table->violation = what;
 	return CHANNELS_VIOLATION;
+}
+
+/* -- windows and the notice -- */
+
+/* A copy of the packet with another uint32 at `offset`. */
+static enum channels_verdict rewrite(
+    struct channels *table, const uint8_t *payload, size_t len, size_t offset, uint32_t value)
+{
+	struct wire_out out = wire_into(table->rewritten + offset, sizeof(value));
+
+	memcpy(table->rewritten, payload, len);
+	wire_put_u32(&out, value);
+	table->rewritten_len = len;
+	return CHANNELS_REWRITTEN;
+}
+
+/* Nothing is to be told (any more): the origin gets what was reserved, where it can still use it. */
+static void forget_notice(struct channels *table, struct channel *channel)
+{
+	uint8_t payload[9];
+	struct wire_out out = wire_into(payload, sizeof(payload));
+
+	if (channel->notice == NOTICE_NONE)
+		return;
+	channel->notice = NOTICE_NONE;
+	uint32_t bytes = window_release(&channel->window[CLIENT]);
+	if (bytes == 0 || channel->eof_sent[ORIGIN] || channel->close_sent[ORIGIN] ||
+	    channel->close_sent[CLIENT])
+		return;
+	wire_put_u8(&out, CONN_WINDOW_ADJUST);
+	wire_put_u32(&out, channel->number[ORIGIN]);
+	wire_put_u32(&out, bytes);
+	table->ops->answer(table->context, ORIGIN, payload, wire_written(&out));
+}
+
+/* As much of the notice as the client's window takes. */
+static void tell_notice(struct channels *table, struct channel *channel)
+{
+	uint8_t payload[13 + CHANNEL_NOTICE_MAX];
+
+	while (channel->notice == NOTICE_TELLING) {
+		uint32_t left = (uint32_t)table->notice.len - channel->notice_told;
+		uint32_t piece = window_room(&channel->window[CLIENT]);
+		struct wire_out out = wire_into(payload, sizeof(payload));
+
+		if (piece > channel->packet_max[CLIENT])
+			piece = channel->packet_max[CLIENT];
+		if (piece == 0)
+			return;
+		wire_put_u8(&out, CONN_EXTENDED_DATA);
+		wire_put_u32(&out, channel->number[CLIENT]);
+		wire_put_u32(&out, EXTENDED_STDERR);
+		wire_put_string(&out, table->notice.at + channel->notice_told, piece);
+		window_insert(&channel->window[CLIENT], piece);
+		channel->notice_told = (uint16_t)(channel->notice_told + piece);
+		if (piece == left)
+			channel->notice = NOTICE_NONE;
+		table->ops->answer(table->context, CLIENT, payload, wire_written(&out));
+	}
+}
+
+/* A shell begins to run, or does not. */
+static void begin_notice(struct channels *table, struct channel *channel, bool runs)
+{
+	if (channel->notice != NOTICE_RESERVED)
+		return;
+	if (!runs || channel->pty == NULL) {
+		forget_notice(table, channel);
+		return;
+	}
+	channel->notice = NOTICE_TELLING;
+	tell_notice(table, channel);
+}
+
+static enum channels_verdict window_adjust(
+    struct channels *table, channel_leg from, const uint8_t *payload, struct wire body)
+{
+	bool early;
+	struct channel *channel = find_spoken_of(table, from, wire_u32(&body), &early);
+	size_t offset = (size_t)(body.at - payload);
+	uint32_t bytes = wire_u32(&body);
+
+	if (body.failed || early)
+		return violation(table, "malformed window adjustment");
+	if (channel == NULL)
+		return CHANNELS_PASS;
+	uint32_t given = window_grant(&channel->window[from], bytes);
+	if (from == CLIENT)
+		tell_notice(table, channel);
+	if (given == bytes)
+		return CHANNELS_PASS;
+	return given == 0 ? CHANNELS_STAY : rewrite(table, payload, offset + sizeof(given), offset, given);
 }
 
 /* -- refusals and replies -- */
@@ -183,53 +295,63 @@ static bool is_hop_by_hop(struct wire_span name)
 	       wire_span_is(name, "hostkeys-prove-00@openssh.com");
 }
 
-static void print_place(char out[CHANNEL_PLACE_MAX], struct wire_span host, uint32_t port)
+/* tcpip-forward and its kin (RFC 4254 section 7.1, OpenSSH's PROTOCOL section 2.4). False: another request.
+ */
+static bool read_forward(struct wire_span name, struct wire body, struct listening_request *request)
 {
-	int len = host.len > CHANNEL_PLACE_MAX - 16 ? CHANNEL_PLACE_MAX - 16 : (int)host.len;
-	bool v6 = host.len > 0 && memchr(host.at, ':', host.len) != NULL;
-	const char *at = host.len > 0 ? (const char *)host.at : "";
-
-	snprintf(out, CHANNEL_PLACE_MAX, v6 ? "[%.*s]:%u" : "%.*s:%u", len, at, port);
+	*request = (struct listening_request){0};
+	request->cancel = wire_span_is(name, "cancel-tcpip-forward") ||
+	                  wire_span_is(name, "cancel-streamlocal-forward@openssh.com");
+	request->path = wire_span_is(name, "streamlocal-forward@openssh.com") ||
+	                wire_span_is(name, "cancel-streamlocal-forward@openssh.com");
+	if (!request->cancel && !request->path && !wire_span_is(name, "tcpip-forward"))
+		return false;
+	request->place = wire_string(&body);
+	if (!request->path)
+		request->port = wire_u32(&body);
+	return !body.failed;
 }
 
-static void tell_forward(struct channels *table, struct wire_span name, struct wire body)
+static void tell_forward(struct channels *table, const struct listening_request *request)
 {
 	char place[CHANNEL_PLACE_MAX];
-	struct wire_span host = wire_string(&body);
 
-	if (wire_span_is(name, "tcpip-forward")) {
-		uint32_t port = wire_u32(&body);
-
-		print_place(place, host, port);
-		if (!body.failed)
-			table->ops->forward_requested(table->context, "tcpip-forward", place);
-	} else if (wire_span_is(name, "streamlocal-forward@openssh.com")) {
-		snprintf(place, sizeof(place), "%.*s", (int)(host.len > 256 ? 256 : host.len),
-		    host.len > 0 ? (const char *)host.at : "");
-		if (!body.failed)
-			table->ops->forward_requested(table->context, "streamlocal-forward", place);
-	}
+	if (request->cancel)
+		return;
+	if (request->path)
+		facts_print_path(place, request->place);
+	else
+		facts_print_place(place, request->place, request->port);
+	table->ops->forward_requested(
+	    table->context, request->path ? "streamlocal-forward" : "tcpip-forward", place);
 }
 
 static enum channels_verdict global_request(struct channels *table, channel_leg from, struct wire body)
 {
 	struct wire_span name = wire_string(&body);
 	bool want_reply = wire_u8(&body) != 0;
+	struct listening_request request;
+	char refusal[REFUSAL_TEXT_MAX];
 
 	if (body.failed)
 		return violation(table, "malformed global request");
 	if (is_hop_by_hop(name))
 		return refuse_global(table, from, name, want_reply, NULL);
-	const char *refusal = refusal_of_global_request(table->permits, name);
-	if (refusal != NULL)
+	if (refusal_of_global_request(&table->rules, from, name, body, refusal))
 		return refuse_global(table, from, name, want_reply, refusal);
-	if (want_reply && !replies_push(&table->global[from], REPLY_RELAYED))
+	bool listens = from == CLIENT && read_forward(name, body, &request);
+	request.waits = want_reply;
+	if (listens && !listening_ask(&table->listening, &request))
+		return refuse_global(table, from, name, want_reply, "too many forwardings");
+	if (want_reply && !replies_push(&table->global[from], listens ? REPLY_LISTEN : REPLY_RELAYED))
 		return violation(table, "too many global requests without an answer");
-	tell_forward(table, name, body);
+	if (listens)
+		tell_forward(table, &request);
 	return CHANNELS_PASS;
 }
 
-static enum channels_verdict global_reply(struct channels *table, channel_leg from)
+static enum channels_verdict global_reply(
+    struct channels *table, channel_leg from, struct wire body, bool success)
 {
 	channel_leg asker = OTHER(from);
 	enum reply_kind kind;
@@ -237,6 +359,8 @@ static enum channels_verdict global_reply(struct channels *table, channel_leg fr
 	/* One that nobody asked for passes; it answers nothing here. */
 	if (!replies_pop(&table->global[asker], &kind))
 		return CHANNELS_PASS;
+	if (kind == REPLY_LISTEN) /* the port follows where the listener chose it */
+		listening_answer(&table->listening, success, wire_u32(&body));
 	while (replies_pop_ours(&table->global[asker]))
 		answer_global(table, asker);
 	return CHANNELS_PASS;
@@ -244,61 +368,24 @@ static enum channels_verdict global_reply(struct channels *table, channel_leg fr
 
 /* -- opening (RFC 4254 section 5.1) -- */
 
-/* Destination and originator of the forwarding channels (RFC 4254 sections 6.3.2, 7.2; OpenSSH PROTOCOL 2.4).
- */
-static void read_places(struct wire_span type, struct wire body, char destination[CHANNEL_PLACE_MAX],
-    char originator[CHANNEL_PLACE_MAX])
-{
-	destination[0] = originator[0] = '\0';
-	if (wire_span_is(type, "direct-tcpip") || wire_span_is(type, "forwarded-tcpip")) {
-		struct wire_span host = wire_string(&body);
-		uint32_t port = wire_u32(&body);
-
-		print_place(destination, host, port);
-		host = wire_string(&body);
-		port = wire_u32(&body);
-		print_place(originator, host, port);
-	} else if (wire_span_is(type, "direct-streamlocal@openssh.com") ||
-	           wire_span_is(type, "forwarded-streamlocal@openssh.com")) {
-		struct wire_span path = wire_string(&body);
-
-		snprintf(destination, CHANNEL_PLACE_MAX, "%.*s", (int)(path.len > 256 ? 256 : path.len),
-		    path.len > 0 ? (const char *)path.at : "");
-	} else if (wire_span_is(type, "x11")) {
-		struct wire_span host = wire_string(&body);
-		uint32_t port = wire_u32(&body);
-
-		print_place(originator, host, port);
-	}
-}
-
-/* The forwardings whose content is not ours to keep: another protocol's bytes, mostly encrypted, as many as
- * a network carries. Their ends and byte counts are logged. Everything else, known or not, is recorded. */
-static bool is_forwarding(struct wire_span type)
-{
-	static const char *const types[] = {"direct-tcpip", "forwarded-tcpip",
-	    "direct-streamlocal@openssh.com", "forwarded-streamlocal@openssh.com", "tun@openssh.com", "x11",
-	    "auth-agent@openssh.com", "auth-agent", "agent-connect"};
-
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		if (wire_span_is(type, types[i]))
-			return true;
-	}
-	return false;
-}
+struct opening {
+	uint32_t window, packet_max;
+	size_t window_offset; /* in the payload */
+};
 
 static void start_channel_program(
     struct channels *table, struct channel *channel, struct wire_span type, struct wire body)
 {
 	char destination[CHANNEL_PLACE_MAX], originator[CHANNEL_PLACE_MAX];
 
-	read_places(type, body, destination, originator);
-	channel->program = table->ops->program_start(table->context, &(struct channel_program){
-	                                                                 .type = channel->type,
-	                                                                 .content = !is_forwarding(type),
-	                                                                 .destination = destination,
-	                                                                 .originator = originator,
-	                                                             });
+	facts_read_places(type, body, destination, originator);
+	channel->program =
+	    table->ops->program_start(table->context, &(struct channel_program){
+	                                                  .type = channel->type,
+	                                                  .content = !facts_is_forwarding(type),
+	                                                  .destination = destination,
+	                                                  .originator = originator,
+	                                              });
 }
 
 static enum channels_verdict refuse_opening(
@@ -310,28 +397,39 @@ static enum channels_verdict refuse_opening(
 	return CHANNELS_STAY;
 }
 
-/* A name for logs: what is printable of the type. */
-static void copy_type(char out[CHANNEL_TYPE_MAX], struct wire_span type)
+/* The opener grants the first window; of a session channel's, the notice is held back. */
+static enum channels_verdict take_opening(struct channels *table, struct channel *channel,
+    const uint8_t *payload, size_t len, const struct opening *opening)
 {
-	size_t len = type.len < CHANNEL_TYPE_MAX - 1 ? type.len : CHANNEL_TYPE_MAX - 1;
+	channel_leg from = channel->opener;
+	struct window *window = &channel->window[from];
 
-	for (size_t i = 0; i < len; i++)
-		out[i] = type.at[i] > ' ' && type.at[i] < 0x7f ? (char)type.at[i] : '?';
-	out[len] = '\0';
+	channel->packet_max[from] = opening->packet_max;
+	if (from == CLIENT && channel->session && table->notice.len > 0 && opening->packet_max > 0 &&
+	    len <= CHANNEL_REWRITTEN_MAX) {
+		channel->notice = NOTICE_RESERVED;
+		window_reserve(window, (uint32_t)table->notice.len);
+	}
+	uint32_t given = window_grant(window, opening->window);
+	return given == opening->window ? CHANNELS_PASS
+	                                : rewrite(table, payload, len, opening->window_offset, given);
 }
 
-static enum channels_verdict open_channel(struct channels *table, channel_leg from, struct wire body)
+static enum channels_verdict open_channel(
+    struct channels *table, channel_leg from, const uint8_t *payload, size_t len, struct wire body)
 {
 	struct wire_span type = wire_string(&body);
 	uint32_t number = wire_u32(&body);
+	struct opening opening = {.window_offset = (size_t)(body.at - payload)};
+	char refusal[REFUSAL_TEXT_MAX];
 
-	wire_skip(&body, 8); /* initial window, maximum packet */
+	opening.window = wire_u32(&body);
+	opening.packet_max = wire_u32(&body);
 	if (body.failed)
 		return violation(table, "malformed channel open");
 	if (find(table, from, number) != NULL)
 		return violation(table, "a channel number was used twice");
-	const char *refusal = refusal_of_open(table->permits, type);
-	if (refusal != NULL) {
+	if (refusal_of_open(&table->rules, &table->listening, from, type, body, refusal)) {
 		table->ops->refused(table->context, from, type, refusal);
 		return refuse_opening(table, from, number, OPEN_ADMINISTRATIVELY_PROHIBITED, refusal);
 	}
@@ -342,12 +440,12 @@ static enum channels_verdict open_channel(struct channels *table, channel_leg fr
 		return refuse_opening(table, from, number, OPEN_RESOURCE_SHORTAGE, "out of memory");
 	channel->opener = from;
 	channel->session = wire_span_is(type, "session");
-	copy_type(channel->type, type);
+	facts_print_type(channel->type, type);
 	link_number(table, channel, from, number);
 	table->count++;
 	if (!channel->session)
 		start_channel_program(table, channel, type, body);
-	return CHANNELS_PASS;
+	return take_opening(table, channel, payload, len, &opening);
 }
 
 /* The channel that `from` answers the opening of, or NULL. */
@@ -361,13 +459,15 @@ static struct channel *find_opening(struct channels *table, channel_leg from, ui
 static enum channels_verdict open_confirmation(struct channels *table, channel_leg from, struct wire body)
 {
 	struct channel *channel = find_opening(table, from, wire_u32(&body));
-	uint32_t number = wire_u32(&body);
+	uint32_t number = wire_u32(&body), window = wire_u32(&body), packet_max = wire_u32(&body);
 
 	if (body.failed || channel == NULL)
 		return violation(table, "a channel was confirmed that nobody had opened");
 	if (find(table, from, number) != NULL)
 		return violation(table, "a channel number was used twice");
 	channel->confirmed = true;
+	channel->packet_max[from] = packet_max;
+	(void)window_grant(&channel->window[from], window);
 	link_number(table, channel, from, number);
 	return CHANNELS_PASS;
 }
@@ -417,6 +517,22 @@ static enum channels_verdict data(struct channels *table, channel_leg from, stru
 	return CHANNELS_PASS;
 }
 
+/* After the origin's EOF nothing may come on its behalf. */
+static enum channels_verdict end_of_data(struct channels *table, channel_leg from, struct wire body)
+{
+	bool early;
+	struct channel *channel = find_spoken_of(table, from, wire_u32(&body), &early);
+
+	if (body.failed || early)
+		return violation(table, "malformed end of data");
+	if (channel == NULL)
+		return CHANNELS_PASS;
+	channel->eof_sent[from] = true;
+	if (from == ORIGIN)
+		forget_notice(table, channel);
+	return CHANNELS_PASS;
+}
+
 static enum channels_verdict close_channel(struct channels *table, channel_leg from, struct wire body)
 {
 	bool early;
@@ -427,6 +543,7 @@ static enum channels_verdict close_channel(struct channels *table, channel_leg f
 	if (channel == NULL)
 		return CHANNELS_PASS;
 	channel->close_sent[from] = true;
+	forget_notice(table, channel);
 	if (channel->close_sent[OTHER(from)])
 		drop(table, channel, "closed");
 	return CHANNELS_PASS;
@@ -434,40 +551,16 @@ static enum channels_verdict close_channel(struct channels *table, channel_leg f
 
 /* -- channel requests (RFC 4254 sections 5.4, 6) -- */
 
-/* Encoded terminal modes (RFC 4254 section 8): opcodes 1 to 159 have a uint32, 0 ends, others stop parsing.
- */
-static void read_modes(struct channel_pty *pty, struct wire_span encoded)
-{
-	struct wire modes = wire_over(encoded.at, encoded.len);
-
-	while (pty->mode_count < FORMAT_MODES_MAX && wire_left(&modes) >= 5) {
-		uint8_t opcode = wire_u8(&modes);
-
-		if (opcode == 0 || opcode >= 160)
-			return;
-		pty->modes[pty->mode_count++] =
-		    (struct format_mode){.opcode = opcode, .value = wire_u32(&modes)};
-	}
-}
-
 static bool read_pty(struct channel *channel, struct wire body)
 {
-	struct channel_pty *pty = calloc(1, sizeof(*pty));
-	struct wire_span term = wire_string(&body);
+	struct channel_pty *pty = malloc(sizeof(*pty));
 
 	if (pty == NULL)
 		return true; /* the relay goes on; only the header will lack the terminal */
-	if (!wire_span_copy(term, pty->term, sizeof(pty->term)))
-		pty->term[0] = '\0';
-	pty->width = wire_u32(&body);
-	pty->height = wire_u32(&body);
-	wire_skip(&body, 8); /* pixels */
-	struct wire_span modes = wire_string(&body);
-	if (body.failed) {
+	if (!facts_read_pty(body, pty)) {
 		free(pty);
 		return false;
 	}
-	read_modes(pty, modes);
 	free(channel->pty);
 	channel->pty = pty;
 	return true;
@@ -490,19 +583,10 @@ static bool window_change(struct channels *table, struct channel *channel, struc
 
 static bool exit_signal(struct channels *table, struct channel *channel, struct wire body)
 {
-	struct channel_exit how = {0};
-	struct wire_span name = wire_string(&body);
+	struct channel_exit how;
 
-	how.core_dumped = wire_u8(&body) != 0;
-	struct wire_span text = wire_string(&body);
-	if (body.failed)
+	if (!facts_read_exit_signal(body, &how))
 		return false;
-	if (!wire_span_copy(name, how.signal, sizeof(how.signal)))
-		snprintf(how.signal, sizeof(how.signal), "unknown");
-	if (text.len >= sizeof(how.error_msg))
-		text.len = sizeof(how.error_msg) - 1;
-	if (!wire_span_copy(text, how.error_msg, sizeof(how.error_msg)))
-		how.error_msg[0] = '\0';
 	if (channel->program != NULL)
 		table->ops->program_exit(table->context, channel->program, &how);
 	return true;
@@ -548,8 +632,12 @@ static bool learn_request(struct channels *table, struct channel *channel, chann
 	if (from == CLIENT) {
 		if (wire_span_is(name, "shell") || wire_span_is(name, "exec") ||
 		    wire_span_is(name, "subsystem")) {
+			bool shell = wire_span_is(name, "shell");
+
 			if (channel->program == NULL)
-				*kind = REPLY_PROGRAM;
+				*kind = shell ? REPLY_SHELL : REPLY_PROGRAM;
+			if (!shell)
+				forget_notice(table, channel);
 			return start_program(table, channel, name, body);
 		}
 		if (wire_span_is(name, "pty-req")) {
@@ -568,7 +656,7 @@ static bool learn_request(struct channels *table, struct channel *channel, chann
 static bool is_offer_to_us(const struct channels *table, channel_leg from, struct wire_span name)
 {
 	return table->agent_is_ours && from == CLIENT && is_agent_request(name) &&
-	       refusal_of_request(table->permits, name) != NULL;
+	       refusal_of_request(table->rules.permits, name) != NULL;
 }
 
 static enum channels_verdict grant_in_turn(
@@ -596,13 +684,16 @@ static enum channels_verdict channel_request(struct channels *table, channel_leg
 		return CHANNELS_PASS;
 	if (is_offer_to_us(table, from, name))
 		return grant_in_turn(table, channel, from, want_reply);
-	const char *refusal = refusal_of_request(table->permits, name);
+	const char *refusal = refusal_of_request(table->rules.permits, name);
 	if (refusal != NULL)
 		return refuse_channel_request(table, channel, from, name, want_reply, refusal);
 	if (!learn_request(table, channel, from, name, body, &kind))
 		return violation(table, "malformed channel request");
+	refusal_note_request(&table->rules, from, name);
 	if (want_reply && !replies_push(&channel->replies[from], kind))
 		return violation(table, "too many channel requests without an answer");
+	if (!want_reply && kind == REPLY_SHELL)
+		begin_notice(table, channel, true);
 	return CHANNELS_PASS;
 }
 
@@ -618,7 +709,9 @@ static enum channels_verdict channel_reply(
 		return violation(table, "malformed channel reply");
 	if (channel == NULL || !replies_pop(&channel->replies[asker], &kind))
 		return CHANNELS_PASS;
-	if (!success && kind == REPLY_PROGRAM)
+	if (kind == REPLY_SHELL)
+		begin_notice(table, channel, success);
+	if (!success && (kind == REPLY_PROGRAM || kind == REPLY_SHELL))
 		end_program(table, channel, "refused_by_origin");
 	if (!success && kind == REPLY_PTY) {
 		free(channel->pty);
@@ -640,13 +733,17 @@ enum channels_verdict channels_packet(
 		return global_request(table, from, body);
 	case CONN_REQUEST_SUCCESS:
 	case CONN_REQUEST_FAILURE:
-		return global_reply(table, from);
+		return global_reply(table, from, body, payload[0] == CONN_REQUEST_SUCCESS);
 	case CONN_OPEN:
-		return open_channel(table, from, body);
+		return open_channel(table, from, payload, len, body);
 	case CONN_OPEN_CONFIRMATION:
 		return open_confirmation(table, from, body);
 	case CONN_OPEN_FAILURE:
 		return open_failure(table, from, body);
+	case CONN_WINDOW_ADJUST:
+		return window_adjust(table, from, payload, body);
+	case CONN_EOF:
+		return end_of_data(table, from, body);
 	case CONN_DATA:
 		return data(table, from, body, false);
 	case CONN_EXTENDED_DATA:
@@ -658,7 +755,7 @@ enum channels_verdict channels_packet(
 	case CONN_SUCCESS:
 	case CONN_FAILURE:
 		return channel_reply(table, from, body, payload[0] == CONN_SUCCESS);
-	default: /* window adjustments, EOF, and what nobody here has heard of */
+	default: /* what nobody here has heard of */
 		return CHANNELS_PASS;
 	}
 }

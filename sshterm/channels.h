@@ -8,10 +8,16 @@
  * exec or subsystem request, every other channel at its opening. What it learns goes to `struct channel_ops`;
  * nothing here knows of libssh, of recordings or of time, so that tests and a fuzzer feed it bytes alone.
  *
- * The verdict says what becomes of the packet: it passes, it stays (refused, or of that leg's own business),
- * or it contradicts the protocol in a way after which the table could no longer say which channel is which:
- * then the session ends, because what cannot be named cannot be recorded. Messages for numbers that nobody
- * has, and messages and names that nobody here has heard of, pass: the peer knows best.
+ * The verdict says what becomes of the packet: it passes, as it is or with another window in it
+ * (`rewritten`), it stays (refused, or of that leg's own business), or it contradicts the protocol in a way
+ * after which the table could no longer say which channel is which: then the session ends, because what
+ * cannot be named cannot be recorded. Messages for numbers that nobody has, and messages and names that
+ * nobody here has heard of, pass: the peer knows best.
+ *
+ * Windows (windows.h). Every grant is noted. Where the session has a notice, its length is reserved in the
+ * client's window of each session channel, out of the OPEN that passes; the origin's granting of a shell on a
+ * terminal lets it be written to the channel's stderr, piece by piece as windows allow, and anything else
+ * gives the origin what was reserved.
  *
  * Refusals are answered in turn (replies.h): `answer` is called for the messages of the box's own that are
  * due *after* the packet itself has been sent on.
@@ -26,46 +32,21 @@
 #include <stdint.h>
 
 #include "config/wire/wire.h"
-#include "recorder/format/format.h"
+#include "sshterm/channel_facts.h"
+#include "sshterm/listening.h"
 #include "sshterm/refusals.h"
 #include "sshterm/replies.h"
+#include "sshterm/windows.h"
 
 #define CHANNELS_MAX 1024
 #define CHANNELS_BUCKETS 32
-#define CHANNEL_TYPE_MAX 64
-#define CHANNEL_PLACE_MAX 300 /* "host:port" of a forwarding, cut to fit */
+#define CHANNEL_REWRITTEN_MAX 512 /* a larger message never needs to be */
+#define CHANNEL_NOTICE_MAX 504
 
 /* Which leg, as in session.h (0 client, 1 origin); an int so that this file needs nothing of a session. */
 typedef unsigned channel_leg;
 
 struct program; /* the caller's */
-
-/* A terminal, as pty-req gave it (RFC 4254 sections 6.2, 8). */
-struct channel_pty {
-	char term[FORMAT_TERM_MAX];
-	uint32_t width, height; /* characters */
-	struct format_mode modes[FORMAT_MODES_MAX];
-	size_t mode_count;
-};
-
-/* How a program ended (RFC 4254 section 6.10). */
-struct channel_exit {
-	bool has_status;
-	uint32_t status;
-	char signal[32]; /* without SIG */
-	bool core_dumped;
-	char error_msg[FORMAT_TEXT_MAX];
-};
-
-/* What is known of a program when it starts. Spans and pointers are valid during the call. */
-struct channel_program {
-	const char *type;         /* shell, exec, subsystem, or the channel's type */
-	struct wire_span command; /* exec: the command line; subsystem: its name */
-	const struct channel_pty *pty;
-	bool content;            /* its data is recorded, not only counted */
-	const char *destination; /* forwardings: where to, and on whose behalf; else empty */
-	const char *originator;
-};
 
 struct channel_ops {
 	/* A program begins; what is returned stands for it below. NULL: nobody wants to hear of it. */
@@ -92,21 +73,32 @@ struct channel;
 struct channels {
 	const struct channel_ops *ops;
 	void *context;
-	uint32_t permits; /* enum rpc_permit */
 	bool agent_is_ours;
+	struct refusal_rules rules;
+	struct listening listening; /* what the client had the origin listen for */
 	struct channel *by_number[2][CHANNELS_BUCKETS];
 	struct replies global[2]; /* by the asking leg */
 	uint32_t count;
 	uint64_t bytes[2];     /* channel data, by the leg it came from */
 	const char *violation; /* why, after CHANNELS_VIOLATION */
+	struct wire_span notice;
+	/* What is to be sent on in the packet's place, after CHANNELS_REWRITTEN. */
+	uint8_t rewritten[CHANNEL_REWRITTEN_MAX];
+	size_t rewritten_len;
 };
 
-enum channels_verdict { CHANNELS_PASS = 0, CHANNELS_STAY, CHANNELS_VIOLATION };
+enum channels_verdict { CHANNELS_PASS = 0, CHANNELS_STAY, CHANNELS_REWRITTEN, CHANNELS_VIOLATION };
 
 void channels_init(struct channels *table, uint32_t permits, const struct channel_ops *ops, void *context);
 /* The box itself uses the client's agent: where the rule lets nobody else have it, a request for it is
  * granted and goes no further. */
 void channels_answer_agent_requests(struct channels *table);
+/* Which forwardings are allowed (SES_MAY_REPLY.forwards, valid; forwards.h). They are the caller's, and stay.
+ */
+void channels_set_forwards(struct channels *table, struct wire_span forwards);
+/* A text of at most CHANNEL_NOTICE_MAX bytes that each interactive shell begins with, on stderr. It is the
+ * caller's, and stays where it is. */
+void channels_set_notice(struct channels *table, struct wire_span notice);
 /* Looks at one whole payload (message number first, 80..127) that came from `from`. */
 enum channels_verdict channels_packet(
     struct channels *table, channel_leg from, const uint8_t *payload, size_t len);

@@ -1,12 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* May they? Control has settled it; here it is kept. */
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sshterm/control_rpc.h"
 #include "sshterm/legs.h"
 #include "sshterm/login.h"
 #include "sshterm/worker.h"
+
+/* What is of no fixed size. */
+static int take_long_grant(struct session_grant *grant, const struct rpc_ses_may_reply *answer)
+{
+	const struct wire_span forwards = answer->forwards, notice = answer->session_notice;
+
+	if (!rpc_forwards_valid(forwards) || notice.len > SESSION_NOTICE_MAX)
+		return -1;
+	if (forwards.len > 0) {
+		grant->forwards = malloc(forwards.len);
+		if (grant->forwards == NULL)
+			return -1;
+		memcpy(grant->forwards, forwards.at, forwards.len);
+		grant->forwards_len = forwards.len;
+	}
+	if (notice.len > 0 &&
+	    asprintf(&grant->session_notice, "%.*s\r\n", (int)notice.len, (const char *)notice.at) < 0) {
+		grant->session_notice = NULL;
+		return -1;
+	}
+	return 0;
+}
 
 static int take_grant(struct session_grant *grant, const struct rpc_ses_may_reply *answer)
 {
@@ -23,7 +47,8 @@ static int take_grant(struct session_grant *grant, const struct rpc_ses_may_repl
 	               wire_span_copy(answer->user_email, grant->user_email, sizeof(grant->user_email)) &&
 	               wire_span_copy(answer->account_id, grant->account_id, sizeof(grant->account_id)) &&
 	               wire_span_copy(
-	                   answer->force_command, grant->force_command, sizeof(grant->force_command))
+	                   answer->force_command, grant->force_command, sizeof(grant->force_command)) &&
+	               take_long_grant(grant, answer) == 0
 	           ? 0
 	           : -1;
 }

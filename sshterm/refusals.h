@@ -4,6 +4,10 @@
  *
  * A refusal is answered to the asker as its peer would (RFC 4254 sections 4, 5.1, 5.4). These functions
  * decide and write the payloads; when the answer goes out is the business of replies.h.
+ *
+ * Three things must hold for a forwarding: the kind is permitted, its destination is one of the rule's
+ * (forwards.h), and, where it is the origin that opens the channel, its client has asked for it: origins are
+ * refused what nobody wanted, as their client would refuse it, or should.
  */
 #ifndef SSHTERM_REFUSALS_H
 #define SSHTERM_REFUSALS_H
@@ -39,12 +43,30 @@ enum open_failure {
 };
 
 /* The longest payload that refuse_open writes. */
-#define REFUSAL_MAX 192
+#define REFUSAL_MAX 256
 
-/* Why a channel of this type may not be opened under `permits` (enum rpc_permit), or NULL: it may. */
-const char *refusal_of_open(uint32_t permits, struct wire_span type);
-const char *refusal_of_global_request(uint32_t permits, struct wire_span name);
+#define REFUSAL_TEXT_MAX 160
+
+/* What the rule says, and what was asked for before under it. */
+struct refusal_rules {
+	uint32_t permits;          /* enum rpc_permit */
+	struct wire_span forwards; /* see forwards.h */
+	bool agent_asked, x11_asked;
+};
+
+struct listening;
+
+/* May leg `from` (0 client, 1 origin) not open a channel of this type? Then `text` says why. `body`: what
+ * follows the fields that all openings have. */
+bool refusal_of_open(const struct refusal_rules *rules, const struct listening *listening, unsigned from,
+    struct wire_span type, struct wire body, char text[REFUSAL_TEXT_MAX]);
+/* The same of a global request. */
+bool refusal_of_global_request(const struct refusal_rules *rules, unsigned from, struct wire_span name,
+    struct wire body, char text[REFUSAL_TEXT_MAX]);
+/* Why a channel request may not be made under `permits`, or NULL: it may. */
 const char *refusal_of_request(uint32_t permits, struct wire_span name);
+/* A channel request passes: what it asks for may be opened from now on. */
+void refusal_note_request(struct refusal_rules *rules, unsigned from, struct wire_span name);
 
 /* A request for agent forwarding? */
 bool is_agent_request(struct wire_span name);

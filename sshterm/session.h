@@ -30,6 +30,7 @@ enum leg { LEG_CLIENT = SLAB_LEG_CLIENT, LEG_ORIGIN = SLAB_LEG_ORIGIN };
 
 #define SESSION_TEXT_MAX 256
 #define SESSION_RECIPIENTS_MAX 8
+#define SESSION_NOTICE_MAX 500
 
 /* What control decided (SES_MAY_REPLY), copied: replies do not outlive the receive buffer. */
 struct session_grant {
@@ -39,6 +40,9 @@ struct session_grant {
 	unsigned recipient_count;
 	char user_id[SESSION_TEXT_MAX], user_email[SESSION_TEXT_MAX], account_id[SESSION_TEXT_MAX];
 	char force_command[1024];
+	uint8_t *forwards; /* SES_MAY_REPLY.forwards, valid; NULL: as the permits say */
+	size_t forwards_len;
+	char *session_notice; /* with a line end; NULL: none */
 };
 
 struct session {

@@ -58,7 +58,10 @@ struct policy_ssh {
 	uint32_t auth_attempts;
 	uint8_t origin_auth[RPC_ORIGIN_AUTHS_MAX]; /* enum rpc_origin_auth, in the order of trying */
 	uint32_t origin_auth_count;
-	char *notice; /* shown to clients before login; NULL: none */
+	char *notice;      /* shown to clients before login; NULL: none */
+	uint8_t *forwards; /* as SES_MAY_REPLY.forwards has it; NULL: as the permits say */
+	size_t forwards_len;
+	char *session_notice; /* NULL: none */
 };
 
 struct policy_rule {

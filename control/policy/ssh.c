@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/policy/ssh.h"
+#include "control/policy/ssh_forward.h"
 #include "control/policy/ssh_hostkeys.h"
 
 #include <stdio.h>
@@ -9,7 +10,7 @@
 /* The `later` lists hold what Portreeve's documents name and this version does not build. */
 static const char *const ssh_keys[] = {"users", "logins", "identities", "trusted_cas", "limits",
     "origin_auth", "command_logging", "recording", "permit", "notice", "log_exec", "host_keys", "legacy",
-    "certificate_ttl", "login_grace", "auth_attempts", NULL};
+    "certificate_ttl", "login_grace", "auth_attempts", "forward", "session_notice", NULL};
 static const char *const ssh_later[] = {"commands", "file_transfer", "content", "channels", NULL};
 static const char *const users_keys[] = {"groups", "names", NULL};
 static const char *const recordings[] = {"best_effort", "strict", NULL};
@@ -117,6 +118,8 @@ static void read_all(struct yaml_doc *doc, const struct yaml_node *node, const s
 	ssh_read_who(doc, node, ssh);
 	ssh_read_login(doc, node, ssh);
 	read_permits(doc, yaml_get(node, "permit"), ssh);
+	forward_read(doc, yaml_get(node, "forward"), ssh);
+	session_notice_read(doc, yaml_get(node, "session_notice"), ssh);
 	read_recording(doc, node, context, ssh);
 	ssh_read_host_keys(doc, node, ssh);
 	read_seconds(doc, yaml_get(node, "certificate_ttl"), 30, 300, &ssh->certificate_ttl_s);
@@ -145,6 +148,8 @@ void ssh_release(struct policy_ssh *ssh)
 	words_free(&ssh->names);
 	words_free(&ssh->logins);
 	free(ssh->notice);
+	free(ssh->forwards);
+	free(ssh->session_notice);
 	free(ssh);
 }
 

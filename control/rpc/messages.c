@@ -105,3 +105,63 @@ bool rpc_get_policy_match(struct wire *in, struct rpc_policy_match *m)
 	m->dport_hi = wire_u16(in);
 	return !in->failed && policy_match_possible(m);
 }
+
+void rpc_put_forward(struct wire_out *out, const struct rpc_forward *forward)
+{
+	wire_put_u8(out, forward->kind);
+	wire_put_u8(out, forward->form);
+	wire_put_u8(out, forward->prefix);
+	wire_put_bytes(out, forward->address, sizeof(forward->address));
+	wire_put_string(out, forward->pattern.at, forward->pattern.len);
+	wire_put_u16(out, forward->port_lo);
+	wire_put_u16(out, forward->port_hi);
+}
+
+static bool forward_possible(const struct rpc_forward *forward)
+{
+	bool is_path = forward->kind == RPC_FORWARD_UNIX_LOCAL || forward->kind == RPC_FORWARD_UNIX_REMOTE;
+	bool has_pattern = forward->form == RPC_FORWARD_NAME || forward->form == RPC_FORWARD_PATH;
+
+	return forward->kind < RPC_FORWARD_TUN && forward->form <= RPC_FORWARD_PATH &&
+	       is_path == (forward->form == RPC_FORWARD_PATH) && forward->prefix <= 128 &&
+	       has_pattern == (forward->pattern.len > 0) && forward->pattern.len <= RPC_FORWARD_PATTERN_MAX &&
+	       forward->port_lo <= forward->port_hi;
+}
+
+bool rpc_get_forward(struct wire *in, struct rpc_forward *forward)
+{
+	*forward = (struct rpc_forward){0};
+	forward->kind = wire_u8(in);
+	forward->form = wire_u8(in);
+	forward->prefix = wire_u8(in);
+	struct wire_span address = wire_bytes(in, sizeof(forward->address));
+	if (address.len > 0)
+		memcpy(forward->address, address.at, sizeof(forward->address));
+	forward->pattern = wire_string(in);
+	forward->port_lo = wire_u16(in);
+	forward->port_hi = wire_u16(in);
+	return !in->failed && forward_possible(forward);
+}
+
+bool rpc_forwards_valid(struct wire_span forwards)
+{
+	struct wire in = wire_over(forwards.at, forwards.len);
+	struct rpc_forward forward;
+	uint8_t extent = RPC_FORWARD_ALL;
+
+	if (forwards.len == 0)
+		return true;
+	for (unsigned kind = 0; kind < RPC_FORWARD_KINDS; kind++) {
+		extent = wire_u8(&in);
+		if (extent > RPC_FORWARD_LISTED)
+			return false;
+	}
+	uint16_t entries = wire_u16(&in);
+	/* The last kind is all or none. */
+	if (entries > RPC_FORWARD_ENTRIES_MAX || extent == RPC_FORWARD_LISTED)
+		return false;
+	for (unsigned i = 0; i < entries; i++)
+		if (!rpc_get_forward(&in, &forward))
+			return false;
+	return wire_done(&in);
+}

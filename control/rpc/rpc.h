@@ -302,7 +302,8 @@ enum rpc_permit {
 	F(u8, allowed)                                                                                       \
 	F(span, message)                                                                                     \
 	F(u32, permits) F(u8, recording) F(span, recipients) F(span, user_id) F(span, user_email)            \
-	    F(span, account_id) F(span, force_command) F(span, origin_auth)
+	    F(span, account_id) F(span, force_command) F(span, origin_auth) F(span, forwards)                \
+	        F(span, session_notice)
 /* public_key: the session's fresh ssh-ed25519 key; control fills in the rest from what it decided. */
 #define SES_CERT_FIELDS(F) F(u64, flow) F(span, public_key)
 #define SES_CERT_REPLY_FIELDS(F) F(span, error) F(span, certificate)
@@ -435,6 +436,43 @@ struct rpc_policy_match {
 void rpc_put_policy_match(struct wire_out *out, const struct rpc_policy_match *match);
 /* False where a field is impossible (family, prefix length, empty range). */
 bool rpc_get_policy_match(struct wire *in, struct rpc_policy_match *match);
+
+/*
+ * Which forwardings a rule allows beyond what its permits say (SES_MAY_REPLY.forwards), all wire encoded;
+ * empty: every kind as the permits say. RPC_FORWARD_KINDS × u8 extent, u16 entries, entries × struct
+ * rpc_forward A kind that is RPC_FORWARD_LISTED is allowed where an entry of that kind holds. Names are
+ * patterns in small letters where '*' stands for any bytes, in paths for any but '/'.
+ */
+enum rpc_forward_kind {
+	RPC_FORWARD_LOCAL = 0,   /* direct-tcpip: where to */
+	RPC_FORWARD_REMOTE,      /* tcpip-forward: where the origin listens */
+	RPC_FORWARD_UNIX_LOCAL,  /* direct-streamlocal@openssh.com */
+	RPC_FORWARD_UNIX_REMOTE, /* streamlocal-forward@openssh.com */
+	RPC_FORWARD_TUN,         /* tun@openssh.com: all or none */
+	RPC_FORWARD_KINDS,
+};
+enum rpc_forward_extent { RPC_FORWARD_ALL = 0, RPC_FORWARD_NONE, RPC_FORWARD_LISTED };
+enum rpc_forward_form {
+	RPC_FORWARD_ANY_HOST = 0,
+	RPC_FORWARD_NAME,    /* of a host */
+	RPC_FORWARD_NETWORK, /* an address as written, IPv4 mapped (RFC 4291 2.5.5.2): prefix lengths are of
+	                        128 bits */
+	RPC_FORWARD_PATH,
+};
+#define RPC_FORWARD_ENTRIES_MAX 128
+#define RPC_FORWARD_PATTERN_MAX 255
+#define RPC_FORWARDS_MAX (RPC_FORWARD_ENTRIES_MAX * (RPC_FORWARD_PATTERN_MAX + 32) + 16) /* bytes of all */
+struct rpc_forward {
+	uint8_t kind, form, prefix;
+	uint8_t address[16];
+	struct wire_span pattern;
+	uint16_t port_lo, port_hi; /* 0 to 65535 for paths */
+};
+void rpc_put_forward(struct wire_out *out, const struct rpc_forward *forward);
+/* False where a field is impossible. */
+bool rpc_get_forward(struct wire *in, struct rpc_forward *forward);
+/* Is all of it so, or empty? */
+bool rpc_forwards_valid(struct wire_span forwards);
 
 /* -- links and messages -- */
 struct rpc_message {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: sshterm/channels.c sshterm/replies.c sshterm/refusals.c; deps: wire */
+/* sources: sshterm/channels.c sshterm/replies.c sshterm/refusals.c sshterm/windows.c sshterm/forwards.c
+ * sshterm/listening.c sshterm/channel_facts.c; deps: wire rpc */
 /*
- * The channel table over what two hostile peers send. Input: records of u8 leg (low bit) and permits (bit 7:
- * all; bit 6: the box uses the agent), u8 length, payload. Checked besides memory: every program that began
- * ends once, and answers are well formed.
+ * The channel table over what two hostile peers send. Input: records of u8 leg (low bit; of the first, bit 7:
+ * all is permitted, bit 6: the box uses the agent, bit 5: shells begin with a notice), u8 length, payload.
+ * Checked besides memory: every program that began ends once, and answers are well formed.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -87,10 +88,18 @@ static void refused(void *context, channel_leg from, struct wire_span name, cons
 	(void)text;
 }
 
+static const uint8_t notice[24] = "This session is kept.\r\n";
+
 static void answer(void *context, channel_leg to, const uint8_t *payload, size_t len)
 {
 	(void)context;
-	if (to > 1 || len == 0 || len > REFUSAL_MAX)
+	if (to > 1 || len == 0)
+		abort();
+	if (payload[0] == CONN_EXTENDED_DATA && to == 0 && len > 13 && len <= 13 + sizeof(notice))
+		return;
+	if (payload[0] == CONN_WINDOW_ADJUST && to == 1 && len == 9)
+		return;
+	if (len > REFUSAL_MAX)
 		abort();
 	if (payload[0] != CONN_SUCCESS && payload[0] != CONN_REQUEST_FAILURE &&
 	    payload[0] != CONN_OPEN_FAILURE && payload[0] != CONN_FAILURE)
@@ -116,6 +125,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	channels_init(&table, size > 0 && input[0] & 0x80 ? ~0u : 0, &ops, NULL);
 	if (size > 0 && input[0] & 0x40)
 		channels_answer_agent_requests(&table);
+	if (size > 0 && input[0] & 0x20)
+		channels_set_notice(&table, (struct wire_span){notice, sizeof(notice)});
 	while (wire_left(&in) > 0) {
 		channel_leg from = wire_u8(&in) & 1;
 		struct wire_span payload = wire_bytes(&in, wire_u8(&in));

@@ -396,3 +396,114 @@ Test(channels, many_refused_requests_without_an_answer_are_bounded)
 	cr_expect_eq(i, REPLIES_RUNS_MAX + 1, "expected %u, got %u", REPLIES_RUNS_MAX + 1, i);
 	channels_end(&bench.table, "over");
 }
+
+Test(channels, an_origin_may_announce_what_was_asked_for_alone)
+{
+	begin(ALL);
+	SENDS(O, "stay refused o forwarded-tcpip;answer o 92 5;", "bsuuususu", CONN_OPEN, "forwarded-tcpip",
+	    5u, 1u, 1u, "localhost", 8000u, "o", 1u);
+	SENDS(C, "pass forward tcpip-forward localhost:8000;", "bsbsu", CONN_GLOBAL_REQUEST, "tcpip-forward",
+	    1, "localhost", 8000u);
+	SENDS(C, "pass forward tcpip-forward [::1]:0;", "bsbsu", CONN_GLOBAL_REQUEST, "tcpip-forward", 1,
+	    "::1", 0u);
+	SENDS(O, "pass ", "b", CONN_REQUEST_SUCCESS);
+	SENDS(O, "pass ", "bu", CONN_REQUEST_SUCCESS, 40001u);
+	SENDS(O, "pass start 1 forwarded-tcpip '' counted to localhost:8000;", "bsuuususu", CONN_OPEN,
+	    "forwarded-tcpip", 5u, 1u, 1u, "localhost", 8000u, "o", 1u);
+	SENDS(O, "pass start 2 forwarded-tcpip '' counted to [::1]:40001;", "bsuuususu", CONN_OPEN,
+	    "forwarded-tcpip", 6u, 1u, 1u, "::1", 40001u, "o", 1u);
+	SENDS(O, "stay refused o forwarded-tcpip;answer o 92 7;", "bsuuususu", CONN_OPEN, "forwarded-tcpip",
+	    7u, 1u, 1u, "::1", 40002u, "o", 1u);
+	/* A socket; cancelled without waiting for a reply. */
+	SENDS(O, "stay refused o forwarded-streamlocal@openssh.com;answer o 92 7;", "bsuuuss", CONN_OPEN,
+	    "forwarded-streamlocal@openssh.com", 7u, 1u, 1u, "/tmp/s", "");
+	SENDS(C, "pass forward streamlocal-forward /tmp/s;", "bsbs", CONN_GLOBAL_REQUEST,
+	    "streamlocal-forward@openssh.com", 0, "/tmp/s");
+	SENDS(O, "pass start 3 forwarded-streamlocal@openssh.com '' counted to /tmp/s;", "bsuuuss", CONN_OPEN,
+	    "forwarded-streamlocal@openssh.com", 7u, 1u, 1u, "/tmp/s", "");
+	SENDS(C, "pass ", "bsbs", CONN_GLOBAL_REQUEST, "cancel-streamlocal-forward@openssh.com", 0, "/tmp/s");
+	SENDS(O, "stay refused o forwarded-streamlocal@openssh.com;answer o 92 8;", "bsuuuss", CONN_OPEN,
+	    "forwarded-streamlocal@openssh.com", 8u, 1u, 1u, "/tmp/s", "");
+	/* The client's agent and display. */
+	SENDS(O, "stay refused o auth-agent@openssh.com;answer o 92 9;", "bsuuu", CONN_OPEN,
+	    "auth-agent@openssh.com", 9u, 1u, 1u);
+	SENDS(O, "stay refused o x11;answer o 92 9;", "bsuuusu", CONN_OPEN, "x11", 9u, 1u, 1u, "h", 1u);
+	open_session(0, 100);
+	SENDS(C, "pass ", "busb", CONN_REQUEST, 100u, "auth-agent-req@openssh.com", 0);
+	SENDS(C, "pass ", "busbbssu", CONN_REQUEST, 100u, "x11-req", 0, 0, "MIT", "00", 0u);
+	SENDS(O, "pass start 4 auth-agent@openssh.com '' counted;", "bsuuu", CONN_OPEN,
+	    "auth-agent@openssh.com", 9u, 1u, 1u);
+	SENDS(O, "pass start 5 x11 '' counted;", "bsuuusu", CONN_OPEN, "x11", 10u, 1u, 1u, "h", 1u);
+	channels_end(&bench.table, "over");
+}
+
+/* Rules of one entry a kind: hosts "ok.example:1-9" and paths "/ok/s". */
+static struct wire_span short_rules(uint8_t room[512])
+{
+	struct wire_out out = wire_into(room, 512);
+
+	for (unsigned kind = 0; kind < RPC_FORWARD_TUN; kind++)
+		wire_put_u8(&out, RPC_FORWARD_LISTED);
+	wire_put_u8(&out, RPC_FORWARD_NONE);
+	wire_put_u16(&out, RPC_FORWARD_TUN);
+	for (uint8_t kind = 0; kind < RPC_FORWARD_TUN; kind++) {
+		bool path = kind >= RPC_FORWARD_UNIX_LOCAL;
+
+		rpc_put_forward(&out, &(struct rpc_forward){.kind = kind,
+		                          .form = path ? RPC_FORWARD_PATH : RPC_FORWARD_NAME,
+		                          .pattern = wire_span_of(path ? "/ok/s" : "ok.example"),
+		                          .port_lo = path ? 0 : 1,
+		                          .port_hi = path ? 65535 : 9});
+	}
+	cr_assert(rpc_forwards_valid((struct wire_span){room, wire_written(&out)}));
+	return (struct wire_span){room, wire_written(&out)};
+}
+
+Test(channels, destinations_by_the_rule)
+{
+	uint8_t room[512];
+
+	begin(ALL);
+	channels_set_forwards(&bench.table, short_rules(room));
+	SENDS(C, "pass start 1 direct-tcpip '' counted to ok.example:1;", "bsuuususu", CONN_OPEN,
+	    "direct-tcpip", 0u, 1u, 1u, "ok.example", 1u, "o", 1u);
+	SENDS(C, "stay refused c direct-tcpip;answer c 92 1;", "bsuuususu", CONN_OPEN, "direct-tcpip", 1u, 1u,
+	    1u, "ok.example", 10u, "o", 1u);
+	SENDS(C, "stay refused c direct-tcpip;answer c 92 1;", "bsuuus", CONN_OPEN, "direct-tcpip", 1u, 1u,
+	    1u, "ok.example");
+	SENDS(C, "pass start 2 direct-streamlocal@openssh.com '' counted to /ok/s;", "bsuuussu", CONN_OPEN,
+	    "direct-streamlocal@openssh.com", 1u, 1u, 1u, "/ok/s", "", 0u);
+	SENDS(C, "stay refused c direct-streamlocal@openssh.com;answer c 92 2;", "bsuuussu", CONN_OPEN,
+	    "direct-streamlocal@openssh.com", 2u, 1u, 1u, "/ok/../s", "", 0u);
+	SENDS(C, "stay refused c tun@openssh.com;answer c 92 2;", "bsuuuuu", CONN_OPEN, "tun@openssh.com", 2u,
+	    1u, 1u, 1u, 0x7fffffffu);
+	SENDS(C, "pass forward tcpip-forward ok.example:9;", "bsbsu", CONN_GLOBAL_REQUEST, "tcpip-forward", 1,
+	    "ok.example", 9u);
+	SENDS(C, "stay refused c tcpip-forward;", "bsbsu", CONN_GLOBAL_REQUEST, "tcpip-forward", 1, "", 9u);
+	SENDS(C, "stay refused c streamlocal-forward@openssh.com;", "bsbs", CONN_GLOBAL_REQUEST,
+	    "streamlocal-forward@openssh.com", 1, "/no/s");
+	SENDS(O, "pass answer c 82;answer c 82;", "b", CONN_REQUEST_SUCCESS);
+	/* What the box refused, the origin may not announce. */
+	SENDS(O, "stay refused o forwarded-tcpip;answer o 92 5;", "bsuuususu", CONN_OPEN, "forwarded-tcpip",
+	    5u, 1u, 1u, "", 8u, "o", 1u);
+	/* No list speaks of what an origin asks of its client. */
+	SENDS(O, "stay refused o direct-tcpip;answer o 92 5;", "bsuuususu", CONN_OPEN, "direct-tcpip", 5u, 1u,
+	    1u, "ok.example", 1u, "o", 1u);
+	SENDS(O, "stay refused o tcpip-forward;answer o 82;", "bsbsu", CONN_GLOBAL_REQUEST, "tcpip-forward",
+	    1, "ok.example", 1u);
+	SENDS(C, "stay refused c forwarded-tcpip;answer c 92 7;", "bsuuususu", CONN_OPEN, "forwarded-tcpip",
+	    7u, 1u, 1u, "ok.example", 1u, "o", 1u);
+	channels_end(&bench.table, "over");
+}
+
+Test(channels, what_a_tunnel_and_a_strange_place_are_called)
+{
+	begin(ALL);
+	SENDS(C, "pass start 1 tun@openssh.com '' counted to tun any, point-to-point;", "bsuuuuu", CONN_OPEN,
+	    "tun@openssh.com", 0u, 1u, 1u, 1u, 0x7fffffffu);
+	SENDS(C, "pass start 2 tun@openssh.com '' counted to tun 3, ethernet;", "bsuuuuu", CONN_OPEN,
+	    "tun@openssh.com", 1u, 1u, 1u, 2u, 3u);
+	SENDS(C, "pass start 3 direct-tcpip '' counted to a?b?:1;", "bsuuudusu", CONN_OPEN, "direct-tcpip",
+	    2u, 1u, 1u, "a\0b\x1b", (size_t)4, 1u, "o", 1u);
+	channels_end(&bench.table, "over");
+}
