@@ -163,6 +163,6 @@ contains "a shell on a terminal begins with the notice" "this session is recorde
 equal "it is on stderr" 1 "$(shell 2>&1 >/dev/null | grep -c 'Wir zeichnen auf')"
 equal "a command has none" "out" "$(ssh_client -q alice@origin 'echo out' 2>&1)"
 equal "nor a command on a terminal" "" "$(client ssh -q -tt alice@origin true </dev/null 2>&1)"
-equal "sftp goes on as ever" "megabyte-copied" "$(client bash -c 'head -c 3000000 /dev/urandom >~/up; echo "put up" | sftp -q -b - alice@origin >/dev/null && ssh -q alice@origin cat up | cmp - ~/up && echo megabyte-copied')"
+equal "sftp goes on as ever" "megabyte-copied" "$(client bash -c 'cd; head -c 3000000 /dev/urandom >up; echo "put up" | sftp -q -b - alice@origin >/dev/null && ssh -q alice@origin cat up | cmp - up && echo megabyte-copied')"
 equal "windows are as they were: a shell that moves more than they hold" "$(head -c 5000000 /dev/zero | sha256sum)" \
 	"$(printf 'stty raw -echo; head -c 5000000 /dev/zero; exit\n' | LIMIT=60 client ssh -q -tt -o EscapeChar=none alice@origin 2>/dev/null | tr -cd '\000' | sha256sum)"
