@@ -26,8 +26,7 @@ fingerprint() { ssh-keygen -lf "$1" | cut -d' ' -f2; }
 last_login() { grep '"event":"origin.auth"' "$STATE/state/audit.jsonl" | tail -n 1 | json "j.get('$1')"; }
 
 # An agent at the client, which lives as long as the test.
-client bash -c 'ssh-agent -a ~/agent >/dev/null; export SSH_AUTH_SOCK=~/agent; ssh-add -q ~/.ssh/alice; pgrep -n -x ssh-agent >~/agent.pid'
-lab remember agent "$(cat "$STATE/client/agent.pid")"
+lab remember agent "$(client bash -c 'eval "$(ssh-agent -a ~/agent)" >/dev/null; ssh-add -q ~/.ssh/alice; echo "$SSH_AGENT_PID"')"
 with_agent() { client env "SSH_AUTH_SOCK=$STATE/client/agent" "$@"; }
 ssh_agent() { with_agent ssh -o BatchMode=yes "$@"; }
 
