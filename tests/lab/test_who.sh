@@ -45,6 +45,9 @@ reeve user rm carol >/dev/null
 lacks "a user who was removed" "in as" "$(try plain alice)"
 reeve user rm alice >/dev/null
 lacks "a certificate of a user who was removed" "in as" "$(try alice alice)"
+reeve user add alice --login alice --group sre >/dev/null
+contains "nor is it good again when the name is" "removed" "$(try alice alice)"
+reeve user rm alice >/dev/null
 
 enrol erin alice sre
 contains "pinned on first use" "in as alice" "$(try erin alice)"
