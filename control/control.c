@@ -279,6 +279,7 @@ static const struct rpc_handler handlers[] = {
     {RPC_SES_TARGET, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_target},
     {RPC_SES_HOST_KEY, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_host_key},
     {RPC_SES_WHO, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_who},
+    {RPC_SES_FACTOR, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_factor},
     {RPC_SES_MAY, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_may},
     {RPC_SES_CERT, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_cert},
     {RPC_SES_SIGN, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_sign},

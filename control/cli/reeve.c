@@ -32,6 +32,7 @@ static const struct command_rows sections[] = {
     {policy_commands, 3, "Policy"},
     {ca_commands, 5, "Who may log in"},
     {user_commands, 4, NULL},
+    {&totp_command, 1, NULL},
     {identity_commands, 3, NULL},
     {target_commands, 5, NULL},
     {session_commands, 3, "Sessions"},

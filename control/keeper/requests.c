@@ -2,6 +2,7 @@
 /* What control may ask. Control itself may be taken over: each request is judged by the keeper's own rules.
  */
 #include "control/keeper/keeper.h"
+#include "control/keeper/totp.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -130,6 +131,9 @@ static const struct rpc_handler handlers[] = {
     {RPC_KEY_EVIDENCE, RPC_FROM(RPC_CONTROL), ~0u, on_evidence},
     {RPC_KEY_CERTIFY_HOST, RPC_FROM(RPC_CONTROL), ~0u, on_certify_host},
     {RPC_KEY_SEAL, RPC_FROM(RPC_CONTROL), ~0u, on_seal},
+    {RPC_KEY_TOTP_ENROL, RPC_FROM(RPC_CONTROL), ~0u, on_totp_enrol},
+    {RPC_KEY_TOTP_CHECK, RPC_FROM(RPC_CONTROL), ~0u, on_totp_check},
+    {RPC_KEY_TOTP_REMOVE, RPC_FROM(RPC_CONTROL), ~0u, on_totp_remove},
 };
 
 int requests_take(struct keeper *keeper, struct rpc_link *control, struct rpc_message *message)

@@ -45,6 +45,7 @@ struct policy_ssh {
 	struct words groups, names; /* users: who may */
 	struct words logins;        /* "{user}" stands for the user's own name */
 	uint32_t identities;        /* enum rpc_identity: what tells who somebody is */
+	uint8_t second_factor;      /* enum rpc_factor */
 	struct policy_trusted_ca *trusted_cas;
 	uint32_t trusted_ca_count;
 	uint32_t sessions_per_user,

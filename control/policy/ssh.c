@@ -8,9 +8,9 @@
 #include <string.h>
 
 /* The `later` lists hold what Portreeve's documents name and this version does not build. */
-static const char *const ssh_keys[] = {"users", "logins", "identities", "trusted_cas", "limits",
-    "origin_auth", "command_logging", "recording", "permit", "notice", "log_exec", "host_keys", "legacy",
-    "certificate_ttl", "login_grace", "auth_attempts", "forward", "session_notice", NULL};
+static const char *const ssh_keys[] = {"users", "logins", "identities", "trusted_cas", "second_factor",
+    "limits", "origin_auth", "command_logging", "recording", "permit", "notice", "log_exec", "host_keys",
+    "legacy", "certificate_ttl", "login_grace", "auth_attempts", "forward", "session_notice", NULL};
 static const char *const ssh_later[] = {"commands", "file_transfer", "content", "channels", NULL};
 static const char *const users_keys[] = {"groups", "names", NULL};
 static const char *const recordings[] = {"best_effort", "strict", NULL};

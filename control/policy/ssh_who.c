@@ -11,6 +11,7 @@
 
 /* In the order of the bits of enum rpc_identity. */
 static const char *const identities[] = {"certificate", "key", "address", "origin", NULL};
+static const char *const factors[] = {"none", "totp", NULL};
 static const char *const named_by[] = {"key_id", "principal", NULL};
 
 static void read_identities(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh)
@@ -108,7 +109,11 @@ static void read_limits(struct yaml_doc *doc, const struct yaml_node *node, stru
 
 void ssh_read_who(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh)
 {
+	unsigned factor = 0;
+
 	read_identities(doc, yaml_get(node, "identities"), ssh);
 	read_trusted_cas(doc, yaml_get(node, "trusted_cas"), ssh);
+	if (yaml_choice(doc, yaml_get(node, "second_factor"), factors, NULL, &factor))
+		ssh->second_factor = (uint8_t)factor; /* the order of enum rpc_factor */
 	read_limits(doc, yaml_get(node, "limits"), ssh);
 }

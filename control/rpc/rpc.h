@@ -102,6 +102,14 @@ enum rpc_origin_auth {
 	RPC_ORIGIN_VAULT,
 };
 #define RPC_ORIGIN_AUTHS_MAX 5
+enum rpc_totp {
+	RPC_TOTP_GOOD = 0,
+	RPC_TOTP_WRONG,
+	RPC_TOTP_USED,   /* it was good, once */
+	RPC_TOTP_LOCKED, /* too many wrong ones */
+	RPC_TOTP_NONE,   /* the user has no second factor */
+	RPC_TOTP_FAILED, /* it cannot be told (logged) */
+};
 enum rpc_secret { RPC_SECRET_PASSWORD = 1, RPC_SECRET_KEY };
 
 /* What is done with the seed of host keys. */
@@ -197,6 +205,12 @@ enum rpc_permit {
 	M(KEY_SEAL_REPLY, key_seal_reply, 93)                                                                \
 	M(KEY_HOST_SEED, key_host_seed, 98)                                                                  \
 	M(KEY_HOST_SEED_REPLY, key_host_seed_reply, 99)                                                      \
+	M(KEY_TOTP_ENROL, key_totp_enrol, 112)                                                               \
+	M(KEY_TOTP_ENROL_REPLY, key_totp_enrol_reply, 113)                                                   \
+	M(KEY_TOTP_CHECK, key_totp_check, 114)                                                               \
+	M(KEY_TOTP_CHECK_REPLY, key_totp_check_reply, 115)                                                   \
+	M(KEY_TOTP_REMOVE, key_totp_remove, 116)                                                             \
+	M(KEY_TOTP_REMOVE_REPLY, key_totp_remove_reply, 117)                                                 \
 	/* control -> recorder, and replies */                                                               \
 	M(REC_LIST, rec_list, 80)                                                                            \
 	M(REC_LIST_REPLY, rec_list_reply, 81)                                                                \
@@ -385,6 +399,16 @@ enum rpc_permit {
 /* The X25519 key to which secrets for the keeper are sealed (libsodium's crypto_box_seal), 32 bytes. */
 #define KEY_SEAL_FIELDS(F) F(u8, reserved)
 #define KEY_SEAL_REPLY_FIELDS(F) F(span, public_key)
+
+/* Second factors. user: the user's id. box_key: X25519, 32 bytes, of who enrols; sealed: the secret, 20 bytes,
+ * sealed to it (libsodium's crypto_box_seal). error: "" or why not. verdict: enum rpc_totp; wait_s: how long a
+ * locked user waits. */
+#define KEY_TOTP_ENROL_FIELDS(F) F(span, user) F(span, box_key)
+#define KEY_TOTP_ENROL_REPLY_FIELDS(F) F(span, error) F(span, sealed)
+#define KEY_TOTP_CHECK_FIELDS(F) F(span, user) F(span, code)
+#define KEY_TOTP_CHECK_REPLY_FIELDS(F) F(u8, verdict) F(u32, wait_s)
+#define KEY_TOTP_REMOVE_FIELDS(F) F(span, user)
+#define KEY_TOTP_REMOVE_REPLY_FIELDS(F) F(span, error)
 
 /* -- control -> recorder -- filter: JSON object {session, program, user, after, limit}, all optional: ids
  * match by prefix, user is a UserID, UserEmail or Username, after is in unix seconds, limit at most 1000.

@@ -33,6 +33,9 @@ static const char *judge_may(
 		    "portreeve: sessions must be recorded here, but no auditor's key is configured; please "
 		    "tell the "
 		    "administrator of this gateway");
+	else if (ssh->second_factor != RPC_FACTOR_NONE && !session->factor_shown)
+		snprintf(why, size, "portreeve: rule '%s' wants a second factor, which was not shown",
+		    session->rule_name);
 	else if (session_user_is_at_limit(control, session)) {
 		control->sessions.limited_by_user++;
 		snprintf(why, size,

@@ -37,6 +37,7 @@
 #define SESSION_EVENTS_MAX 1000    /* kept for session.show; all of them stand in audit.jsonl */
 #define SESSION_AUDIT_MAX 50000    /* lines in audit.jsonl of one session */
 #define SESSION_CERTIFICATES_MAX 4
+#define SESSION_FACTORS_MAX 6    /* codes that one session may try */
 #define STRANGERS_AUDIT_PER_S 50 /* lines in audit.jsonl of connections that nobody was let in on */
 #define STRANGERS_AUDIT_BURST 20000
 #define SESSION_ID_PREFIX_MIN 6
@@ -74,8 +75,10 @@ struct session {
 	char user[WORD_SIZE], user_id[USER_ID_SIZE], email[USER_EMAIL_SIZE];
 	char login[WORD_SIZE];
 	char key_fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE];
-	char *force_command;  /* NULL: none */
-	uint32_t key_permits; /* what the certificate (or key: all) allows */
+	char *force_command;    /* NULL: none */
+	uint32_t key_permits;   /* what the certificate (or key: all) allows */
+	bool factor_shown;      /* what the rule wants beside it was right */
+	uint32_t factors_asked; /* codes that the keeper was asked about */
 	/* Set by MAY. With identity ORIGIN it may go on to the origin, and is granted once that has let it
 	 * in. */
 	bool to_origin, granted;
@@ -125,6 +128,7 @@ int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *m
 int session_on_target(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_host_key(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_who(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_factor(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_may(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_cert(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_sign(void *context, struct rpc_link *link, struct rpc_message *message);

@@ -21,7 +21,7 @@ void who_accept(struct control *control, struct session *session, uint32_t id, j
 	if (detail != NULL)
 		session_event(control, session, "auth", detail);
 	PEER_REPLY(&control->peers.workers[session->worker], id, SES_WHO_REPLY, ses_who_reply, .accepted = 1,
-	    .user = wire_span_of(session->user));
+	    .user = wire_span_of(session->user), .second_factor = session->rule->ssh->second_factor);
 }
 
 void who_refuse(struct control *control, struct session *session, uint32_t id, const char *message)
@@ -46,7 +46,7 @@ void who_settle(
 	snprintf(session->email, sizeof(session->email), "%s", user->email);
 	(void)wire_span_copy(login, session->login, sizeof(session->login));
 	session->identity = identity;
-	session->to_origin = false;
+	session->to_origin = session->factor_shown = false;
 	session->key_fingerprint[0] = '\0';
 	free(session->force_command);
 	session->force_command = NULL;

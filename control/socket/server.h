@@ -130,7 +130,7 @@ struct method {
 	enum server_role role; /* whom it is for, besides admins */
 	void (*run)(struct request *request, const json_t *params);
 };
-extern const struct method policy_methods[], ca_methods[], user_methods[], target_methods[],
+extern const struct method policy_methods[], ca_methods[], user_methods[], totp_methods[], target_methods[],
     binding_methods[], session_methods[], recording_methods[],
     stats_methods[]; /* each ends with a NULL name */
 
@@ -141,6 +141,9 @@ struct call_options ask_keeper(struct request *request, uint16_t type, uint16_t 
 bool keeper_failed(struct request *request, int error);
 /* Answers with what the keeper says is wrong. */
 void keeper_complains(struct request *request, struct wire_span error);
+
+/* The user is going, and the second factor with it (totp_methods.c). */
+void totp_forget(struct control *control, const char *user_id);
 
 /* Who did it, for the audit log: {"uid_of_client", "role"} merged into fields. */
 void request_audit(const struct request *request, const char *event, json_t *fields);

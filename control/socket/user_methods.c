@@ -151,6 +151,11 @@ static void user_rm(struct request *request, const json_t *params)
 
 	if (!params_only(request, params, keys) || !params_string(request, params, "name", true, &name))
 		return;
+	struct user user;
+	if (users_find(&request->control->db, name, &user)) {
+		totp_forget(request->control, user.user_id);
+		user_free(&user);
+	}
 	if (!users_remove(&request->control->db, name)) {
 		request_fail(request, SERVER_NOT_FOUND, "there is no user '%.80s'", name);
 		return;

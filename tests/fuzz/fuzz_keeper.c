@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: control/keeper/c[ae]*.c control/keeper/[bhlprs]*.c control/keeper/key[fr]*.c; deps: rpc wire
+/* sources: control/keeper/c[ae]*.c control/keeper/[bhlprst]*.c control/keeper/key[fr]*.c; deps: rpc wire
  * libsodium libcrypto */
 /* What control may ask of the keeper, with any body: control may be taken over. First byte: the type. */
 #include <fcntl.h>
@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint16_t types[] = {RPC_KEY_CA, RPC_KEY_CERTIFY, RPC_KEY_CERTIFY, RPC_KEY_SESSION,
 	    RPC_KEY_HOST, RPC_KEY_HOST_SIGN, RPC_KEY_EVIDENCE, RPC_SES_KILL, RPC_KEY_CERTIFY_HOST,
-	    RPC_KEY_SEAL, RPC_KEY_HOST_SEED};
+	    RPC_KEY_SEAL, RPC_KEY_HOST_SEED, RPC_KEY_TOTP_ENROL, RPC_KEY_TOTP_CHECK, RPC_KEY_TOTP_REMOVE};
 	struct rpc_message answer;
 
 	if (keeper.live == NULL)
@@ -58,10 +58,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0 || size > RPC_MESSAGE_MAX)
 		return 0;
 	/* An RSA key takes a second to make. */
-	if (types[data[0] % 11] == RPC_KEY_CA && size > 3 && data[3] > RPC_CA_ECDSA_P256)
+	if (types[data[0] % 14] == RPC_KEY_CA && size > 3 && data[3] > RPC_CA_ECDSA_P256)
 		return 0;
 	struct rpc_message message = {
-	    .type = types[data[0] % 11], .id = 1, .body = {data + 1, size - 1}, .fds = {-1, -1, -1, -1}};
+	    .type = types[data[0] % 14], .id = 1, .body = {data + 1, size - 1}, .fds = {-1, -1, -1, -1}};
 	(void)requests_take(&keeper, &link_to_control, &message);
 	fcntl(control.fd, F_SETFL, O_NONBLOCK);
 	while (rpc_receive(&control, &answer) == 1)

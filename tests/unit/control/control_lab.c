@@ -18,30 +18,34 @@
 #include <time.h>
 #include <unistd.h>
 
-const char lab_policy[] = "default: allow\n"
-                          "rules:\n"
-                          "  - {name: no-telnet, action: block, match: {protocol: tcp, dst_port: 23}}\n"
-                          "  - name: prod-ssh\n"
-                          "    action: audit_ssh\n"
-                          "    match: {dst_ip: [198.51.100.0/24, \"2001:db8::/64\"], dst_port: 22}\n"
-                          "    ssh: {users: {groups: [sre], names: [carol]}, logins: [\"{user}\", root], "
-                          "permit: [pty, agent-forwarding],\n"
-                          "          certificate_ttl: 150s, login_grace: 60s, auth_attempts: 4}\n"
-                          "  - name: strict-ssh\n"
-                          "    action: audit_ssh\n"
-                          "    match: {dst_port: 2222}\n"
-                          "    ssh: {users: {groups: [sre]}, logins: [root], host_keys: strict, recording: "
-                          "strict, log_exec: true}\n"
-                          "  - name: any-ssh\n"
-                          "    action: audit_ssh\n"
-                          "    match: {dst_port: 2200}\n"
-                          "    ssh: {users: {groups: [sre]}, logins: [\"{user}\", root], identities: "
-                          "[address, origin], origin_auth: [certificate, password]}\n"
-                          "  - name: limited-ssh\n"
-                          "    action: audit_ssh\n"
-                          "    match: {dst_port: 2201}\n"
-                          "    ssh: {users: {groups: [sre]}, logins: [root], limits: {sessions_per_user: 2, "
-                          "sessions_per_source: 3}}\n";
+const char lab_policy[] =
+    "default: allow\n"
+    "rules:\n"
+    "  - {name: no-telnet, action: block, match: {protocol: tcp, dst_port: 23}}\n"
+    "  - name: prod-ssh\n"
+    "    action: audit_ssh\n"
+    "    match: {dst_ip: [198.51.100.0/24, \"2001:db8::/64\"], dst_port: 22}\n"
+    "    ssh: {users: {groups: [sre], names: [carol]}, logins: [\"{user}\", root], "
+    "permit: [pty, agent-forwarding],\n"
+    "          certificate_ttl: 150s, login_grace: 60s, auth_attempts: 4}\n"
+    "  - name: strict-ssh\n"
+    "    action: audit_ssh\n"
+    "    match: {dst_port: 2222}\n"
+    "    ssh: {users: {groups: [sre]}, logins: [root], host_keys: strict, recording: "
+    "strict, log_exec: true}\n"
+    "  - name: any-ssh\n"
+    "    action: audit_ssh\n"
+    "    match: {dst_port: 2200}\n"
+    "    ssh: {users: {groups: [sre]}, logins: [\"{user}\", root], identities: "
+    "[address, origin], origin_auth: [certificate, password]}\n"
+    "  - name: limited-ssh\n"
+    "    action: audit_ssh\n"
+    "    match: {dst_port: 2201}\n"
+    "    ssh: {users: {groups: [sre]}, logins: [root], limits: {sessions_per_user: 2, "
+    "sessions_per_source: 3}}\n"
+    "  - {name: totp-ssh, action: audit_ssh, match: {dst_port: 2202}, ssh: {users: "
+    "{groups: [sre]}, logins: [root], "
+    "identities: [key, address, origin], origin_auth: [certificate, password], second_factor: totp}}\n";
 
 static int64_t now_ms(void)
 {
@@ -68,6 +72,7 @@ void lab_open(struct lab *lab)
 	fclose(file);
 	for (int i = 1; i < 4; i++)
 		mint_key(&lab->cas[i]);
+	lab->totp_error = "";
 	lab->ca_exists[RPC_CA_CLIENT] = lab->ca_exists[RPC_CA_USER] = true;
 	lab->supervisor.fd = lab->keeper.fd = lab->dataplane.fd = lab->recorder.fd = -1;
 	lab->workers[0].fd = lab->workers[1].fd = -1;
@@ -296,6 +301,9 @@ static void play_keeper(struct lab *lab)
 {
 	struct rpc_message message;
 	struct rpc_key_session session;
+	struct rpc_key_totp_enrol enrol;
+	struct rpc_key_totp_remove removal;
+	struct rpc_key_totp_check check;
 	struct rpc_key_host host;
 	struct rpc_key_host_sign sign;
 
@@ -336,6 +344,28 @@ static void play_keeper(struct lab *lab)
 		heard(lab, "SIGN", sign.session_id, (int)sign.hash.len);
 		cr_assert_eq(RPC_SEND(&lab->keeper, KEY_HOST_SIGN_REPLY, key_host_sign_reply, RPC_FLAG_REPLY,
 		                 message.id, .signature = sign.hash),
+		    0);
+		break;
+	case RPC_KEY_TOTP_ENROL:
+		cr_assert(rpc_get_key_totp_enrol(message.body, &enrol));
+		heard(lab, "ENROL", enrol.user, (int)enrol.box_key.len);
+		cr_assert_eq(
+		    RPC_SEND(&lab->keeper, KEY_TOTP_ENROL_REPLY, key_totp_enrol_reply, RPC_FLAG_REPLY,
+		        message.id, .error = wire_span_of(lab->totp_error), .sealed = enrol.box_key),
+		    0);
+		break;
+	case RPC_KEY_TOTP_REMOVE:
+		cr_assert(rpc_get_key_totp_remove(message.body, &removal));
+		heard(lab, "FORGET", removal.user, 0);
+		cr_assert_eq(RPC_SEND(&lab->keeper, KEY_TOTP_REMOVE_REPLY, key_totp_remove_reply,
+		                 RPC_FLAG_REPLY, message.id, .error = wire_span_of(lab->totp_error)),
+		    0);
+		break;
+	case RPC_KEY_TOTP_CHECK:
+		cr_assert(rpc_get_key_totp_check(message.body, &check));
+		heard(lab, "CODE", check.user, 0);
+		cr_assert_eq(RPC_SEND(&lab->keeper, KEY_TOTP_CHECK_REPLY, key_totp_check_reply,
+		                 RPC_FLAG_REPLY, message.id, .verdict = lab->totp_verdict, .wait_s = 61),
 		    0);
 		break;
 	default:

@@ -38,6 +38,8 @@ struct lab {
 	bool keeper_silent, dataplane_silent;
 	const char *dataplane_refuses; /* NULL, or the error it answers with */
 	struct lab_certify certify;
+	uint8_t totp_verdict;    /* what the keeper says of codes: enum rpc_totp */
+	const char *totp_error;  /* and of second factors that are made or removed */
 	char keeper_heard[4096]; /* "SESSION sid 1;HOST target;…" in order */
 	char evidence[2][2048];  /* the last two texts */
 	unsigned policies;

@@ -33,7 +33,7 @@ Test(control, start_pushes_the_policy)
 	cr_expect_eq(wire_u64(&in), 1);
 	cr_expect_eq(wire_u8(&in), RPC_ACTION_ALLOW);
 	(void)wire_u8(&in);
-	cr_expect_eq(wire_u32(&in), 5);
+	cr_expect_eq(wire_u32(&in), 6);
 	cr_expect(wire_span_is(wire_string(&in), "no-telnet"));
 	cr_expect_eq(wire_u8(&in), RPC_ACTION_BLOCK);
 	wire_skip(&in, 5);

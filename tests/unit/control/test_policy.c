@@ -57,6 +57,7 @@ static const struct {
     {SSH("trusted_cas: [{key: ssh-ed25519}]"),
         "p:3:124: rules[0].ssh.trusted_cas[0].key: the CA's public key has no valid base64"},
     {SSH("trusted_cas: []"), "p:3:117: rules[0].ssh.trusted_cas: expected at least 1 item"},
+    {SSH("second_factor: sms"), "p:3:119: rules[0].ssh.second_factor: expected one of none, totp"},
     {SSH("limits: {}"), "p:3:112: rules[0].ssh.limits: expected sessions_per_user"},
     {SSH("limits: {sessions_per_user: 0}"), "p:3:132: rules[0].ssh.limits.sessions_per_user: expected"},
     {SSH("identities: [key], trusted_cas: [{key: x}]"),

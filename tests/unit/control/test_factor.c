@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A second factor by rule: nobody gets on without it, whatever tells who they are. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/control/control_steps.h"
+
+#define TOTP_SSH 5 /* the rule, by its place */
+
+TestSuite(factor, .init = open_lab, .fini = close_lab, .timeout = 60);
+
+struct factor {
+	uint8_t accepted;
+	char message[256];
+};
+
+static struct factor code(uint64_t flow, const char *typed)
+{
+	struct rpc_message message;
+	struct rpc_ses_factor_reply reply;
+	struct factor factor;
+
+	LAB_SEND(WORKER, SES_FACTOR, ses_factor, 12, .flow = flow, .code = wire_span_of(typed));
+	lab_await(&lab, WORKER, RPC_SES_FACTOR_REPLY, &message);
+	cr_assert(rpc_get_ses_factor_reply(message.body, &reply));
+	factor.accepted = reply.accepted;
+	copy(reply.message, factor.message, sizeof(factor.message));
+	return factor;
+}
+
+static void begin_totp(uint64_t flow)
+{
+	cr_assert_str_eq(begin_rule(flow, TOTP_SSH, 1, 2202).error, "");
+	cr_assert(target_of(flow, &origin).verdict <= RPC_TARGET_FIRST_USE);
+}
+
+Test(factor, nobody_gets_on_without_it)
+{
+	add_user("alice", "root", "sre", &alice);
+	begin_totp(1);
+	cr_expect_not(code(1, "123456").accepted, "nobody has said who it is");
+	cr_expect(strstr(lab.keeper_heard, "CODE") == NULL, "the keeper was asked for nobody");
+	struct who who = who_is(1, mint_blob(&alice), "root", 1);
+	cr_assert(who.accepted);
+	cr_expect_eq(who.second_factor, RPC_FACTOR_TOTP);
+	struct may without = may(1, "root");
+	cr_expect(!without.allowed && strstr(without.message, "wants a second factor") != NULL, "got %s",
+	    without.message);
+	static const struct {
+		enum rpc_totp verdict;
+		const char *message;
+	} wrong[] = {{RPC_TOTP_WRONG, "portreeve: that code is not right"},
+	    {RPC_TOTP_USED, "portreeve: that code was used already"},
+	    {RPC_TOTP_LOCKED, "portreeve: too many wrong codes; try again in 2 minutes"},
+	    {RPC_TOTP_NONE, "portreeve: a second factor is needed here, and you have none"},
+	    {RPC_TOTP_FAILED, "portreeve: your second factor cannot be checked now"}};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		lab.totp_verdict = (uint8_t)wrong[i].verdict;
+		struct factor factor = code(1, "123456");
+		cr_expect(!factor.accepted &&
+		              strncmp(factor.message, wrong[i].message, strlen(wrong[i].message)) == 0,
+		    "%zu: got %s", i, factor.message);
+		cr_expect_not(may(1, "root").allowed);
+	}
+	cr_expect(audited("auth", "\"method\":\"totp\""));
+	lab.totp_verdict = RPC_TOTP_GOOD;
+	cr_expect(code(1, "123456").accepted);
+	cr_expect(may(1, "root").allowed);
+	cr_expect_eq(begin(2).identities, RPC_IDENTITY_CERTIFICATE | RPC_IDENTITY_KEY);
+	target_of(2, &origin);
+	cr_expect_eq(who_is(2, mint_blob(&alice), "root", 1).second_factor, RPC_FACTOR_NONE);
+	cr_expect_not(code(2, "123456").accepted, "a rule that wants none takes none");
+}
+
+/* What one user showed is not another's. */
+Test(factor, it_goes_with_the_user)
+{
+	add_user("alice", "root", "sre", &alice);
+	add_user("bob", "root", "sre", &other_origin);
+	begin_totp(1);
+	cr_assert(who_is(1, mint_blob(&alice), "root", 1).accepted && code(1, "123456").accepted);
+	cr_assert(who_is(1, mint_blob(&other_origin), "root", 1).accepted);
+	cr_expect_not(may(1, "root").allowed, "bob with alice's code");
+}
+
+Test(factor, of_every_identity)
+{
+	json_t *response;
+
+	add_user("alice", "root", "sre", &alice);
+	lab_result(&lab, "identity.bind", json_pack("{s:s, s:s}", "address", "198.51.100.1", "user", "alice"),
+	    &response);
+	json_decref(response);
+	begin_totp(1);
+	cr_expect_eq(who_by(1, RPC_WHO_ADDRESS, "root").second_factor, RPC_FACTOR_TOTP);
+	cr_expect_not(may(1, "root").allowed);
+	begin_totp(2);
+	cr_expect_eq(who_by(2, RPC_WHO_ORIGIN, "alice").second_factor, RPC_FACTOR_TOTP);
+	cr_expect_not(may(2, "alice").allowed);
+}
+
+Test(factor, one_connection_does_not_guess_on)
+{
+	add_user("alice", "root", "sre", &alice);
+	begin_totp(1);
+	cr_assert(who_is(1, mint_blob(&alice), "root", 1).accepted);
+	lab.totp_verdict = RPC_TOTP_WRONG;
+	for (int i = 0; i < 6; i++)
+		cr_expect_str_eq(code(1, "000000").message, "portreeve: that code is not right");
+	lab.totp_verdict = RPC_TOTP_GOOD;
+	cr_expect_str_eq(code(1, "123456").message, "portreeve: too many codes; please connect again");
+	cr_expect_not(may(1, "root").allowed);
+}
+
+Test(factor, at_the_socket)
+{
+	json_t *response;
+	char *message;
+	const char *box_key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+	add_user("alice", "root", "sre", &alice);
+	json_t *result = lab_result(
+	    &lab, "user.totp", json_pack("{s:s, s:s}", "name", "alice", "box_key", box_key), &response);
+	cr_expect_str_eq(
+	    json_string_value(json_object_get(result, "sealed")), box_key, "it is handed on as it came");
+	json_decref(response);
+	cr_expect(audited("user.totp", "\"name\":\"alice\""));
+	lab.totp_error = "there is one already";
+	cr_expect_eq(lab_error(&lab, "user.totp",
+	                 json_pack("{s:s, s:s}", "name", "alice", "box_key", box_key), &message),
+	    5);
+	free(message);
+	lab.totp_error = "there is none";
+	cr_expect_eq(lab_error(&lab, "user.totp_remove", json_pack("{s:s}", "name", "alice"), NULL), 3);
+	cr_expect_eq(
+	    lab_error(&lab, "user.totp", json_pack("{s:s, s:s}", "name", "nobody", "box_key", box_key), NULL),
+	    3);
+	cr_expect_eq(
+	    lab_error(&lab, "user.totp", json_pack("{s:s, s:s}", "name", "alice", "box_key", "AAAA"), NULL),
+	    2);
+	lab.totp_error = "";
+	/* It goes with the user. */
+	lab.keeper_heard[0] = '\0';
+	lab_result(&lab, "user.rm", json_pack("{s:s}", "name", "alice"), &response);
+	json_decref(response);
+	lab_idle(&lab, 50);
+	cr_expect(strstr(lab.keeper_heard, "FORGET") != NULL, "got %s", lab.keeper_heard);
+}
