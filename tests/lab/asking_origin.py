@@ -48,7 +48,7 @@ class Asking:
     # login -> what its first failure offers
     METHODS = {
         "change": "password", "passwords": "password", "bye": "password",
-        "two": "publickey", "pkpw": "publickey", "three": "publickey", "keyed": "publickey", "open": "none",
+        "two": "publickey", "pkpw": "publickey", "three": "publickey", "keyed": "publickey", "open": "none", "both": "password,keyboard-interactive",
     }
 
     def __init__(self, login, send):

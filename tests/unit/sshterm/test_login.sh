@@ -144,6 +144,11 @@ has "a method that the rule does not have" "wants a further method for login 'tw
 has "none that it has" "offers login 'passwords' only these methods: password" "$(login_as "password|$secret" passwords "${key[@]}")"
 down
 
+up --grace 30 --origin-auth 4
+has "of two ways that the origin has the one of the rule" 'Permission denied (keyboard-interactive)' \
+	"$(login_as "assword|$secret" both "${key[@]}" -o PreferredAuthentications=publickey,password)"
+has "which lets in" 'in as both' "$(login_as "assword|$secret" both "${key[@]}")"
+down
 up --grace 30 --origin-auth 3
 has "signed requests at once: each is answered by its own signature" 'failure publickey False | failure password True | failure password False' \
 	"$(talk signatures passwords enrolled)"
