@@ -106,8 +106,17 @@ class Asking:
 
     def begin(self, m):
         self.send(message(BANNER, "the origin is about to ask\r\n", ""))
+        if self.login == "rekeys":
+            self.dialogue = self.ask_password()
+            threading.Thread(target=self.ask_with_other_keys, daemon=True).start()
+            return False
         self.dialogue = getattr(self, f"ask_{self.login}", self.ask_password)()
         return self.turn(None)
+
+    def ask_with_other_keys(self):
+        self.send.__self__.renegotiate_keys()
+        say(self.login, "other keys")
+        self.turn(None)
 
     def turn(self, answers):
         try:

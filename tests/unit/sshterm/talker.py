@@ -6,7 +6,7 @@
     talker.py PORT echo LOGIN            answers prompt "7? " with "7", a long one with as many y
     talker.py PORT pipeline LOGIN        sends everything before it reads anything
     talker.py PORT signatures LOGIN KEY  three signed requests at once: a wrong signature, the right one, a wrong one
-    talker.py PORT rename | strayed | flood | mute | nones | farewell
+    talker.py PORT rename | strayed | flood | mute | nones | rekey | farewell
 
 (The system's Python: python3-paramiko is a Debian package.)
 """
@@ -149,6 +149,17 @@ def nones(t):
         if not t.is_active():
             break
     print(len(raw.got) < 300 and "(over)")
+
+
+def rekey(t):
+    """Other keys while a question is open, twice."""
+    raw = Raw(t)
+    raw.send(dialogue("someone"))
+    raw.settle(2)
+    t.renegotiate_keys()
+    t.renegotiate_keys()
+    raw.send(message(RESPONSE, 1, "correct horse battery"))
+    raw.settle(3)
 
 
 def farewell(t):

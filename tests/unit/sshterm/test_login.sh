@@ -91,6 +91,9 @@ told 'event auth .*"success":true' && ok "once it let somebody in, who that was 
 has "requests before any answer: answered in their order" 'failure password,keyboard-interactive False | failure password False | failure password False | success' \
 	"$(talk pipeline passwords | sed 's/failure keyboard-interactive,password/failure password,keyboard-interactive/')"
 has "answers nobody asked for, a dialogue begun anew" 'success' "$(talk strayed)"
+has "other keys while a question is open" 'success' "$(talk rekey | tail -n 1)"
+has "an origin that wants other keys before it asks" 'in as rekeys' "$(login_as "Password|$secret" rekeys)"
+grep -q '^rekeys: other keys' origin.log && ok "and has got them" || not_ok "and has got them"
 talk farewell >/dev/null
 eventually_said() { for _ in $(seq 40); do grep -q "$1" origin.log && return 0; sleep 0.1; done; return 1; }
 eventually_said 'farewell: 14 I have changed my mind' && ok "a client's good-bye is the origin's" || not_ok "a client's good-bye is the origin's" "in origin.log" "$(tail -n 3 origin.log)"
