@@ -17,13 +17,13 @@
 #include "sshterm/legs.h"
 #include "sshterm/libssh_inside.h"
 #include "sshterm/libssh_userauth.h"
+#include "sshterm/software.h"
 #include "sshterm/vsock.h"
 #include "sshterm/worker.h"
 
 /* How long a client may keep its identification string back before the origin is asked without it: some wait
  * for the server's first. */
 #define LOOK_US 200000
-#define SOFTWARE_MAX 200
 
 static ssh_bind binding; /* what all client legs share */
 
@@ -45,22 +45,30 @@ void client_leg_stop(void)
 
 /* -- before SSH -- */
 
-int client_leg_look(struct session *session, struct leg_failure *failure)
+static bool may_be_ssh(const uint8_t *at, uint32_t there)
 {
 	static const char sign[4] = {'S', 'S', 'H', '-'};
+
+	return there == 0 || memcmp(at, sign, there < sizeof(sign) ? there : sizeof(sign)) == 0;
+}
+
+int client_leg_look(struct session *session, struct leg_failure *failure)
+{
 	struct vsock *sock = session->sock[LEG_CLIENT];
 	uint64_t until = worker_now_us() + LOOK_US;
 	const uint8_t *at = NULL;
 	uint32_t there;
 
-	while ((there = vsock_peek(sock, &at)) == 0 && !vsock_at_eof(sock) && worker_now_us() < until &&
-	       session->kill_reason[0] == '\0')
+	/* The whole line, if it comes at once: the origin is told it. */
+	while (there = vsock_peek(sock, &at), may_be_ssh(at, there) && !software_line_is_whole(at, there) &&
+	                                          !vsock_at_eof(sock) && worker_now_us() < until &&
+	                                          session->kill_reason[0] == '\0')
 		session_wait(session, until);
 	if (there == 0 && vsock_at_eof(sock)) {
 		leg_fail(failure, "client_closed", "%s", "");
 		return -1;
 	}
-	if (there == 0 || memcmp(at, sign, there < sizeof(sign) ? there : sizeof(sign)) == 0)
+	if (may_be_ssh(at, there))
 		return 0;
 	static const char answer[] = "Invalid SSH identification string.\r\n";
 	(void)vsock_write(sock, (const uint8_t *)answer, sizeof(answer) - 1);
@@ -95,19 +103,14 @@ void client_leg_refuse_early(struct session *session, uint32_t reason, const cha
 
 /* -- key exchange -- */
 
-/* Clients choose their behaviour by the server's software version, and the server they meant is the origin.
- */
 static void mirror_software(struct session *session, ssh_session ssh)
 {
 	const char *line = inside_peer_software(session->ssh[LEG_ORIGIN], true);
-	const char *software = LEGS_SOFTWARE;
+	char software[SOFTWARE_MAX];
 
-	if (line != NULL && strncmp(line, "SSH-2.0-", 8) == 0 && strlen(line) < SOFTWARE_MAX) {
-		software = line + 8;
-		for (const char *c = software; *c != '\0'; c++)
-			if ((unsigned char)*c < 0x20 || (unsigned char)*c > 0x7e)
-				software = LEGS_SOFTWARE;
-	}
+	if (line == NULL)
+		line = "";
+	(void)software_of((const uint8_t *)line, strlen(line), software);
 	(void)inside_set_software(ssh, software);
 }
 

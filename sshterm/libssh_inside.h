@@ -39,7 +39,7 @@ ssh_key inside_read_blob(const uint8_t *blob, size_t len);
 
 /* A worker has no files: takes the default identities off the session, so that nothing looks for them. */
 void inside_forget_files(ssh_session ssh);
-/* The server's identification string, "SSH-2.0-" excluded. 0 or -1. */
+/* What we say that we are, as server or client: the identification string, "SSH-2.0-" excluded. 0 or -1. */
 int inside_set_software(ssh_session ssh, const char *software);
 
 /* The key or certificate of a publickey request as a blob (ssh_string_free), NULL: none. *state tells whether

@@ -12,6 +12,7 @@
 #include "sshterm/libssh_inside.h"
 #include "sshterm/login.h"
 #include "sshterm/origin_leg.h"
+#include "sshterm/software.h"
 #include "sshterm/vsock.h"
 #include "sshterm/worker.h"
 
@@ -76,6 +77,18 @@ void origin_leg_fail(
 		    failure, "origin_failed", "no secure connection to the origin: %s", ssh_get_error(ssh));
 }
 
+/* The origin is told whose packets it will get. What the client did not say yet (client_leg_look() waited) it
+ * is not told. */
+static int mirror_software(struct session *session, ssh_session ssh)
+{
+	const uint8_t *line = NULL;
+	uint32_t there = vsock_peek(session->sock[LEG_CLIENT], &line);
+	char software[SOFTWARE_MAX];
+
+	(void)software_of(line, software_line_is_whole(line, there) ? there : 0, software);
+	return inside_set_software(ssh, software);
+}
+
 int origin_leg_connect(
     struct session *session, const struct origin_leg_terms *terms, struct leg_failure *failure)
 {
@@ -84,7 +97,8 @@ int origin_leg_connect(
 	session->ssh[LEG_ORIGIN] = ssh;
 	if (ssh != NULL)
 		session->extensions = inside_extensions_start(ssh);
-	if (session->extensions == NULL || set_options(ssh, session, terms) != 0) {
+	if (session->extensions == NULL || set_options(ssh, session, terms) != 0 ||
+	    mirror_software(session, ssh) != 0) {
 		leg_fail(failure, "error", "the appliance has no memory for another session");
 		return -1;
 	}
