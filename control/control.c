@@ -202,6 +202,8 @@ static void open_state(struct control *control)
 		snprintf(text, sizeof(text), "cannot open the database: %s", why);
 		die(text);
 	}
+	if (!known_hosts_load(&control->known, &control->db))
+		die("the imported known_hosts cannot be read from the database");
 	state_path(control, "audit.jsonl", path);
 	int error = audit_open(&control->audit, path, AUDIT_FILE_MAX);
 	if (error != 0) {
@@ -370,6 +372,7 @@ static void close_all(struct control *control)
 	sessions_close(control);
 	policies_close(control);
 	audit_close(&control->audit);
+	known_hosts_free(&control->known);
 	database_close(&control->db);
 	words_free(&control->context.links);
 	close(control->epoll);

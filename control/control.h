@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "control/identity/database.h"
+#include "control/identity/known_hosts.h"
 #include "control/peers/peers.h"
 #include "control/policy/policy.h"
 #include "control/policy/store.h"
@@ -42,6 +43,7 @@ struct control {
 	struct database db;
 	struct policies policies;
 	struct sessions sessions;
+	struct known_hosts known; /* imported, of origins */
 	struct audit audit;
 	struct server server;
 	uint8_t host_seed[8];         /* what the keeper calls the seed of host keys */

@@ -34,7 +34,7 @@ static const struct command_rows sections[] = {
     {user_commands, 4, NULL},
     {&totp_command, 1, NULL},
     {identity_commands, 3, NULL},
-    {target_commands, 5, NULL},
+    {target_commands, 7, NULL},
     {session_commands, 3, "Sessions"},
     {recording_commands, 3, "Recordings"},
     {&decrypt_command, 1, NULL},

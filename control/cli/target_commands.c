@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* target ls, add, name, unname, forget: which origins are known, and by what. */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "control/cli/command.h"
 #include "control/cli/socket.h"
 #include "control/cli/table.h"
+
+#define IMPORT_MAX ((size_t)8 << 20)
 
 static int run_target_ls(const struct call *call)
 {
@@ -92,7 +96,71 @@ static int run_target_forget(const struct call *call)
 	return EXIT_OK;
 }
 
-const struct command target_commands[5] = {
+/* A file's text ("-": standard input). NULL after a message. */
+static json_t *read_text(const char *path)
+{
+	FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	char *text = NULL;
+	size_t room = 0;
+	json_t *json = NULL;
+
+	if (in == NULL)
+		return complain("cannot read %s: %s", path, strerror(errno)), NULL;
+	ssize_t got = getdelim(&text, &room, '\0', in);
+	size_t len = got > 0 ? (size_t)got : 0;
+	if (ferror(in) != 0)
+		complain("cannot read %s: %s", path, strerror(errno));
+	else if (len > IMPORT_MAX)
+		complain("%s is larger than 8 MB", path);
+	else if ((json = json_stringn(len == 0 ? "" : text, len)) == NULL)
+		complain("%s is no known_hosts file: it is not UTF-8 text", path);
+	if (in != stdin)
+		fclose(in);
+	free(text);
+	return json;
+}
+
+static int run_target_import(const struct call *call)
+{
+	const char *path = call->arguments[0];
+	json_t *text = read_text(path);
+
+	if (text == NULL)
+		return EXIT_FAILED;
+	json_t *result = control_ask(call->socket_path, "known_hosts.import",
+	    json_pack("{s:o, s:b}", "text", text, "replace", call_option(call, "replace") != NULL));
+	if (result == NULL)
+		return EXIT_FAILED;
+	if (call->json)
+		print_json(result);
+	else
+		printf("%lld lines taken, %lld passed over (of a key type that is not spoken here); %lld are "
+		       "known now\n",
+		    (long long)json_integer_value(json_object_get(result, "lines")),
+		    (long long)json_integer_value(json_object_get(result, "passed_over")),
+		    (long long)json_integer_value(json_object_get(result, "total")));
+	json_decref(result);
+	return EXIT_OK;
+}
+
+static int run_target_known(const struct call *call)
+{
+	static const struct column columns[] = {{"MARKER", "marker", COLUMN_TEXT},
+	    {"HOSTS", "hosts", COLUMN_TEXT}, {"TYPE", "type", COLUMN_TEXT},
+	    {"FINGERPRINT", "fingerprint", COLUMN_TEXT}};
+	json_t *result = control_ask(call->socket_path, "known_hosts.ls", NULL);
+
+	if (result == NULL)
+		return EXIT_FAILED;
+	if (call->json)
+		print_json(result);
+	else
+		table_print(json_object_get(result, "known_hosts"), columns, 4, "nothing was imported");
+	json_decref(result);
+	return EXIT_OK;
+}
+
+const struct command target_commands[7] = {
     {.group = "target",
         .verb = "ls",
         .arguments = "",
@@ -116,6 +184,29 @@ const struct command target_commands[5] = {
             "network.",
         .options = {{"key", 0, "FILE.pub", "the origin's public host key", false}},
         .run = run_target_add},
+    {.group = "target",
+        .verb = "import",
+        .arguments = "FILE [--replace]",
+        .argument_min = 1,
+        .argument_max = 1,
+        .summary = "import origins' host keys from a known_hosts file",
+        .text =
+            "Imports a known_hosts file of OpenSSH's: the keys that origins must show, by address or by the "
+            "names\n"
+            "that `reeve target name` told; hashed names, patterns, [host]:port. A line with @cert-authority "
+            "makes\n"
+            "the box trust a host CA for the origins that it matches (rules with `host_keys: ca` accept "
+            "nothing\n"
+            "else), one with @revoked makes it refuse a key or a CA. FILE may be - for standard input.\n\n"
+            "Example: reeve target import --replace /etc/ssh/ssh_known_hosts",
+        .options = {{"replace", 0, NULL, "forget what was imported before", false}},
+        .run = run_target_import},
+    {.group = "target",
+        .verb = "known",
+        .arguments = "",
+        .summary = "list what was imported from known_hosts files",
+        .text = "Lists the imported lines of known_hosts files.",
+        .run = run_target_known},
     {.group = "target",
         .verb = "name",
         .arguments = "ADDRESS NAME…",

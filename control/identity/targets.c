@@ -59,14 +59,15 @@ bool target_address_read(const char *typed, char text[TARGET_ADDRESS_SIZE])
 }
 
 enum targets_result targets_check(struct database *db, const char *address, struct wire_span host_key,
-    char target_id[PUBLIC_KEY_FINGERPRINT_SIZE], char pinned[PUBLIC_KEY_FINGERPRINT_SIZE])
+    char target_id[PUBLIC_KEY_FINGERPRINT_SIZE], char pinned[PUBLIC_KEY_FINGERPRINT_SIZE], bool *by_admin)
 {
 	sqlite3_stmt *row = database_query(db,
-	    "SELECT host_key FROM targets JOIN target_addresses USING(target_id) WHERE address = ?", "t",
-	    address);
+	    "SELECT host_key, by_admin FROM targets JOIN target_addresses USING(target_id) WHERE address = ?",
+	    "t", address);
 
 	public_key_fingerprint(host_key, target_id);
 	pinned[0] = '\0';
+	*by_admin = false;
 	if (row == NULL)
 		return TARGETS_FAILED;
 	if (!database_row(row))
@@ -75,14 +76,16 @@ enum targets_result targets_check(struct database *db, const char *address, stru
 		           : TARGETS_FAILED;
 	struct wire_span expected = database_blob(row, 0);
 	bool same = expected.len == host_key.len && memcmp(expected.at, host_key.at, host_key.len) == 0;
-	public_key_fingerprint(expected, pinned);
+	if (!same)
+		public_key_fingerprint(expected, pinned);
+	*by_admin = sqlite3_column_int(row, 1) != 0;
 	database_stop(row);
 	return same ? TARGETS_KNOWN : TARGETS_CHANGED;
 }
 
 static void recertify(struct database *db, const char *address);
 
-bool targets_pin(struct database *db, const char *address, struct wire_span host_key)
+bool targets_pin(struct database *db, const char *address, struct wire_span host_key, bool by_admin)
 {
 	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE];
 	int64_t now = time(NULL);
@@ -94,8 +97,13 @@ bool targets_pin(struct database *db, const char *address, struct wire_span host
 	    database_run(db, "INSERT OR IGNORE INTO targets(target_id, host_key, first_seen) VALUES(?, ?, ?)",
 	        "tbi", target_id, host_key, now) &&
 	    database_run(db,
-	        "INSERT OR REPLACE INTO target_addresses(address, target_id, first_seen) VALUES(?, ?, ?)",
-	        "tti", address, target_id, now);
+	        "INSERT OR REPLACE INTO target_addresses(address, target_id, first_seen, by_admin) VALUES(?, "
+	        "?, "
+	        "?, ?)",
+	        "ttii", address, target_id, now, (int64_t)by_admin) &&
+	    /* One that has lost its last address is no target any more. */
+	    database_run(db,
+	        "DELETE FROM targets WHERE target_id NOT IN (SELECT target_id FROM target_addresses)", "");
 	recertify(db, address);
 	return database_end(db, good);
 }

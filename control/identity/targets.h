@@ -29,11 +29,11 @@ enum targets_result {
 	TARGETS_FAILED,
 };
 /* Compares the key with what is pinned. target_id: of the key shown. pinned: fingerprint of what was expected
- * (CHANGED only). */
+ * (CHANGED only). *by_admin: an administrator pinned it. */
 enum targets_result targets_check(struct database *db, const char *address, struct wire_span host_key,
-    char target_id[PUBLIC_KEY_FINGERPRINT_SIZE], char pinned[PUBLIC_KEY_FINGERPRINT_SIZE]);
+    char target_id[PUBLIC_KEY_FINGERPRINT_SIZE], char pinned[PUBLIC_KEY_FINGERPRINT_SIZE], bool *by_admin);
 /* Pins the key at the address. False where the database did not take it. */
-bool targets_pin(struct database *db, const char *address, struct wire_span host_key);
+bool targets_pin(struct database *db, const char *address, struct wire_span host_key, bool by_admin);
 /* Forgets a target (with all addresses) or one address. Returns how many addresses were forgotten. */
 int targets_forget(struct database *db, const char *target_or_address);
 /* What a client may have typed to get to the target: its addresses, and the names that administrators gave

@@ -4,9 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const host_keys[] = {"first_use", "strict", NULL};
-static const char *const host_keys_later[] = {"known_hosts", "ca", NULL};
-static const enum policy_host_keys host_keys_values[] = {POLICY_HOST_KEYS_FIRST_USE, POLICY_HOST_KEYS_STRICT};
+static const char *const host_keys[] = {"first_use", "known_hosts", "ca", "strict", NULL}; /* as the enum */
 static const char *const legacy_keys[] = {"client", "origin", NULL};
 
 /* The names that a leg can be given, as a message shows them. */
@@ -46,8 +44,8 @@ void ssh_read_host_keys(struct yaml_doc *doc, const struct yaml_node *node, stru
 	const struct yaml_node *legacy = yaml_get(node, "legacy");
 	unsigned choice = 0;
 
-	if (yaml_choice(doc, yaml_get(node, "host_keys"), host_keys, host_keys_later, &choice))
-		ssh->host_keys = host_keys_values[choice];
+	if (yaml_choice(doc, yaml_get(node, "host_keys"), host_keys, NULL, &choice))
+		ssh->host_keys = (enum policy_host_keys)choice;
 	if (legacy == NULL)
 		return;
 	yaml_map(doc, legacy, legacy_keys, NULL);

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "control/control.h"
+#include "control/sessions/origin_key.h"
 
 static bool copy_addresses(struct session *session, struct wire_span client, struct wire_span server)
 {
@@ -52,7 +53,7 @@ int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *m
 	struct control *control = context;
 	struct peer *worker = &control->peers.workers[link->index];
 	struct rpc_ses_begin begin;
-	char algorithms[128], client_legacy[LEGACY_LIST_MAX], origin_legacy[LEGACY_LIST_MAX];
+	char algorithms[LEGACY_LIST_MAX], client_legacy[LEGACY_LIST_MAX], origin_legacy[LEGACY_LIST_MAX];
 
 	if (!rpc_get_ses_begin(message->body, &begin))
 		return -EPROTO;
@@ -92,7 +93,8 @@ int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *m
 	session->started_at = time(NULL);
 	uuid_make(session->session_id);
 	target_address(begin.server_addr, begin.server_port, begin.vlan, session->address);
-	targets_algorithms(&control->db, session->address, algorithms, sizeof(algorithms));
+	origin_key_algorithms(&control->db, &control->known, session->address, session->rule->ssh->host_keys,
+	    algorithms, sizeof(algorithms));
 	legacy_list(session->rule->ssh->legacy_client, client_legacy);
 	legacy_list(session->rule->ssh->legacy_origin, origin_legacy);
 	history_begin(control, session);

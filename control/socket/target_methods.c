@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* targets.ls, target.add, target.forget, target.name, target.unname */
+/* targets.ls, target.*, known_hosts.*: which origins are known, and by what. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +48,7 @@ static void target_add(struct request *request, const json_t *params)
 	const char *typed = NULL, *text = NULL;
 	char address[TARGET_ADDRESS_SIZE];
 	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE], pinned[PUBLIC_KEY_FINGERPRINT_SIZE];
+	bool by_admin;
 
 	if (!params_only(request, params, keys) || !params_string(request, params, "address", true, &typed) ||
 	    !params_string(request, params, "host_key", true, &text))
@@ -62,10 +63,11 @@ static void target_add(struct request *request, const json_t *params)
 		request_fail(request, SERVER_BAD_INPUT,
 		    "expected an address such as 198.51.100.2 or [2001:db8::2]:2222, %%vlan7 after it on a "
 		    "tagged network");
-	else if (targets_check(&request->control->db, address, blob, target_id, pinned) == TARGETS_CHANGED)
+	else if (targets_check(&request->control->db, address, blob, target_id, pinned, &by_admin) ==
+	         TARGETS_CHANGED)
 		request_fail(request, SERVER_CONFLICT, "%s is pinned to %s; first: reeve target forget %s",
 		    address, pinned, address);
-	else if (!targets_pin(&request->control->db, address, blob))
+	else if (!targets_pin(&request->control->db, address, blob, true))
 		request_fail(request, JSONRPC_INTERNAL, "control.db did not take it; see the log");
 	else {
 		request_audit(request, "host_key.add",
@@ -161,10 +163,50 @@ static void target_unname(struct request *request, const json_t *params)
 	request_result(request, json_pack("{s:s, s:i}", "address", address, "removed", removed));
 }
 
+/* -- known_hosts files of origins -------------------------------------------------------------------------
+ */
+
+static void known_hosts_import_method(struct request *request, const json_t *params)
+{
+	static const char *const keys[] = {"text", "replace", NULL};
+	struct control *control = request->control;
+	struct known_import result;
+	const char *text = NULL;
+	bool replace = false;
+
+	if (!params_only(request, params, keys) || !params_string(request, params, "text", true, &text) ||
+	    !params_bool(request, params, "replace", &replace))
+		return;
+	if (!known_hosts_import(&control->known, &control->db, text, replace, &result)) {
+		if (result.wrong_line > 0)
+			request_fail(request, SERVER_BAD_INPUT, "line %u %s; nothing was imported",
+			    result.wrong_line, result.wrong == NULL ? "cannot be taken" : result.wrong);
+		else
+			request_fail(request, JSONRPC_INTERNAL, "control.db did not take it; see the log");
+		return;
+	}
+	request_audit(request, "known_hosts.import",
+	    json_pack("{s:i, s:b, s:i}", "lines", (int)result.lines, "replace", replace, "total",
+	        (int)control->known.count));
+	request_result(request, json_pack("{s:i, s:i, s:i}", "lines", (int)result.lines, "passed_over",
+	                            (int)result.passed_over, "total", (int)control->known.count));
+}
+
+static void known_hosts_ls(struct request *request, const json_t *params)
+{
+	static const char *const keys[] = {NULL};
+
+	if (params_only(request, params, keys))
+		request_result(
+		    request, json_pack("{s:o}", "known_hosts", known_hosts_json(&request->control->known)));
+}
+
 const struct method target_methods[] = {
     {"targets.ls", ROLE_ADMIN, targets_ls},
     {"target.add", ROLE_ADMIN, target_add},
     {"target.forget", ROLE_ADMIN, target_forget},
+    {"known_hosts.import", ROLE_ADMIN, known_hosts_import_method},
+    {"known_hosts.ls", ROLE_ADMIN, known_hosts_ls},
     {"target.name", ROLE_ADMIN, target_name},
     {"target.unname", ROLE_ADMIN, target_unname},
     {NULL, ROLE_NONE, NULL},

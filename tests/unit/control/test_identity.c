@@ -195,16 +195,17 @@ Test(identity, targets)
 {
 	struct mint_key one, two;
 	char id[PUBLIC_KEY_FINGERPRINT_SIZE], pinned[PUBLIC_KEY_FINGERPRINT_SIZE], algorithms[64];
+	bool by_admin;
 
 	mint_key(&one);
 	mint_key(&two);
-	cr_expect_eq(targets_check(&db, "a", mint_blob(&one), id, pinned), TARGETS_UNKNOWN);
-	cr_expect(targets_pin(&db, "a", mint_blob(&one)));
-	cr_expect_eq(targets_check(&db, "a", mint_blob(&one), id, pinned), TARGETS_KNOWN);
-	cr_expect_eq(targets_check(&db, "a", mint_blob(&two), id, pinned), TARGETS_CHANGED);
+	cr_expect_eq(targets_check(&db, "a", mint_blob(&one), id, pinned, &by_admin), TARGETS_UNKNOWN);
+	cr_expect(targets_pin(&db, "a", mint_blob(&one), false));
+	cr_expect_eq(targets_check(&db, "a", mint_blob(&one), id, pinned, &by_admin), TARGETS_KNOWN);
+	cr_expect_eq(targets_check(&db, "a", mint_blob(&two), id, pinned, &by_admin), TARGETS_CHANGED);
 	cr_expect_str_neq(id, pinned);
 	/* One machine at two addresses is one target. */
-	cr_expect(targets_pin(&db, "b", mint_blob(&one)));
+	cr_expect(targets_pin(&db, "b", mint_blob(&one), false));
 	json_t *all = targets_json(&db);
 	cr_expect_eq(json_array_size(all), 1);
 	cr_expect_eq(json_array_size(json_object_get(json_array_get(all, 0), "addresses")), 2);
@@ -214,10 +215,10 @@ Test(identity, targets)
 	targets_algorithms(&db, "z", algorithms, sizeof(algorithms));
 	cr_expect_str_eq(algorithms, "");
 	cr_expect_eq(targets_forget(&db, "b"), 1);
-	cr_expect_eq(targets_check(&db, "a", mint_blob(&one), id, pinned), TARGETS_KNOWN);
+	cr_expect_eq(targets_check(&db, "a", mint_blob(&one), id, pinned, &by_admin), TARGETS_KNOWN);
 	cr_expect_eq(targets_forget(&db, id), 1);
 	cr_expect_eq(targets_forget(&db, id), 0);
-	cr_expect_eq(targets_check(&db, "a", mint_blob(&two), id, pinned), TARGETS_UNKNOWN);
+	cr_expect_eq(targets_check(&db, "a", mint_blob(&two), id, pinned, &by_admin), TARGETS_UNKNOWN);
 	all = targets_json(&db);
 	cr_expect_eq(json_array_size(all), 0, "a target without addresses is forgotten");
 	json_decref(all);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/certificate/host_certificate.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define CERTIFICATE_HOST 2
+
+/* '*' and '?', as OpenSSH reads the principals of host certificates. */
+static bool pattern_matches(struct wire_span pattern, const char *name)
+{
+	size_t p = 0, star = SIZE_MAX;
+	const char *after = NULL;
+
+	while (*name != '\0') {
+		uint8_t c = p < pattern.len ? pattern.at[p] : '\0';
+		if (c == '*') {
+			star = p++;
+			after = name;
+		} else if (c == '?' || (c != '\0' && tolower(c) == tolower((unsigned char)*name))) {
+			p++;
+			name++;
+		} else if (star != SIZE_MAX) {
+			p = star + 1;
+			name = ++after;
+		} else {
+			return false;
+		}
+	}
+	while (p < pattern.len && pattern.at[p] == '*')
+		p++;
+	return p == pattern.len;
+}
+
+/* None at all is for nobody. */
+static bool for_one_of(const struct certificate *certificate, const struct words *names)
+{
+	struct wire in = wire_over(certificate->principals.at, certificate->principals.len);
+
+	for (unsigned i = 0; wire_left(&in) > 0 && i < CERTIFICATE_PRINCIPALS_MAX; i++) {
+		struct wire_span principal = wire_string(&in);
+		for (size_t n = 0; n < names->count && !in.failed; n++)
+			if (principal.len > 0 && pattern_matches(principal, names->at[n]))
+				return true;
+	}
+	return false;
+}
+
+const char *host_certificate_judge(
+    const struct certificate *certificate, const struct words *names, time_t now)
+{
+	struct public_key ca;
+
+	if (certificate->type != CERTIFICATE_HOST)
+		return "is no host certificate";
+	if (!public_key_parse(certificate->ca_blob, &ca) ||
+	    !public_key_verify(&ca, certificate->signed_bytes, certificate->signature, 0))
+		return "is not intact";
+	if (now < 0 || (uint64_t)now < certificate->valid_after)
+		return "is not valid yet";
+	if ((uint64_t)now >= certificate->valid_before)
+		return "has expired";
+	if (certificate->critical_options.len > 0)
+		return "has options that are not understood here";
+	if (!for_one_of(certificate, names))
+		return "is for other names";
+	return NULL;
+}
+
+bool certificate_plain_key(const struct certificate *certificate, struct wire_out *out)
+{
+	wire_put_cstring(out, certificate->key.type->name);
+	wire_put_bytes(out, certificate->plain_tail.at, certificate->plain_tail.len);
+	return !out->failed;
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/identity/known_hosts.h"
+
+#include <ctype.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define HASHED "|1|"
+#define HASH_SIZE 20 /* HMAC-SHA1 */
+#define NAME_MAX_ALL 512
+
+const char known_hosts_certificates[] =
+    "ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,"
+    "ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com,"
+    "rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com";
+
+/* -- one line -- */
+
+static struct wire_span next_word(const char **at, const char *end)
+{
+	while (*at < end && isspace((unsigned char)**at))
+		(*at)++;
+	struct wire_span word = {.at = (const uint8_t *)*at};
+	while (*at < end && !isspace((unsigned char)**at))
+		(*at)++;
+	word.len = (size_t)((const uint8_t *)*at - word.at);
+	return word;
+}
+
+static const char *take_marker(struct wire_span word, enum known_marker *marker)
+{
+	if (wire_span_is(word, "@cert-authority"))
+		*marker = KNOWN_CA;
+	else if (wire_span_is(word, "@revoked"))
+		*marker = KNOWN_REVOKED;
+	else
+		return "begins with a marker that is neither @cert-authority nor @revoked";
+	return NULL;
+}
+
+static const char *take_key(struct wire_span type, struct wire_span base64, struct known_line *line)
+{
+	struct public_key key;
+
+	line->blob = malloc(PUBLIC_KEY_BLOB_MAX);
+	if (line->blob == NULL)
+		return "did not fit into memory";
+	if (base64.len == 0 ||
+	    sodium_base642bin(line->blob, PUBLIC_KEY_BLOB_MAX, (const char *)base64.at, base64.len, NULL,
+	        &line->blob_len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
+		return "has no valid base64 after its key type";
+	if (!public_key_parse_legacy((struct wire_span){line->blob, line->blob_len}, &key))
+		return "has a damaged key, or one of less than 1024 bits";
+	if (!wire_span_is(type, key.type->name))
+		return "says another key type in its text than in its data";
+	line->type = key.type;
+	return NULL;
+}
+
+const char *known_line_parse(const char *text, size_t len, struct known_line *line)
+{
+	const char *at = text, *end = text + len;
+	struct wire_span patterns = next_word(&at, end);
+	const char *wrong = NULL;
+	bool certificate;
+
+	*line = (struct known_line){0};
+	if (patterns.len == 0 || patterns.at[0] == '#')
+		return NULL;
+	if (len > KNOWN_HOSTS_LINE_MAX || memchr(text, '\0', len) != NULL)
+		return "is too long, or has a NUL byte in it";
+	if (patterns.at[0] == '@') {
+		wrong = take_marker(patterns, &line->marker);
+		patterns = next_word(&at, end);
+	}
+	struct wire_span type = next_word(&at, end), base64 = next_word(&at, end);
+	if (wrong != NULL)
+		return wrong;
+	if (type.len == 0)
+		return "is no line of a known_hosts file; expected hosts, key type and key";
+	/* Types that we do not speak (ssh-dss) are passed over, as OpenSSH does. */
+	if (public_key_type_of(type, &certificate) == NULL || certificate)
+		return NULL;
+	wrong = take_key(type, base64, line);
+	if (wrong == NULL) {
+		line->patterns = strndup((const char *)patterns.at, patterns.len);
+		wrong = line->patterns == NULL ? "did not fit into memory" : NULL;
+	}
+	return wrong;
+}
+
+void known_line_free(struct known_line *line)
+{
+	free(line->patterns);
+	free(line->blob);
+	*line = (struct known_line){0};
+}
+
+/* -- matching -- */
+
+/* '*' and '?', without regard to case; linear, but for the last '*'. */
+static bool glob(const char *pattern, size_t pattern_len, const char *name)
+{
+	size_t p = 0, star = SIZE_MAX;
+	const char *after = NULL;
+
+	while (*name != '\0') {
+		if (p < pattern_len && pattern[p] == '*') {
+			star = p++;
+			after = name;
+		} else if (p < pattern_len && (pattern[p] == '?' || tolower((unsigned char)pattern[p]) ==
+		                                                        tolower((unsigned char)*name))) {
+			p++;
+			name++;
+		} else if (star != SIZE_MAX) {
+			p = star + 1;
+			name = ++after;
+		} else {
+			return false;
+		}
+	}
+	while (p < pattern_len && pattern[p] == '*')
+		p++;
+	return p == pattern_len;
+}
+
+/* |1|salt|hash: HMAC-SHA1 of the name, keyed with the salt. */
+static bool hashed_matches(const char *hashed, const char *name)
+{
+	const char *salt_text = hashed + strlen(HASHED), *bar = strchr(salt_text, '|');
+	uint8_t salt[64], expected[HASH_SIZE], got[EVP_MAX_MD_SIZE];
+	size_t salt_len, expected_len;
+	unsigned got_len = 0;
+
+	return bar != NULL &&
+	       sodium_base642bin(salt, sizeof(salt), salt_text, (size_t)(bar - salt_text), NULL, &salt_len,
+	           NULL, sodium_base64_VARIANT_ORIGINAL) == 0 &&
+	       sodium_base642bin(expected, sizeof(expected), bar + 1, strlen(bar + 1), NULL, &expected_len,
+	           NULL, sodium_base64_VARIANT_ORIGINAL) == 0 &&
+	       expected_len == HASH_SIZE &&
+	       HMAC(EVP_sha1(), salt, (int)salt_len, (const uint8_t *)name, strlen(name), got, &got_len) !=
+	           NULL &&
+	       got_len == HASH_SIZE && memcmp(got, expected, HASH_SIZE) == 0;
+}
+
+/* 1: matches, 0: does not, -1: a negated pattern does, which takes all others back. */
+static int list_matches(const char *patterns, const char *name)
+{
+	int matches = 0;
+
+	for (const char *at = patterns; *at != '\0';) {
+		size_t len = strcspn(at, ",");
+		bool negated = *at == '!';
+		if (glob(at + negated, len - negated, name)) {
+			if (negated)
+				return -1;
+			matches = 1;
+		}
+		at += len + (at[len] == ',');
+	}
+	return matches;
+}
+
+/* OpenSSH asks for the one name that was typed; here each name counts, and one that is negated counts against
+ * all of them. */
+bool known_line_matches(const struct known_line *line, const struct words *names)
+{
+	bool hashed = strncmp(line->patterns, HASHED, strlen(HASHED)) == 0, matches = false;
+
+	for (size_t i = 0; i < names->count; i++) {
+		int one = hashed ? hashed_matches(line->patterns, names->at[i])
+		                 : list_matches(line->patterns, names->at[i]);
+		if (one < 0)
+			return false;
+		matches = matches || one > 0;
+	}
+	return matches;
+}
+
+/* -- all lines -- */
+
+static bool append(struct known_hosts *known, struct known_line *line)
+{
+	if (known->count == known->room) {
+		size_t room = known->room == 0 ? 64 : known->room * 2;
+		struct known_line *lines = realloc(known->lines, room * sizeof(*lines));
+		if (lines == NULL)
+			return false;
+		known->lines = lines;
+		known->room = room;
+	}
+	known->lines[known->count++] = *line;
+	*line = (struct known_line){0};
+	return true;
+}
+
+void known_hosts_free(struct known_hosts *known)
+{
+	for (size_t i = 0; i < known->count; i++)
+		known_line_free(&known->lines[i]);
+	free(known->lines);
+	*known = (struct known_hosts){0};
+}
+
+bool known_hosts_load(struct known_hosts *known, struct database *db)
+{
+	sqlite3_stmt *row = database_query(db, "SELECT line FROM known_hosts", "");
+	bool good = row != NULL;
+
+	known_hosts_free(known);
+	while (database_row(row)) {
+		struct known_line line;
+		const char *text = database_text(row, 0);
+		good = known_line_parse(text, strlen(text), &line) == NULL &&
+		       (line.patterns == NULL || append(known, &line)) && good;
+		known_line_free(&line);
+	}
+	return good;
+}
+
+/* Puts one line into the database. False: it is wrong, or there are too many. */
+static bool import_line(struct database *db, const char *text, size_t len, struct known_import *result)
+{
+	struct known_line line;
+
+	result->wrong = known_line_parse(text, len, &line);
+	bool ours = result->wrong == NULL && line.patterns != NULL;
+	known_line_free(&line);
+	if (!ours) {
+		result->passed_over += len > 0 && text[0] != '#';
+		return result->wrong == NULL;
+	}
+	if (++result->lines > KNOWN_HOSTS_MAX) {
+		result->wrong = "is one too many: at most 20,000 are kept";
+		return false;
+	}
+	struct wire_span span = {(const uint8_t *)text, len};
+	if (!database_run(db,
+	        "INSERT OR IGNORE INTO known_hosts(line, imported_at) VALUES(CAST(? AS TEXT), ?)", "bi", span,
+	        (int64_t)time(NULL)))
+		result->wrong = "was not taken by control.db";
+	return result->wrong == NULL;
+}
+
+bool known_hosts_import(struct known_hosts *known, struct database *db, const char *text, bool replace,
+    struct known_import *result)
+{
+	unsigned number = 0;
+
+	*result = (struct known_import){0};
+	if (!database_begin(db))
+		return false;
+	bool good = !replace || database_run(db, "DELETE FROM known_hosts", "");
+	for (const char *at = text; good && *at != '\0';) {
+		size_t len = strcspn(at, "\n"), whole = len;
+		while (len > 0 && isspace((unsigned char)at[len - 1]))
+			len--;
+		number++;
+		good = import_line(db, at, len, result);
+		at += whole + (at[whole] == '\n');
+	}
+	if (!good)
+		result->wrong_line = number;
+	return database_end(db, good) && known_hosts_load(known, db);
+}
+
+json_t *known_hosts_json(const struct known_hosts *known)
+{
+	static const char *const markers[] = {"", "cert-authority", "revoked"};
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < known->count; i++) {
+		const struct known_line *line = &known->lines[i];
+		char fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE];
+		public_key_fingerprint((struct wire_span){line->blob, line->blob_len}, fingerprint);
+		json_array_append_new(
+		    list, json_pack("{s:s, s:s, s:s, s:s}", "marker", markers[line->marker], "hosts",
+		              line->patterns, "type", line->type->name, "fingerprint", fingerprint));
+	}
+	return list;
+}
+
+static bool same(const struct known_line *line, struct wire_span key)
+{
+	return line->blob_len == key.len && memcmp(line->blob, key.at, key.len) == 0;
+}
+
+enum known_verdict known_hosts_check(
+    const struct known_hosts *known, const struct words *names, struct wire_span key)
+{
+	enum known_verdict verdict = KNOWN_NONE;
+
+	for (size_t i = 0; i < known->count; i++) {
+		const struct known_line *line = &known->lines[i];
+		if (line->marker != KNOWN_KEY || !known_line_matches(line, names))
+			continue;
+		if (same(line, key))
+			return KNOWN_HERE;
+		verdict = KNOWN_OTHER;
+	}
+	return verdict;
+}
+
+bool known_hosts_marked(const struct known_hosts *known, enum known_marker marker, const struct words *names,
+    struct wire_span key)
+{
+	for (size_t i = 0; i < known->count; i++) {
+		const struct known_line *line = &known->lines[i];
+		if (line->marker == marker && same(line, key) && known_line_matches(line, names))
+			return true;
+	}
+	return false;
+}
+
+static void add(char *list, size_t size, const char *names)
+{
+	size_t used = strlen(list);
+
+	if (strstr(list, names) == NULL && used + strlen(names) + 2 <= size)
+		snprintf(list + used, size - used, "%s%s", used > 0 ? "," : "", names);
+}
+
+void known_hosts_algorithms(
+    const struct known_hosts *known, const struct words *names, char *list, size_t size)
+{
+	for (size_t i = 0; i < known->count; i++)
+		if (known->lines[i].marker == KNOWN_CA && known_line_matches(&known->lines[i], names)) {
+			add(list, size, known_hosts_certificates);
+			break;
+		}
+	for (size_t i = 0; i < known->count; i++) {
+		const struct known_line *line = &known->lines[i];
+		if (line->marker == KNOWN_KEY && known_line_matches(line, names))
+			add(list, size,
+			    line->type->kind == PUBLIC_KEY_RSA ? "rsa-sha2-512,rsa-sha2-256,ssh-rsa"
+			                                       : line->type->name);
+	}
+}

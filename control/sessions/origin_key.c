@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/sessions/origin_key.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "control/certificate/host_certificate.h"
+
+bool origin_key_read(struct origin_key *key, struct wire_span shown, bool small)
+{
+	struct certificate certificate;
+	struct public_key parsed;
+	struct wire_out out = wire_into(key->plain, sizeof(key->plain));
+
+	*key = (struct origin_key){.shown = shown};
+	if (certificate_is(shown)) {
+		if (!certificate_parse(shown, &certificate) || !certificate_plain_key(&certificate, &out))
+			return false;
+	} else {
+		wire_put_bytes(&out, shown.at, shown.len);
+	}
+	key->plain_len = wire_written(&out);
+	struct wire_span plain = {key->plain, key->plain_len};
+	if (out.failed || !(small ? public_key_parse_legacy : public_key_parse)(plain, &parsed))
+		return false;
+	public_key_fingerprint(plain, key->target_id);
+	return true;
+}
+
+/* -- what the origin is called -- */
+
+struct called {
+	struct words bare; /* as principals say it: addresses and names without ports */
+	struct words full; /* as known_hosts says it: "[web1]:2222" where the port is not 22 */
+	struct words all;  /* both: a CA's line may say either */
+};
+
+static void call(struct called *called, const char *name, const char *port)
+{
+	char full[TARGET_NAME_MAX + 16];
+
+	snprintf(full, sizeof(full), port[0] == '\0' ? "%s" : "[%s]:%s", name, port);
+	(void)words_add(&called->bare, name);
+	(void)words_add(&called->full, full);
+	(void)words_add(&called->all, name);
+	(void)words_add(&called->all, full);
+}
+
+static void called_free(struct called *called)
+{
+	words_free(&called->bare);
+	words_free(&called->full);
+	words_free(&called->all);
+}
+
+/* "[2001:db8::2]:2222%vlan7": the network has no say in what a host is called. */
+static void called_of(struct database *db, const char *address, struct called *called)
+{
+	const char *start = address[0] == '[' ? address + 1 : address;
+	char bare[TARGET_ADDRESS_SIZE], port[8] = "";
+
+	*called = (struct called){0};
+	snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(start, "]%"), start);
+	if (address[0] == '[') {
+		const char *digits = strchr(address, ']') + 2;
+		snprintf(port, sizeof(port), "%.*s", (int)strspn(digits, "0123456789"), digits);
+	}
+	call(called, bare, port);
+	sqlite3_stmt *row =
+	    database_query(db, "SELECT name FROM target_names WHERE address = ? ORDER BY name", "t", address);
+	while (database_row(row))
+		call(called, database_text(row, 0), port);
+}
+
+/* -- judging -- */
+
+static struct wire_span plain_of(const struct origin_key *key)
+{
+	return (struct wire_span){key->plain, key->plain_len};
+}
+
+static bool is_revoked(const struct origin_key *key, const struct known_hosts *known,
+    const struct called *called, struct wire_span ca)
+{
+	return known_hosts_marked(known, KNOWN_REVOKED, &called->all, plain_of(key)) ||
+	       (ca.len > 0 && known_hosts_marked(known, KNOWN_REVOKED, &called->all, ca));
+}
+
+/* A certificate by a CA that is not trusted for this origin is as good as a plain key. */
+static void judge_certificate(struct origin_key *key, const struct certificate *certificate,
+    const struct known_hosts *known, const struct called *called, time_t now)
+{
+	if (!known_hosts_marked(known, KNOWN_CA, &called->all, certificate->ca_blob))
+		key->certificate_fault = "is by no host CA that is trusted for this origin";
+	else
+		key->certificate_fault = host_certificate_judge(certificate, &called->bare, now);
+	key->certified = key->certificate_fault == NULL;
+}
+
+static enum origin_verdict judge_by_pins(
+    struct origin_key *key, enum targets_result pinned, bool vouched, enum known_verdict line, bool first_use)
+{
+	if (pinned != TARGETS_UNKNOWN)
+		return pinned == TARGETS_KNOWN ? ORIGIN_KNOWN : ORIGIN_CHANGED;
+	key->expected[0] = '\0';
+	if (vouched)
+		return ORIGIN_VOUCHED;
+	if (line == KNOWN_OTHER)
+		return ORIGIN_CHANGED;
+	return first_use ? ORIGIN_FIRST_USE : ORIGIN_UNKNOWN;
+}
+
+static enum origin_verdict judge_by_lines(
+    struct origin_key *key, enum targets_result pinned, bool by_admin, bool vouched, enum known_verdict line)
+{
+	if (by_admin && pinned == TARGETS_KNOWN)
+		return ORIGIN_KNOWN;
+	if (by_admin && pinned == TARGETS_CHANGED)
+		return ORIGIN_CHANGED;
+	if (vouched)
+		return pinned == TARGETS_KNOWN ? ORIGIN_KNOWN : ORIGIN_VOUCHED;
+	if (line == KNOWN_OTHER)
+		key->expected[0] = '\0';
+	return line == KNOWN_OTHER || pinned == TARGETS_CHANGED ? ORIGIN_CHANGED : ORIGIN_UNKNOWN;
+}
+
+static enum origin_verdict judge_by_ca(const struct origin_key *key, enum targets_result pinned)
+{
+	if (key->certified)
+		return pinned == TARGETS_KNOWN ? ORIGIN_KNOWN : ORIGIN_VOUCHED;
+	return pinned == TARGETS_CHANGED ? ORIGIN_CHANGED : ORIGIN_UNKNOWN;
+}
+
+enum origin_verdict origin_key_judge(struct origin_key *key, struct database *db,
+    const struct known_hosts *known, const char *address, enum policy_host_keys mode, time_t now)
+{
+	struct certificate certificate = {0};
+	struct called called;
+	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE];
+	bool by_admin;
+	enum targets_result pinned =
+	    targets_check(db, address, plain_of(key), target_id, key->expected, &by_admin);
+
+	if (pinned == TARGETS_FAILED)
+		return ORIGIN_FAILED;
+	called_of(db, address, &called);
+	if (certificate_is(key->shown) && certificate_parse(key->shown, &certificate))
+		judge_certificate(key, &certificate, known, &called, now);
+	bool revoked = is_revoked(key, known, &called, certificate.ca_blob);
+	enum known_verdict line = known_hosts_check(known, &called.full, plain_of(key));
+	called_free(&called);
+	bool vouched = key->certified || line == KNOWN_HERE;
+	if (revoked)
+		return ORIGIN_REVOKED;
+	switch (mode) {
+	case POLICY_HOST_KEYS_KNOWN_HOSTS:
+		return judge_by_lines(key, pinned, by_admin, vouched, line);
+	case POLICY_HOST_KEYS_CA:
+		return judge_by_ca(key, pinned);
+	case POLICY_HOST_KEYS_FIRST_USE:
+	case POLICY_HOST_KEYS_STRICT:
+		break;
+	}
+	return judge_by_pins(key, pinned, vouched, line, mode == POLICY_HOST_KEYS_FIRST_USE);
+}
+
+void origin_key_algorithms(struct database *db, const struct known_hosts *known, const char *address,
+    enum policy_host_keys mode, char *list, size_t size)
+{
+	struct called called;
+
+	list[0] = '\0';
+	if (mode == POLICY_HOST_KEYS_CA) {
+		snprintf(list, size, "%s", known_hosts_certificates);
+		return;
+	}
+	if (mode != POLICY_HOST_KEYS_KNOWN_HOSTS)
+		targets_algorithms(db, address, list, size);
+	if (list[0] != '\0' || known->count == 0)
+		return;
+	called_of(db, address, &called);
+	known_hosts_algorithms(known, &called.all, list, size);
+	called_free(&called);
+	if (list[0] == '\0')
+		targets_algorithms(db, address, list, size);
+}

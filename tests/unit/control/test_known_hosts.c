@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lines of known_hosts files, and certificates of hosts wrong in one way each. */
+#include <criterion/criterion.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control/certificate/host_certificate.h"
+#include "control/identity/known_hosts.h"
+
+#define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
+
+static struct words names(const char *one, const char *two)
+{
+	struct words list = {0};
+
+	cr_assert(words_add(&list, one) && (two == NULL || words_add(&list, two)));
+	return list;
+}
+
+static bool matches(const char *patterns, const char *one, const char *two)
+{
+	char text[512];
+	struct known_line line;
+	struct words list = names(one, two);
+
+	snprintf(text, sizeof(text), "%s " KEY, patterns);
+	cr_assert_null(known_line_parse(text, strlen(text), &line), "%s", text);
+	bool result = known_line_matches(&line, &list);
+	known_line_free(&line);
+	words_free(&list);
+	return result;
+}
+
+Test(known_hosts, patterns)
+{
+	cr_expect(matches("web1", "web1", NULL));
+	cr_expect(matches("WEB1", "web1", NULL));
+	cr_expect_not(matches("web1", "web11", NULL));
+	cr_expect_not(matches("web11", "web1", NULL));
+	cr_expect(matches("db,web1", "web1", NULL));
+	cr_expect(matches("web?", "web1", NULL));
+	cr_expect_not(matches("web?", "web", NULL));
+	cr_expect(matches("*", "2001:db8::2", NULL));
+	cr_expect(matches("*.example.com", "a.b.example.com", NULL));
+	cr_expect_not(matches("*.example.com", "example.com", NULL));
+	cr_expect(matches("a*b*c", "aXbbXc", NULL));
+	cr_expect_not(matches("a*b*c", "aXbbXcd", NULL));
+	cr_expect(matches("[web1]:2222", "[web1]:2222", NULL));
+	cr_expect_not(matches("[web1]:2222", "web1", NULL));
+	cr_expect(matches("web1", "198.51.100.2", "web1"));
+	/* Who is negated by one name is not let in by another. */
+	cr_expect_not(matches("!web1,*", "web1", NULL));
+	cr_expect_not(matches("*,!web1", "198.51.100.2", "web1"));
+	cr_expect(matches("!web2,*", "web1", NULL));
+	/* A pattern made to cost time. */
+	char stars[200], long_name[250];
+	for (int i = 0; i < 99; i++)
+		memcpy(stars + 2 * i, "*a", 2);
+	memcpy(stars + 198, "b", 2);
+	memset(long_name, 'a', 249);
+	long_name[249] = '\0';
+	cr_expect_not(matches(stars, long_name, NULL));
+}
+
+Test(known_hosts, hashed_names)
+{
+	/* ssh-keygen -H of "web1". */
+	const char *hashed = "|1|UHaxf9isWQHSc9q491ev8wpgqYY=|x8PhKY8E9pxyLkrDywjQLrYbvzY=";
+
+	cr_expect(matches(hashed, "web1", NULL));
+	cr_expect(matches(hashed, "198.51.100.2", "web1"));
+	cr_expect_not(matches(hashed, "web2", NULL));
+	cr_expect_not(matches("|1|", "web1", NULL));
+	cr_expect_not(matches("|1|AAAA|AAAA", "web1", NULL));
+	cr_expect_not(matches("|2|AAAA|AAAA", "web1", NULL));
+}
+
+Test(known_hosts, lines)
+{
+	static const struct {
+		const char *text, *wrong; /* NULL: taken; "": passed over */
+		enum known_marker marker;
+	} cases[] = {
+	    {"web1 " KEY, NULL, KNOWN_KEY},
+	    {"web1 " KEY " a comment", NULL, KNOWN_KEY},
+	    {"@cert-authority *.example.com " KEY, NULL, KNOWN_CA},
+	    {"@revoked * " KEY, NULL, KNOWN_REVOKED},
+	    {"", "", KNOWN_KEY},
+	    {"   ", "", KNOWN_KEY},
+	    {"# web1 " KEY, "", KNOWN_KEY},
+	    {"web1 ssh-dss AAAAB3NzaC1kc3MAAACBAP", "", KNOWN_KEY},
+	    {"web1 1024 65537 1234567", "", KNOWN_KEY},
+	    {"@friend web1 " KEY, "begins with a marker", KNOWN_KEY},
+	    {"web1", "is no line of a known_hosts file", KNOWN_KEY},
+	    {"@revoked web1", "is no line of a known_hosts file", KNOWN_KEY},
+	    {"web1 ssh-ed25519", "has no valid base64", KNOWN_KEY},
+	    {"web1 ssh-ed25519 !!!!", "has no valid base64", KNOWN_KEY},
+	    {"web1 ssh-ed25519 AAAA", "has a damaged key", KNOWN_KEY},
+	    {"web1 ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea",
+	        "says another key type", KNOWN_KEY},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct known_line line;
+		const char *wrong = known_line_parse(cases[i].text, strlen(cases[i].text), &line);
+		if (cases[i].wrong != NULL && cases[i].wrong[0] != '\0')
+			cr_expect(wrong != NULL && strstr(wrong, cases[i].wrong) != NULL, "%s: got %s",
+			    cases[i].text, wrong);
+		else
+			cr_expect(wrong == NULL && (line.patterns == NULL) == (cases[i].wrong != NULL),
+			    "%s: got %s", cases[i].text, wrong);
+		if (wrong == NULL && line.patterns != NULL)
+			cr_expect_eq(line.marker, cases[i].marker, "%s", cases[i].text);
+		known_line_free(&line);
+	}
+}
+
+/* -- host certificates -- */
+
+struct made {
+	uint32_t kind;
+	const char *principals[2];
+	uint64_t after, before;
+	const char *option;
+	int damage; /* a byte of the signed ones to be turned; -1: none */
+};
+
+#define NOW 1800000000
+
+static const char *judge(const struct made *made, const char *name)
+{
+	uint8_t room[2048], list[512], ca_public[32], ca_secret[64], signature[64], blob[128];
+	struct wire_out out = wire_into(room, sizeof(room)), inner = wire_into(list, sizeof(list));
+	struct certificate certificate;
+	struct words called = names("198.51.100.2", name);
+
+	cr_assert(sodium_init() >= 0);
+	crypto_sign_keypair(ca_public, ca_secret);
+	wire_put_cstring(&out, "ssh-ed25519-cert-v01@openssh.com");
+	wire_put_string(&out, "nonce", 5);
+	wire_put_string(&out, ca_public, 32);
+	wire_put_u64(&out, 7);
+	wire_put_u32(&out, made->kind);
+	wire_put_cstring(&out, "host");
+	for (int i = 0; i < 2; i++)
+		if (made->principals[i] != NULL)
+			wire_put_cstring(&inner, made->principals[i]);
+	wire_put_string(&out, list, wire_written(&inner));
+	wire_put_u64(&out, made->after);
+	wire_put_u64(&out, made->before);
+	inner = wire_into(list, sizeof(list));
+	if (made->option != NULL) {
+		wire_put_cstring(&inner, made->option);
+		wire_put_string(&inner, "", 0);
+	}
+	wire_put_string(&out, list, wire_written(&inner));
+	wire_put_string(&out, "", 0);
+	wire_put_string(&out, "", 0);
+	inner = wire_into(blob, sizeof(blob));
+	wire_put_cstring(&inner, "ssh-ed25519");
+	wire_put_string(&inner, ca_public, 32);
+	wire_put_string(&out, blob, wire_written(&inner));
+	crypto_sign_detached(signature, NULL, room, wire_written(&out), ca_secret);
+	if (made->damage >= 0)
+		signature[made->damage] ^= 1;
+	inner = wire_into(blob, sizeof(blob));
+	wire_put_cstring(&inner, "ssh-ed25519");
+	wire_put_string(&inner, signature, 64);
+	wire_put_string(&out, blob, wire_written(&inner));
+	cr_assert(certificate_parse((struct wire_span){room, wire_written(&out)}, &certificate));
+	const char *why = host_certificate_judge(&certificate, &called, NOW);
+	words_free(&called);
+	return why;
+}
+
+Test(host_certificate, good_and_wrong_in_one_way_each)
+{
+	const struct {
+		const char *what;
+		struct made made;
+		const char *wrong;
+	} cases[] = {
+	    {"good", {2, {"web1"}, NOW - 1, NOW + 1, NULL, -1}, NULL},
+	    {"the address", {2, {"db", "198.51.100.2"}, 0, UINT64_MAX, NULL, -1}, NULL},
+	    {"a pattern", {2, {"web?"}, NOW, NOW + 1, NULL, -1}, NULL},
+	    {"a pattern of all", {2, {"*"}, NOW, NOW + 1, NULL, -1}, NULL},
+	    {"a user's", {1, {"web1"}, NOW - 1, NOW + 1, NULL, -1}, "is no host certificate"},
+	    {"damaged", {2, {"web1"}, NOW - 1, NOW + 1, NULL, 3}, "is not intact"},
+	    {"too early", {2, {"web1"}, NOW + 1, NOW + 2, NULL, -1}, "is not valid yet"},
+	    {"too late", {2, {"web1"}, NOW - 2, NOW, NULL, -1}, "has expired"},
+	    {"an option", {2, {"web1"}, NOW - 1, NOW + 1, "force-command", -1},
+	        "has options that are not understood here"},
+	    {"other names", {2, {"web2", "web"}, NOW - 1, NOW + 1, NULL, -1}, "is for other names"},
+	    {"no names", {2, {NULL}, NOW - 1, NOW + 1, NULL, -1}, "is for other names"},
+	    {"an empty name", {2, {""}, NOW - 1, NOW + 1, NULL, -1}, "is for other names"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *why = judge(&cases[i].made, "web1");
+		cr_expect((why == NULL) == (cases[i].wrong == NULL) &&
+		              (why == NULL || strcmp(why, cases[i].wrong) == 0),
+		    "%s: got %s", cases[i].what, why);
+	}
+}
