@@ -26,7 +26,11 @@ fingerprint() { ssh-keygen -lf "$1" | cut -d' ' -f2; }
 last_login() { grep '"event":"origin.auth"' "$STATE/state/audit.jsonl" | tail -n 1 | json "j.get('$1')"; }
 
 # An agent at the client, which lives as long as the test.
-lab remember agent "$(client bash -c 'eval "$(ssh-agent -a ~/agent)" >/dev/null; ssh-add -q ~/.ssh/alice; echo "$SSH_AGENT_PID"')"
+printf '#!/bin/sh\nsleep 3\n' >"$STATE/client/askpass"
+chmod +x "$STATE/client/askpass"
+lab remember agent "$(client bash -c '
+	export SSH_ASKPASS=~/askpass SSH_ASKPASS_REQUIRE=force DISPLAY=x
+	eval "$(ssh-agent -a ~/agent)" >/dev/null; ssh-add -q ~/.ssh/alice; echo "$SSH_AGENT_PID"')"
 with_agent() { client env "SSH_AUTH_SOCK=$STATE/client/agent" "$@"; }
 ssh_agent() { with_agent ssh -o BatchMode=yes "$@"; }
 
@@ -59,6 +63,29 @@ equal "several sessions at once over one connection" "1 2 3 4 5 6 " "$(with_agen
 	until [ -S ~/mux ]; do sleep 0.05; done
 	for i in 2 3 4 5 6; do ssh -q -S ~/mux alice@origin "echo $i" >~/m$i & done
 	wait; cat ~/m?; ssh -q -S ~/mux -O exit alice@origin' | sort | tr '\n' ' ')"
+
+equal "what passes is recorded" "exec" "$(reeve ls --json | json 'rows[0]["ProgramType"]')"
+equal "under IPv6" "in" "$(ssh_agent -q -A -6 alice@2001:db8::2 'echo in')"
+
+# -- while the user thinks: a second key, which has to be confirmed (it takes 3 s), is the one that is good ---------
+ssh-keygen -q -t ed25519 -N '' -C slow -f "$STATE/client/.ssh/slow"
+with_agent ssh-add -q -c "$STATE/client/.ssh/slow"
+authorize alice "$STATE/client/.ssh/slow.pub"
+capture ssh_agent -q -A -o ServerAliveInterval=1 -o ServerAliveCountMax=1 alice@origin 'echo in'
+equal "a client that wants signs of life meanwhile" in "$out"
+capture ssh_agent -q -A -o ServerAliveInterval=1 -o ServerAliveCountMax=1 -R 8092:localhost:1 alice@origin 'echo in'
+equal "also behind a request that has to wait" in "$out"
+capture ssh_agent -v -A -o RekeyLimit='default 1' alice@origin 'echo in'
+equal "one that exchanges keys meanwhile" in "$out"
+at_least "which it did" 3 "$(grep -c 'SSH2_MSG_NEWKEYS received' <<<"$err")"
+with_agent bash -c 'ssh -A -M -S ~/mux2 -o ControlPersist=30 alice@origin "touch given-up" & sleep 1; kill -INT $!; wait $!' 2>/dev/null
+capture ssh_agent -q -A alice@origin 'sleep 1; ls given-up 2>/dev/null; echo after'
+equal "one that gives up meanwhile has left nothing running" after "$out"
+authorize alice "$STATE/client/.ssh/alice.pub"
+
+# -- strict, and forwardings beside it -----------------------------------------------------------------------------
+rule "$all" agent 'recording: strict'
+equal "strict" "$(sha256sum <"$STATE/client/blob")" "$(with_agent bash -c 'ssh -q -A alice@origin cat <~/blob | sha256sum')"
 
 # -- the rule decides who may use the agent -------------------------------------------------------------------
 rule pty

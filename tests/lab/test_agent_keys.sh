@@ -32,7 +32,7 @@ printf '#!/bin/sh\n[ -e %s/yes ] && sleep 1 && exit 0\nexit 1\n' "$STATE/client"
 chmod +x "$STATE/client/askpass"
 lab remember agent "$(client bash -c '
 	export SSH_ASKPASS=~/askpass SSH_ASKPASS_REQUIRE=force DISPLAY=x
-	eval "$(ssh-agent -a ~/agent)" >/dev/null; echo "$SSH_AGENT_PID"')"
+	eval "$(ssh-agent -P "*" -a ~/agent)" >/dev/null; echo "$SSH_AGENT_PID"')"
 with_agent() { client env "SSH_AUTH_SOCK=$STATE/client/agent" "$@"; }
 ssh_agent() { with_agent ssh -A -o BatchMode=yes "$@"; }
 keys() { with_agent ssh-add -q -D 2>/dev/null; with_agent ssh-add -q "$@"; } # these, in this order
@@ -49,6 +49,11 @@ for key in "ed ed25519" "ec ecdsa 384" "rsa rsa 3072"; do
 	equal "the audit log names it" "$(fingerprint "$STATE/client/.ssh/$name.pub")" "$(last_login key)"
 done
 equal "RSA signs with SHA-2" "rsa-sha2-512" "$(last_login algorithm)"
+dummy=/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so # a security key that is none, of openssh-tests
+ssh-keygen -q -t ecdsa-sk -w "$dummy" -N '' -C sk -f "$STATE/client/.ssh/sk"
+authorize "$STATE/client/.ssh/sk.pub"
+keys -S "$dummy" "$STATE/client/.ssh/sk"
+equal "a security key" "in sk-ecdsa-sha2-nistp256@openssh.com" "$(ssh_agent -q alice@origin 'echo in') $(last_login algorithm)"
 
 # -- which first ------------------------------------------------------------------------------------------------
 for i in 1 2 3 4 5 6; do make_key e$i ed25519; done
