@@ -285,6 +285,8 @@ static const struct rpc_handler handlers[] = {
     {RPC_SES_MAY, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_may},
     {RPC_SES_CERT, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_cert},
     {RPC_SES_SIGN, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_sign},
+    {RPC_SES_SECRET, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_secret},
+    {RPC_SES_SECRET_SIGN, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_secret_sign},
     {RPC_SES_PROGRAM, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_program},
     {RPC_SES_PROGRAM_END, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_program_end},
     {RPC_SES_EVENT, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_event},

@@ -69,6 +69,22 @@ int inside_auth_success(ssh_session ssh)
 
 /* -- transport -- */
 
+struct wire_span inside_session_identifier(ssh_session ssh)
+{
+	return (struct wire_span){ssh->current_crypto->session_id, ssh->current_crypto->session_id_len};
+}
+
+const char *inside_rsa_algorithm(ssh_session ssh)
+{
+	const char *host_keys = ssh->opts.wanted_methods[SSH_HOSTKEYS];
+
+	if ((ssh->extensions & SSH_EXT_SIG_RSA_SHA512) != 0)
+		return "rsa-sha2-512";
+	if ((ssh->extensions & SSH_EXT_SIG_RSA_SHA256) != 0)
+		return "rsa-sha2-256";
+	return host_keys != NULL && match_group(host_keys, "ssh-rsa") == 1 ? "ssh-rsa" : "rsa-sha2-512";
+}
+
 bool inside_has_keys(ssh_session ssh)
 {
 	return ssh != NULL && ssh->current_crypto != NULL;

@@ -12,6 +12,8 @@
  *    during key exchange and does not look at session_state.
  *  - session->server_opts.custombanner is the server's identification string without "SSH-2.0-", malloc'ed.
  *  - session->opts.identity_non_exp lists files that ssh_options_apply would expand.
+ *  - session->current_crypto->session_id is the session identifier, extensions the server-sig-algs that it
+ * knows, opts.wanted_methods[SSH_HOSTKEYS] the host key algorithms that were set.
  *  - session->peer_discon_msg is the text of the peer's DISCONNECT.
  */
 #ifndef SSHTERM_LIBSSH_INSIDE_H
@@ -47,6 +49,13 @@ int inside_set_software(ssh_session ssh, const char *software);
 ssh_string inside_offered_key(ssh_message message, enum ssh_publickey_state_e *state);
 /* USERAUTH_SUCCESS. 0 or -1. */
 int inside_auth_success(ssh_session ssh);
+
+/* The session identifier (RFC 4253 section 7.2). Valid as long as the session; only after the key exchange.
+ */
+struct wire_span inside_session_identifier(ssh_session ssh);
+/* How an RSA key of ours signs for this server: what it said that it verifies (RFC 8308 section 3.1); one
+ * that said nothing gets rsa-sha2-512, or ssh-rsa (SHA-1) where the rule's legacy list has that. */
+const char *inside_rsa_algorithm(ssh_session ssh);
 
 /* Has the key exchange been completed once? */
 bool inside_has_keys(ssh_session ssh);

@@ -5,8 +5,8 @@
  *   identify (identify.c)         the client's requests are answered until control knows who it is
  *   second factor (factor.c)      where the rule wants one: the box's own question
  *   may (may.c)                   the rule's decision, and how the box is to log in at the origin
- *   origin login (origin_login.c) the rule's ways in, in its order: a certificate (origin_leg.c), or what the
- *                                 client is asked for, relayed (relay_login.c)
+ *   origin login (origin_login.c) the rule's ways in, in its order: a certificate (origin_leg.c), what the
+ * vault holds (vault_login.c), or what the client is asked for, relayed (relay_login.c)
  *
  * The client is owed an answer to one request all along (`pending`): each step takes it over as the one
  * before it left it, and it is answered with USERAUTH_SUCCESS only once the origin has let us in.
@@ -34,8 +34,10 @@ struct login {
 	enum rpc_factor second_factor;             /* still to be given */
 	uint8_t origin_auth[RPC_ORIGIN_AUTHS_MAX]; /* enum rpc_origin_auth, in the rule's order */
 	unsigned origin_auth_count;
-	uint32_t tried;     /* bit set of them: the box's own, each once */
-	unsigned questions; /* of the origin in the dialogue of the pending request */
+	uint32_t tried; /* bit set of them: the box's own, each once */
+	char vault_said[2 *
+	                SESSION_TEXT_MAX]; /* why the vault was of no use; empty: it was, or was not asked */
+	unsigned questions;                /* of the origin in the dialogue of the pending request */
 };
 
 /* How the origin answered. */

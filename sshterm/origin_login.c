@@ -16,6 +16,7 @@
 #include "sshterm/libssh_inside.h"
 #include "sshterm/login.h"
 #include "sshterm/origin_leg.h"
+#include "sshterm/vault_login.h"
 #include "sshterm/worker.h"
 
 static bool is_relayed(uint8_t way)
@@ -30,9 +31,10 @@ static bool origin_offers(const struct login *login, uint8_t way)
 		return inside_answers_offer(&login->answers, "password");
 	case RPC_ORIGIN_KEYBOARD_INTERACTIVE:
 		return inside_answers_offer(&login->answers, "keyboard-interactive");
-	case RPC_ORIGIN_VAULT: /* it may hold either */
+	case RPC_ORIGIN_VAULT: /* which of them it needs, the vault says */
 		return inside_answers_offer(&login->answers, "publickey") ||
-		       inside_answers_offer(&login->answers, "password");
+		       inside_answers_offer(&login->answers, "password") ||
+		       inside_answers_offer(&login->answers, "keyboard-interactive");
 	default:
 		return inside_answers_offer(&login->answers, "publickey");
 	}
@@ -92,6 +94,8 @@ static void fail_login(struct login *login, struct leg_failure *failure)
 		leg_fail(failure, "origin_failed",
 		    "the origin wants a further method for login '%s' (%s), which the rule does not provide",
 		    name, login->answers.methods);
+	else if (login->vault_said[0] != '\0')
+		leg_fail(failure, "origin_failed", "%s", login->vault_said);
 	else if (own)
 		leg_fail(failure, "origin_failed",
 		    "the origin did not accept Portreeve's certificate for login '%s'; its TrustedUserCAKeys "
@@ -113,6 +117,8 @@ static enum origin_verdict try_way(struct login *login, uint8_t way, struct leg_
 	switch (way) {
 	case RPC_ORIGIN_CERTIFICATE:
 		return origin_leg_certificate(login->session, &login->answers, failure);
+	case RPC_ORIGIN_VAULT:
+		return vault_login(login, failure);
 	case RPC_ORIGIN_AGENT:
 		return agent_login_prepare(login, failure);
 	default:

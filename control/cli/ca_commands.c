@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ca create, show, fingerprint, rotate, sign-host; target ls, add, forget: whom origins and clients trust,
- * and which origins are known. */
+/* ca create, show, fingerprint, rotate, import, sign-host; target ls, add, forget: whom origins and clients
+ * trust, and which origins are known. */
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "control/cli/command.h"
+#include "control/cli/secret.h"
 #include "control/cli/socket.h"
 #include "control/cli/table.h"
+#include "control/rpc/rpc.h"
 
+#define IMPORT_PURPOSE "portreeve ca key 1"
 #define HOST_TTL_MIN_S 60
 #define HOST_TTL_MAX_S (2 * 366 * 86400)
 
@@ -164,6 +168,44 @@ static int run_ca_fingerprint(const struct call *call)
 	return EXIT_OK;
 }
 
+/* The key as the keeper takes it, sealed. NULL after a message. */
+static json_t *sealed_key(const struct call *call, const char *type)
+{
+	uint8_t ca = strcmp(type, "user") == 0     ? RPC_CA_USER
+	             : strcmp(type, "client") == 0 ? RPC_CA_CLIENT
+	                                           : RPC_CA_HOST;
+	struct secret fields = {0};
+	json_t *sealed = NULL;
+
+	if (!secret_from_key_file(call->arguments[0], &fields))
+		return NULL;
+	uint8_t *room = sodium_malloc(fields.len + 64);
+	if (room != NULL) {
+		struct wire_out out = wire_into(room, fields.len + 64);
+		wire_put_cstring(&out, IMPORT_PURPOSE);
+		wire_put_u8(&out, ca);
+		wire_put_string(&out, fields.at, fields.len);
+		sealed = secret_seal(call->socket_path, &out);
+	}
+	sodium_free(room);
+	secret_free(&fields);
+	return sealed;
+}
+
+static int run_ca_import(const struct call *call)
+{
+	const char *type = ca_type(call);
+
+	if (type == NULL)
+		return EXIT_USAGE;
+	if (sodium_init() < 0)
+		return complain("the system has no randomness to give");
+	json_t *sealed = sealed_key(call, type);
+	return sealed == NULL
+	           ? EXIT_FAILED
+	           : ask_ca(call, "ca.import", json_pack("{s:s, s:o}", "type", type, "sealed", sealed), NULL);
+}
+
 /* Which of the switches was given; "next" where none was, NULL after a complaint. */
 static const char *rotate_step(const struct call *call)
 {
@@ -278,7 +320,7 @@ static int run_sign_host(const struct call *call)
 		"algorithm", 0, "NAME", "ed25519 (default), ecdsa-p256, rsa-3072 or rsa-4096", false         \
 	}
 
-const struct command ca_commands[5] = {
+const struct command ca_commands[6] = {
     {.group = "ca",
         .verb = "create",
         .arguments = "[--type user|client|host] [--algorithm NAME]",
@@ -336,6 +378,22 @@ const struct command ca_commands[5] = {
             {"retire", 0, NULL, "forget old keys", false},
             {"abandon", 0, NULL, "forget the next key", false}},
         .run = run_ca_rotate},
+    {.group = "ca",
+        .verb = "import",
+        .arguments = "FILE [--type user|client|host]",
+        .argument_min = 1,
+        .argument_max = 1,
+        .summary = "give a CA a key that exists already",
+        .text =
+            "Takes a private key as ssh-keygen writes it (ed25519, ecdsa or rsa; its passphrase is asked "
+            "for) as\n"
+            "the key of the CA, so that origins or clients that trust it already need no change. Where "
+            "there\n"
+            "is a CA, it becomes its next key: `reeve ca rotate --commit` then signs with it.\n\n"
+            "The key is sealed to the keeper's key before it leaves this program. Destroy the file when you\n"
+            "no longer need it elsewhere: whoever has it is this CA.",
+        .options = {CA_TYPE_OPTION},
+        .run = run_ca_import},
     {.group = "ca",
         .verb = "sign-host",
         .arguments = "KEY.pub --names a,b [--ttl 52w] [-o FILE]",

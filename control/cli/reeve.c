@@ -30,11 +30,12 @@ struct command_rows {
 
 static const struct command_rows sections[] = {
     {policy_commands, 3, "Policy"},
-    {ca_commands, 5, "Who may log in"},
+    {ca_commands, 6, "Who may log in"},
     {user_commands, 4, NULL},
     {&totp_command, 1, NULL},
     {identity_commands, 3, NULL},
     {target_commands, 7, NULL},
+    {vault_commands, 3, NULL},
     {session_commands, 3, "Sessions"},
     {recording_commands, 3, "Recordings"},
     {&decrypt_command, 1, NULL},

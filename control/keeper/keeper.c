@@ -12,7 +12,8 @@
  *   host CA     host certificates
  *   host seed   host keys of all types for each target, derived: the same under each of its names
  * (host_keys.h) evidence    signs what control says about finished programs, so that the recorder cannot
- * forge seal        opens what `reeve` seals for the keeper and control only hands on
+ * forge seal        opens what `reeve` seals for the keeper and control only hands on; encrypts the vault
+ * (vault.h)
  *
  * The keeper speaks with control alone. What control may ask is a table (requests.c); what it gets for asking
  * is bounded by the keeper's own rules, for control parses strangers' JSON and may be taken over: no user
@@ -28,6 +29,7 @@
 #include "control/keeper/keeper.h"
 #include "control/keeper/host_keys.h"
 #include "control/keeper/private_key.h"
+#include "control/keeper/vault.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -69,7 +71,9 @@ static int on_config(void *context, struct rpc_link *link, struct rpc_message *m
 		return error;
 	process->keeper.live = live_create(KEEPER_SESSIONS_MAX);
 	process->keeper.host_keys = host_keys_open(&process->keeper.keyring);
-	if (process->keeper.live == NULL || process->keeper.host_keys == NULL)
+	process->keeper.vault = vault_open(&process->keeper.keyring);
+	if (process->keeper.live == NULL || process->keeper.host_keys == NULL ||
+	    process->keeper.vault == NULL)
 		return -ENOMEM;
 	process->state = STATE_CONFIGURED;
 	return confine(directory);
@@ -194,6 +198,7 @@ int main(void)
 	if (error != 0 && error != -ECONNRESET)
 		rpc_log(RPC_LOG_ERROR, "ends: %s", strerror(-error));
 	host_keys_close(process.keeper.host_keys);
+	vault_close(process.keeper.vault);
 	keyring_close(&process.keeper.keyring);
 	rpc_link_close(&process.control);
 	rpc_link_close(&process.supervisor);

@@ -128,10 +128,12 @@ uint32_t live_count(const struct live *live);
 
 /* -- requests.c: what control may ask -- */
 struct host_keys;
+struct vault;
 struct keeper {
 	struct keyring keyring;
 	struct host_keys *host_keys;
 	struct live *live;
+	struct vault *vault;
 	uint64_t (*now_s)(void); /* unix time; tests have their own */
 };
 /* -- ca_requests.c: the handlers of what concerns the CAs -- */
@@ -144,6 +146,12 @@ int on_seal(void *context, struct rpc_link *link, struct rpc_message *message);
 int on_host(void *context, struct rpc_link *link, struct rpc_message *message);
 int on_host_sign(void *context, struct rpc_link *link, struct rpc_message *message);
 int on_host_seed(void *context, struct rpc_link *link, struct rpc_message *message);
+/* -- vault_requests.c -- */
+int on_vault_put(void *context, struct rpc_link *link, struct rpc_message *message);
+int on_vault_list(void *context, struct rpc_link *link, struct rpc_message *message);
+int on_vault_remove(void *context, struct rpc_link *link, struct rpc_message *message);
+int on_secret(void *context, struct rpc_link *link, struct rpc_message *message);
+int on_secret_sign(void *context, struct rpc_link *link, struct rpc_message *message);
 /* Dispatches one message from control; < 0: it broke the protocol. */
 int requests_take(struct keeper *keeper, struct rpc_link *control, struct rpc_message *message);
 

@@ -134,6 +134,11 @@ static const struct rpc_handler handlers[] = {
     {RPC_KEY_TOTP_ENROL, RPC_FROM(RPC_CONTROL), ~0u, on_totp_enrol},
     {RPC_KEY_TOTP_CHECK, RPC_FROM(RPC_CONTROL), ~0u, on_totp_check},
     {RPC_KEY_TOTP_REMOVE, RPC_FROM(RPC_CONTROL), ~0u, on_totp_remove},
+    {RPC_KEY_VAULT_PUT, RPC_FROM(RPC_CONTROL), ~0u, on_vault_put},
+    {RPC_KEY_VAULT_LIST, RPC_FROM(RPC_CONTROL), ~0u, on_vault_list},
+    {RPC_KEY_VAULT_REMOVE, RPC_FROM(RPC_CONTROL), ~0u, on_vault_remove},
+    {RPC_KEY_SECRET, RPC_FROM(RPC_CONTROL), ~0u, on_secret},
+    {RPC_KEY_SECRET_SIGN, RPC_FROM(RPC_CONTROL), ~0u, on_secret_sign},
 };
 
 int requests_take(struct keeper *keeper, struct rpc_link *control, struct rpc_message *message)

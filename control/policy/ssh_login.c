@@ -7,10 +7,9 @@
 
 #define NOTICE_MAX 2048 /* bytes */
 
-static const char *const ways[] = {"certificate", "password", "keyboard-interactive", "agent", NULL};
-static const char *const ways_later[] = {"vault", NULL};
-static const uint8_t way_numbers[] = {
-    RPC_ORIGIN_CERTIFICATE, RPC_ORIGIN_PASSWORD, RPC_ORIGIN_KEYBOARD_INTERACTIVE, RPC_ORIGIN_AGENT};
+static const char *const ways[] = {"certificate", "password", "keyboard-interactive", "agent", "vault", NULL};
+static const uint8_t way_numbers[] = {RPC_ORIGIN_CERTIFICATE, RPC_ORIGIN_PASSWORD,
+    RPC_ORIGIN_KEYBOARD_INTERACTIVE, RPC_ORIGIN_AGENT, RPC_ORIGIN_VAULT};
 
 static void read_origin_auth(struct yaml_doc *doc, const struct yaml_node *node, struct policy_ssh *ssh)
 {
@@ -21,7 +20,7 @@ static void read_origin_auth(struct yaml_doc *doc, const struct yaml_node *node,
 	for (const struct yaml_node *item = yaml_first_item(node); item != NULL;
 	     item = yaml_next_item(node, item)) {
 		unsigned choice;
-		if (!yaml_choice(doc, item, ways, ways_later, &choice))
+		if (!yaml_choice(doc, item, ways, NULL, &choice))
 			return;
 		if (memchr(ssh->origin_auth, way_numbers[choice], ssh->origin_auth_count) != NULL) {
 			yaml_fail(doc, item,

@@ -211,6 +211,16 @@ enum rpc_permit {
 	M(KEY_TOTP_CHECK_REPLY, key_totp_check_reply, 115)                                                   \
 	M(KEY_TOTP_REMOVE, key_totp_remove, 116)                                                             \
 	M(KEY_TOTP_REMOVE_REPLY, key_totp_remove_reply, 117)                                                 \
+	M(KEY_VAULT_PUT, key_vault_put, 100) \
+	M(KEY_VAULT_PUT_REPLY, key_vault_put_reply, 101) \
+	M(KEY_VAULT_LIST, key_vault_list, 102) \
+	M(KEY_VAULT_LIST_REPLY, key_vault_list_reply, 103) \
+	M(KEY_VAULT_REMOVE, key_vault_remove, 104) \
+	M(KEY_VAULT_REMOVE_REPLY, key_vault_remove_reply, 105) \
+	M(KEY_SECRET, key_secret, 106) \
+	M(KEY_SECRET_REPLY, key_secret_reply, 107) \
+	M(KEY_SECRET_SIGN, key_secret_sign, 108) \
+	M(KEY_SECRET_SIGN_REPLY, key_secret_sign_reply, 109) \
 	/* control -> recorder, and replies */                                                               \
 	M(REC_LIST, rec_list, 80)                                                                            \
 	M(REC_LIST_REPLY, rec_list_reply, 81)                                                                \
@@ -322,8 +332,9 @@ enum rpc_permit {
 #define SES_CERT_FIELDS(F) F(u64, flow) F(span, public_key)
 #define SES_CERT_REPLY_FIELDS(F) F(span, error) F(span, certificate)
 /* What the vault holds for this target and login. box_key: the worker's X25519 key of the moment, 32 bytes.
- * kind: enum rpc_secret. sealed: the password, sealed to box_key (libsodium's crypto_box_seal). public_key: the
- * blob of a key whose private half signs by SES_SECRET_SIGN. */
+ * kind: enum rpc_secret; 0 with an error: nothing for this target and login. sealed: string password, string padding,
+ * sealed to box_key (libsodium's crypto_box_seal). public_key: the blob of a key whose private half signs by
+ * SES_SECRET_SIGN. */
 #define SES_SECRET_FIELDS(F) F(u64, flow) F(span, box_key)
 #define SES_SECRET_REPLY_FIELDS(F) F(span, error) F(u8, kind) F(span, sealed) F(span, public_key)
 /* data: what RFC 4252 section 7 has signed (session identifier of the origin leg, USERAUTH_REQUEST). */
@@ -399,6 +410,23 @@ enum rpc_permit {
 /* The X25519 key to which secrets for the keeper are sealed (libsodium's crypto_box_seal), 32 bytes. */
 #define KEY_SEAL_FIELDS(F) F(u8, reserved)
 #define KEY_SEAL_REPLY_FIELDS(F) F(span, public_key)
+/* The vault (control/keeper/vault.h). target: fingerprint of an origin's host key. sealed, to KEY_SEAL's public key:
+ * string "portreeve vault 1", string target, string login, u8 kind (enum rpc_secret), string secret (a password, or
+ * private fields as of PROTOCOL.key), string padding. problem: enum rpc_problem. */
+#define KEY_VAULT_PUT_FIELDS(F) F(span, target) F(span, login) F(span, sealed)
+#define KEY_VAULT_PUT_REPLY_FIELDS(F) F(u8, problem) F(span, error) F(u8, replaced)
+/* rows, from the offset'th on: each a string {string target, string login, u8 kind, u64 put at, string public key
+ * blob}. more: there are rows left. */
+#define KEY_VAULT_LIST_FIELDS(F) F(u32, offset)
+#define KEY_VAULT_LIST_REPLY_FIELDS(F) F(u8, problem) F(span, error) F(span, rows) F(u8, more)
+#define KEY_VAULT_REMOVE_FIELDS(F) F(span, target) F(span, login)
+#define KEY_VAULT_REMOVE_REPLY_FIELDS(F) F(u8, problem) F(span, error)
+/* What the vault holds for the target of a live session, and this login at it: SES_SECRET's and SES_SECRET_SIGN's
+ * other half. */
+#define KEY_SECRET_FIELDS(F) F(span, session_id) F(span, login) F(span, box_key)
+#define KEY_SECRET_REPLY_FIELDS(F) F(u8, problem) F(span, error) F(u8, kind) F(span, sealed) F(span, public_key)
+#define KEY_SECRET_SIGN_FIELDS(F) F(span, session_id) F(span, login) F(span, algorithm) F(span, data)
+#define KEY_SECRET_SIGN_REPLY_FIELDS(F) F(u8, problem) F(span, error) F(span, signature)
 
 /* Second factors. user: the user's id. box_key: X25519, 32 bytes, of who enrols; sealed: the secret, 20 bytes,
  * sealed to it (libsodium's crypto_box_seal). error: "" or why not. verdict: enum rpc_totp; wait_s: how long a

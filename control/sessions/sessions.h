@@ -37,8 +37,10 @@
 #define SESSION_EVENTS_MAX 1000    /* kept for session.show; all of them stand in audit.jsonl */
 #define SESSION_AUDIT_MAX 50000    /* lines in audit.jsonl of one session */
 #define SESSION_CERTIFICATES_MAX 4
-#define SESSION_FACTORS_MAX 6    /* codes that one session may try */
-#define STRANGERS_AUDIT_PER_S 50 /* lines in audit.jsonl of connections that nobody was let in on */
+#define SESSION_FACTORS_MAX 6       /* codes that one session may try */
+#define SESSION_SECRETS_MAX 8       /* questions to the vault */
+#define SECRET_DATA_MAX (16 * 1024) /* bytes that a vaulted key signs */
+#define STRANGERS_AUDIT_PER_S 50    /* lines in audit.jsonl of connections that nobody was let in on */
 #define STRANGERS_AUDIT_BURST 20000
 #define SESSION_ID_PREFIX_MIN 6
 
@@ -88,7 +90,7 @@ struct session {
 	bool failure_told;           /* the worker has said why nobody was let in */
 	char asked_login[WORD_SIZE]; /* by the last WHO, of somebody who may be anybody */
 	char refusal[512];           /* why the last WHO or MAY was answered no */
-	uint32_t programs, events, audited, certificates;
+	uint32_t programs, events, audited, certificates, secrets;
 };
 
 struct sessions {
@@ -132,6 +134,8 @@ int session_on_factor(void *context, struct rpc_link *link, struct rpc_message *
 int session_on_may(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_cert(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_sign(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_secret(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_secret_sign(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_program(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_program_end(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_event(void *context, struct rpc_link *link, struct rpc_message *message);

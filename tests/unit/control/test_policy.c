@@ -148,7 +148,6 @@ static const struct {
         "p:3:92: rules[0].ssh.logins: expected at least one login"},
     {RULE("action: audit_ssh, match: {dst_port: 22}, ssh: {users: {names: [a]}, logins: [-root]}"),
         "p:3:93: rules[0].ssh.logins[0]: expected the name of a login"},
-    {SSH("origin_auth: [vault]"), "p:3:118: rules[0].ssh.origin_auth[0]: 'vault' is not in this version"},
     {SSH("origin_auth: [agent, password]"),
         "p:3:125: rules[0].ssh.origin_auth[1]: expected 'agent' to stand last"},
     {SSH("origin_auth: [certificate, password, certificate]"),

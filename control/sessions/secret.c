@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the vault has for a session's login at its origin. Control hands on what it cannot read: a password
+ * comes sealed to the worker's key, and a private key stays in the keeper. */
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "control/control.h"
+
+/* NULL, or why this session gets nothing of the vault. */
+static const char *may_have_secrets(struct session *session)
+{
+	if (session == NULL || !session->granted || session->rule == NULL ||
+	    session->identity == RPC_IDENTITY_ORIGIN || session->identity == 0)
+		return "portreeve: no secret without permission";
+	if (memchr(session->rule->ssh->origin_auth, RPC_ORIGIN_VAULT,
+	        session->rule->ssh->origin_auth_count) == NULL)
+		return "portreeve: the rule takes nothing from the vault";
+	if (session->secrets >= SESSION_SECRETS_MAX)
+		return "portreeve: no further secret for this session";
+	return NULL;
+}
+
+/* What the person at the client is told; the keeper's own words go to the log. */
+static const char *refusal(const struct session *session, uint8_t problem, struct wire_span error)
+{
+	rpc_log(problem == RPC_PROBLEM_NOT_FOUND ? RPC_LOG_NOTICE : RPC_LOG_ERROR,
+	    "session %s: nothing from the vault for login %s at %s (%s): %.*s", session->session_id,
+	    session->login, session->address, session->target_id, (int)(error.len > 200 ? 200 : error.len),
+	    error.len > 0 ? (const char *)error.at : "");
+	return problem == RPC_PROBLEM_NOT_FOUND
+	           ? "portreeve: the vault holds no secret for this login at this host; please tell the "
+	             "administrator of this gateway (reeve vault put)"
+	           : "portreeve: the key service of this gateway refused; please tell its administrator";
+}
+
+/* -- SECRET -- */
+
+static void answer_secret(struct peer *worker, uint32_t id, const char *error, uint8_t kind,
+    struct wire_span sealed, struct wire_span public_key)
+{
+	PEER_REPLY(worker, id, SES_SECRET_REPLY, ses_secret_reply, .error = wire_span_of(error), .kind = kind,
+	    .sealed = sealed, .public_key = public_key);
+}
+
+static void secret_given(void *context, void *argument, int error, struct wire_span body)
+{
+	struct control *control = context;
+	struct keeper_question *question = argument;
+	struct session *session = session_by_serial(control, question->serial);
+	struct rpc_key_secret_reply reply;
+	const char *why = "";
+
+	if (session != NULL) {
+		if (error != 0 || !rpc_get_key_secret_reply(body, &reply)) {
+			reply = (struct rpc_key_secret_reply){0};
+			why = keeper_failure(error);
+		} else if (reply.problem != RPC_PROBLEM_NONE) {
+			why = refusal(session, reply.problem, reply.error);
+		} else {
+			session_event(control, session, "vault.use",
+			    json_pack("{s:s}", "kind", reply.kind == RPC_SECRET_KEY ? "key" : "password"));
+		}
+		answer_secret(&control->peers.workers[session->worker], question->request_id, why, reply.kind,
+		    reply.sealed, reply.public_key);
+	}
+	keeper_question_free(question);
+}
+
+int session_on_secret(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct control *control = context;
+	struct rpc_ses_secret secret;
+
+	if (!rpc_get_ses_secret(message->body, &secret) || secret.box_key.len != crypto_box_PUBLICKEYBYTES)
+		return -EPROTO;
+	struct session *session = session_find(control, link->index, secret.flow);
+	const char *why = may_have_secrets(session);
+	struct call_options options = {.peer = &control->peers.keeper,
+	    .type = RPC_KEY_SECRET,
+	    .reply_type = RPC_KEY_SECRET_REPLY,
+	    .timeout_ms = KEEPER_TIMEOUT_MS,
+	    .wait = true,
+	    .fd = -1,
+	    .done = secret_given};
+	if (why == NULL) {
+		options.argument = keeper_question(control, session, message->id, (struct wire_span){0});
+		why = options.argument == NULL ? keeper_failure(-ENOMEM) : NULL;
+	}
+	if (why != NULL) {
+		answer_secret(&control->peers.workers[link->index], message->id, why, 0,
+		    (struct wire_span){0}, (struct wire_span){0});
+		return 0;
+	}
+	session->secrets++;
+	CALL(&options, key_secret, .session_id = wire_span_of(session->session_id),
+	    .login = wire_span_of(session->login), .box_key = secret.box_key);
+	return 0;
+}
+
+/* -- SECRET_SIGN -- */
+
+static void answer_signature(struct peer *worker, uint32_t id, const char *error, struct wire_span signature)
+{
+	PEER_REPLY(worker, id, SES_SECRET_SIGN_REPLY, ses_secret_sign_reply, .error = wire_span_of(error),
+	    .signature = signature);
+}
+
+static void secret_signed(void *context, void *argument, int error, struct wire_span body)
+{
+	struct control *control = context;
+	struct keeper_question *question = argument;
+	struct session *session = session_by_serial(control, question->serial);
+	struct rpc_key_secret_sign_reply reply;
+	const char *why = "";
+
+	if (session != NULL) {
+		if (error != 0 || !rpc_get_key_secret_sign_reply(body, &reply)) {
+			reply = (struct rpc_key_secret_sign_reply){0};
+			why = keeper_failure(error);
+		} else if (reply.problem != RPC_PROBLEM_NONE) {
+			why = refusal(session, reply.problem, reply.error);
+		}
+		answer_signature(
+		    &control->peers.workers[session->worker], question->request_id, why, reply.signature);
+	}
+	keeper_question_free(question);
+}
+
+int session_on_secret_sign(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct control *control = context;
+	struct rpc_ses_secret_sign sign;
+
+	if (!rpc_get_ses_secret_sign(message->body, &sign) || sign.data.len > SECRET_DATA_MAX)
+		return -EPROTO;
+	struct session *session = session_find(control, link->index, sign.flow);
+	const char *why = may_have_secrets(session);
+	struct call_options options = {.peer = &control->peers.keeper,
+	    .type = RPC_KEY_SECRET_SIGN,
+	    .reply_type = RPC_KEY_SECRET_SIGN_REPLY,
+	    .timeout_ms = KEEPER_TIMEOUT_MS,
+	    .wait = true,
+	    .fd = -1,
+	    .done = secret_signed};
+	if (why == NULL) {
+		options.argument = keeper_question(control, session, message->id, (struct wire_span){0});
+		why = options.argument == NULL ? keeper_failure(-ENOMEM) : NULL;
+	}
+	if (why != NULL) {
+		answer_signature(
+		    &control->peers.workers[link->index], message->id, why, (struct wire_span){0});
+		return 0;
+	}
+	session->secrets++;
+	CALL(&options, key_secret_sign, .session_id = wire_span_of(session->session_id),
+	    .login = wire_span_of(session->login), .algorithm = sign.algorithm, .data = sign.data);
+	return 0;
+}
