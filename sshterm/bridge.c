@@ -45,7 +45,7 @@
 #define EARLY_MAX (1024u * 1024)
 #define GATHER_MAX (300u * 1024) /* libssh's largest packet, its MAC, and more */
 #define GATHER_KEPT 4096
-#define SEQUENCES 64
+#define SEQUENCES 32 /* a power of two */
 #define LINGER_US 5000000
 #define FLUSH_US 1000000
 
@@ -77,6 +77,13 @@ struct sequence_pair {
 	bool valid;
 };
 
+/* UNIMPLEMENTED is said of messages that few know: those have a ring of their own, out of which no stream of
+ * common ones can push them. */
+struct sequences {
+	struct sequence_pair last[SEQUENCES];
+	uint32_t next;
+};
+
 struct bridge_leg {
 	struct bridge *bridge;
 	enum leg leg;
@@ -84,11 +91,10 @@ struct bridge_leg {
 	struct packets *packets; /* NULL: bridge_prepare was not called for it */
 	uint8_t *gather;         /* a packet that came in pieces */
 	size_t gather_len, gather_size;
-	struct held_queue early;              /* received before bridge_run */
-	struct held_queue held;               /* to be sent on this leg */
-	struct sequence_pair sent[SEQUENCES]; /* the last packets relayed onto this leg */
-	uint32_t sent_next;
-	bool done; /* nothing more is taken from it: FIN or DISCONNECT came */
+	struct held_queue early;  /* received before bridge_run */
+	struct held_queue held;   /* to be sent on this leg */
+	struct sequences sent[2]; /* the last packets relayed onto this leg: common ones, strange ones */
+	bool done;                /* nothing more is taken from it: FIN or DISCONNECT came */
 	bool fin_sent;
 };
 
@@ -164,26 +170,37 @@ static void queue_clear(struct held_queue *queue)
 
 /* -- sending -- */
 
+/* For packets_send(): the number that the packet has on the leg that it came from, and which of the two rings
+ * it goes into. */
+#define TAG_RELAYED (1ull << 33)
+#define TAG_STRANGE (1ull << 32)
+
+static uint64_t sequence_tag(uint8_t type, uint32_t received)
+{
+	bool known = (type >= CONN_GLOBAL_REQUEST && type <= CONN_REQUEST_FAILURE) ||
+	             (type >= CONN_OPEN && type <= CONN_FAILURE);
+
+	return TAG_RELAYED | (known ? 0 : TAG_STRANGE) | received;
+}
+
+static void on_sent(void *context, uint64_t tag, uint32_t sequence)
+{
+	struct bridge_leg *to = context;
+	struct sequences *ring = &to->sent[(tag & TAG_STRANGE) != 0];
+
+	ring->last[ring->next++ % SEQUENCES] =
+	    (struct sequence_pair){.sent = sequence, .received = (uint32_t)tag, .valid = true};
+}
+
 static void send_now(
     struct bridge_leg *to, const uint8_t *payload, size_t len, bool relayed, uint32_t received)
 {
-	uint32_t sequence;
-	bool now;
-
 	if (to->fin_sent)
 		return; /* nobody listens there any more */
-	if (packets_send(to->packets, payload, len, &now, &sequence) != 0) {
-		if (!to->done)
-			end_with(to->bridge, "protocol_error", "the connection to the other side failed");
+	if (packets_send(to->packets, payload, len, relayed ? sequence_tag(payload[0], received) : 0) == 0)
 		return;
-	}
-	/* What waits behind a key exchange has no number yet; that a peer does not know it stays unsaid then.
-	 */
-	if (!relayed || !now)
-		return;
-	to->sent[to->sent_next] =
-	    (struct sequence_pair){.sent = sequence, .received = received, .valid = true};
-	to->sent_next = (to->sent_next + 1) % SEQUENCES;
+	if (!to->done)
+		end_with(to->bridge, "protocol_error", "the connection to the other side failed");
 }
 
 /* Sends on, or lets wait what must. `recording`: where the packet was recorded, or NULL. */
@@ -310,28 +327,40 @@ static bool on_disconnect(void *context, const uint8_t *payload, size_t len)
 	return true;
 }
 
+/* The latest: numbers begin anew with each strict key exchange. */
+static const struct sequence_pair *find_sequence(const struct sequences *ring, uint32_t sequence)
+{
+	for (unsigned back = 1; back <= SEQUENCES; back++) {
+		const struct sequence_pair *pair = &ring->last[(ring->next - back) % SEQUENCES];
+
+		if (pair->valid && pair->sent == sequence)
+			return pair;
+	}
+	return NULL;
+}
+
 static void on_unimplemented(void *context, uint32_t sequence)
 {
 	struct bridge_leg *from = context;
 
-	for (unsigned i = 0; i < SEQUENCES; i++) {
-		const struct sequence_pair *pair = &from->sent[i];
-		uint8_t payload[5];
+	const struct sequence_pair *pair = find_sequence(&from->sent[1], sequence);
+	uint8_t payload[5];
+	struct wire_out out = wire_into(payload, sizeof(payload));
 
-		if (!pair->valid || pair->sent != sequence)
-			continue;
-		struct wire_out out = wire_into(payload, sizeof(payload));
-		wire_put_u8(&out, MSG_UNIMPLEMENTED);
-		wire_put_u32(&out, pair->received);
-		deliver(other_leg(from), payload, sizeof(payload), NULL, false, 0);
-		return;
-	}
+	if (pair == NULL)
+		pair = find_sequence(&from->sent[0], sequence);
+	if (pair == NULL)
+		return; /* it was the box's own */
+	wire_put_u8(&out, MSG_UNIMPLEMENTED);
+	wire_put_u32(&out, pair->received);
+	deliver(other_leg(from), payload, sizeof(payload), NULL, false, 0);
 }
 
 static const struct packets_handlers handlers = {
     .message = on_message,
     .disconnect = on_disconnect,
     .unimplemented = on_unimplemented,
+    .sent = on_sent,
 };
 
 /* -- reading -- */
@@ -561,15 +590,13 @@ static void send_disconnect(struct bridge_leg *leg, uint32_t code, const char *t
 {
 	uint8_t payload[SESSION_TEXT_MAX * 2 + 32];
 	struct wire_out out = wire_into(payload, sizeof(payload));
-	uint32_t sequence;
-	bool now;
 
 	wire_put_u8(&out, MSG_DISCONNECT);
 	wire_put_u32(&out, code);
 	wire_put_cstring(&out, text);
 	wire_put_cstring(&out, "");
 	if (!out.failed)
-		(void)packets_send(leg->packets, payload, wire_written(&out), &now, &sequence);
+		(void)packets_send(leg->packets, payload, wire_written(&out), 0);
 }
 
 /* The box ends the session: both sides are told, as far as they listen. */

@@ -16,7 +16,9 @@
  *  - ssh_socket_nonblocking_flush writes at once when write_wontblock was set, and takes 0 for "no room".
  *  - current_crypto is another object after each key exchange, with the host key that it was made under in
  *    server_pubkey (on the side that is the client).
- *  - Patch 0011: ssh_socket_get_in_buffer.
+ *  - Patch 0011: ssh_socket_get_in_buffer. Patch 0012: PING (192) comes to callbacks once authenticated.
+ *  - out_queue is emptied in one go when NEWKEYS was sent, the last thing that is sent for the packet that is
+ *    taken; after it only the KEXINIT of a key exchange that one of these packets began.
  */
 #include "sshterm/bridge_packets.h"
 
@@ -35,13 +37,15 @@
 
 #define FIRST_RELAYED 80
 #define LAST_RELAYED 127
-#define CALLBACKS (LAST_RELAYED + 1)
+#define CALLBACKS (SSH2_MSG_PING + 1)
 
 struct packets {
 	ssh_session ssh;
 	const struct packets_handlers *handlers;
 	void *context;
-	uint32_t queued;                         /* bytes in out_queue */
+	uint32_t queued;   /* bytes in out_queue */
+	uint64_t *waiting; /* the tags of what is in out_queue, in order */
+	size_t waiting_count, waiting_room;
 	ssh_key host_key;                        /* that the origin showed; NULL: a client's leg */
 	const struct ssh_crypto_struct *checked; /* the keys in use were exchanged under host_key */
 	struct ssh_packet_callbacks_struct registration;
@@ -92,6 +96,27 @@ static int on_unimplemented(ssh_session ssh, uint8_t type, ssh_buffer packet, vo
 	return SSH_PACKET_USED;
 }
 
+/* OpenSSH's PROTOCOL, section 1.10: string data, sent back. What a client asks of its leg; origins do not
+ * ask. */
+static int on_ping(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	struct packets *packets = user;
+	size_t len;
+	const uint8_t *payload = whole_payload(packet, &len);
+
+	(void)type;
+	if (ssh->client)
+		return SSH_PACKET_NOT_USED;
+	uint8_t *answer = malloc(len);
+	if (answer != NULL) {
+		memcpy(answer, payload, len);
+		answer[0] = SSH2_MSG_PONG;
+		(void)packets_send(packets, answer, len, 0);
+	}
+	free(answer);
+	return SSH_PACKET_USED;
+}
+
 /* By message number. */
 static ssh_packet_callback table[CALLBACKS];
 
@@ -99,6 +124,7 @@ static void fill_table(void)
 {
 	table[SSH2_MSG_DISCONNECT] = on_disconnect;
 	table[SSH2_MSG_UNIMPLEMENTED] = on_unimplemented;
+	table[SSH2_MSG_PING] = on_ping;
 	for (unsigned type = FIRST_RELAYED; type <= LAST_RELAYED; type++)
 		table[type] = on_message;
 }
@@ -134,6 +160,7 @@ void packets_detach(struct packets *packets)
 		return;
 	ssh_packet_remove_callbacks(packets->ssh, &packets->registration);
 	ssh_key_free(packets->host_key);
+	free(packets->waiting);
 	free(packets);
 }
 
@@ -166,11 +193,50 @@ static void check_host_key(struct packets *packets)
 	ssh->session_state = SSH_SESSION_STATE_ERROR;
 }
 
+/* What left out_queue went out in a row with our NEWKEYS, at the end of what libssh sent; but where one of
+ * them began the next key exchange, whose KEXINIT is the last. */
+static void number_waiting(struct packets *packets)
+{
+	ssh_session ssh = packets->ssh;
+
+	if (packets->waiting_count == 0)
+		return;
+	size_t left = ssh_list_count(ssh->out_queue);
+	if (left >= packets->waiting_count)
+		return;
+	size_t gone = packets->waiting_count - left;
+	uint32_t first = ssh->send_seq - (uint32_t)gone - (left > 0 ? 1 : 0);
+	for (size_t i = 0; i < gone; i++)
+		if (packets->waiting[i] != 0)
+			packets->handlers->sent(packets->context, packets->waiting[i], first + (uint32_t)i);
+	packets->waiting_count = left;
+	memmove(packets->waiting, packets->waiting + gone, left * sizeof(*packets->waiting));
+	if (left == 0) {
+		free(packets->waiting);
+		packets->waiting = NULL;
+		packets->waiting_room = 0;
+	}
+}
+
+static bool room_to_wait(struct packets *packets)
+{
+	if (packets->waiting_count < packets->waiting_room)
+		return true;
+	size_t room = packets->waiting_room == 0 ? 64 : packets->waiting_room * 2;
+	uint64_t *waiting = realloc(packets->waiting, room * sizeof(*waiting));
+	if (waiting == NULL)
+		return false;
+	packets->waiting = waiting;
+	packets->waiting_room = room;
+	return true;
+}
+
 size_t packets_feed(struct packets *packets, const uint8_t *at, size_t len)
 {
 	size_t taken = ssh_packet_socket_callback(at, len, packets->ssh);
 
 	check_host_key(packets);
+	number_waiting(packets);
 	return taken;
 }
 
@@ -209,27 +275,30 @@ bool packets_rekeying(const struct packets *packets)
 
 /* -- sending -- */
 
-int packets_send(struct packets *packets, const uint8_t *payload, size_t len, bool *now, uint32_t *sequence)
+int packets_send(struct packets *packets, const uint8_t *payload, size_t len, uint64_t tag)
 {
 	ssh_session ssh = packets->ssh;
 	uint32_t before = ssh->send_seq;
 
-	*now = false;
-	*sequence = before;
 	if (ssh_list_get_iterator(ssh->out_queue) == NULL)
 		packets->queued = 0;
 	/* Something left there would be sent along; libssh leaves nothing but after its own failures. */
 	if (ssh_buffer_get_len(ssh->out_buffer) > 0 && ssh_buffer_reinit(ssh->out_buffer) != 0)
 		return -1;
-	if (ssh_buffer_add_data(ssh->out_buffer, payload, (uint32_t)len) != SSH_OK)
+	if (ssh_buffer_add_data(ssh->out_buffer, payload, (uint32_t)len) != SSH_OK ||
+	    (packets_rekeying(packets) && !room_to_wait(packets)))
 		return -1;
 	if (ssh_packet_send(ssh) == SSH_ERROR)
 		return -1;
 	if (ssh_list_get_iterator(ssh->out_queue) != NULL) {
+		/* Ours is the last there; it may itself have begun the key exchange. */
+		if (!room_to_wait(packets))
+			return -1;
+		packets->waiting[packets->waiting_count++] = tag;
 		packets->queued += (uint32_t)len;
-		return 0;
+	} else if (tag != 0 && ssh->send_seq == before + 1) {
+		packets->handlers->sent(packets->context, tag, before);
 	}
-	*now = ssh->send_seq == before + 1;
 	return 0;
 }
 

@@ -2,9 +2,10 @@
 /*
  * bridge_packets: one leg's packets, above libssh's transport and below its channels.
  *
- * libssh keeps the transport of each leg (encryption, key re-exchange, its own messages); the connection
- * protocol is taken from it before its channel code sees a message, and put into it whole. Bytes are fed by
- * the caller, who decides when; what is sent gathers in libssh's buffer until packets_flush().
+ * libssh keeps the transport of each leg (encryption, key re-exchange, its own messages; ping@openssh.com,
+ * which it does not know, is answered here); the connection protocol is taken from it before its channel code
+ * sees a message, and put into it whole. Bytes are fed by the caller, who decides when; what is sent gathers
+ * in libssh's buffer until packets_flush().
  */
 #ifndef SSHTERM_BRIDGE_PACKETS_H
 #define SSHTERM_BRIDGE_PACKETS_H
@@ -24,6 +25,8 @@ struct packets_handlers {
 	bool (*disconnect)(void *context, const uint8_t *payload, size_t len);
 	/* UNIMPLEMENTED (section 11.4) about the packet that this leg sent with that sequence number. */
 	void (*unimplemented)(void *context, uint32_t sequence);
+	/* What packets_send() was given with this tag went out as the packet of that sequence number. */
+	void (*sent)(void *context, uint64_t tag, uint32_t sequence);
 };
 
 /* Puts the handlers in front of libssh's own. NULL: no memory. */
@@ -46,9 +49,9 @@ const char *packets_error(const struct packets *packets);
 /* A key exchange is under way: messages of the connection protocol wait inside libssh. */
 bool packets_rekeying(const struct packets *packets);
 
-/* Sends one payload. `now`: it went out with *sequence, and was not queued behind a key exchange. -1: no
- * memory. */
-int packets_send(struct packets *packets, const uint8_t *payload, size_t len, bool *now, uint32_t *sequence);
+/* Sends one payload: at once, or behind a key exchange that is under way. `tag`: handed to `sent` when it is
+ * numbered; 0: nobody asks. -1: no memory. */
+int packets_send(struct packets *packets, const uint8_t *payload, size_t len, uint64_t tag);
 /* Bytes that libssh holds of what was sent. */
 uint32_t packets_unsent(const struct packets *packets);
 /* Hands them to the virtual socket as far as it takes them. -1: the socket is gone. */

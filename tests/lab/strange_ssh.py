@@ -24,6 +24,7 @@ from paramiko.message import Message
 STRANGE_MESSAGE = 119  # RFC 4250 4.1.2: connection protocol, not assigned
 STRANGE_ANSWER = 120
 UNKNOWN_MESSAGE = 121  # neither end knows it: UNIMPLEMENTED
+PING, PONG = 192, 193  # ping@openssh.com (OpenSSH's PROTOCOL, section 1.10)
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
@@ -104,7 +105,29 @@ def note(name, answer=None):
     return handler
 
 
-for number in (STRANGE_MESSAGE, STRANGE_ANSWER, UNKNOWN_MESSAGE):
+def hear_disconnect(self, m):
+    code, text = m.get_int(), m.get_text()
+    seen.put("disconnect", (code, text))
+    if heard_by is not None:
+        with open(heard_by, "w") as f:
+            f.write(f"{code} {text}\n")
+
+
+def slow_kex_init(self, m):
+    """A peer that takes its time: what is sent to it meanwhile waits at the box behind the key exchange."""
+    if slow["rekey"]:
+        slow["rekey"] = False
+        seen.put("rekey", True)
+        time.sleep(1)
+    kex_init_before(self, m)
+
+
+heard_by = None  # the file in which the origin notes how its client left
+slow = {"rekey": False}
+kex_init_before = paramiko.Transport._parse_kex_init
+paramiko.Transport._parse_kex_init = slow_kex_init
+paramiko.Transport._parse_disconnect = hear_disconnect
+for number in (STRANGE_MESSAGE, STRANGE_ANSWER, UNKNOWN_MESSAGE, PING, PONG):
     common.MSG_NAMES[number] = "strange"
 paramiko.Transport._channel_handler_table[common.MSG_CHANNEL_REQUEST] = handle_request
 paramiko.Transport._channel_handler_table[common.MSG_CHANNEL_EXTENDED_DATA] = feed_extended
@@ -191,6 +214,36 @@ class Origin(paramiko.ServerInterface):
                     channel.sendall(f"{kind}: {e.code} {e.text}\n".encode())
             channel.send_exit_status(0)
             channel.close()
+        elif command == "slow rekey":
+            slow["rekey"] = True
+            channel.sendall(b"soon")
+            t.renegotiate_keys()
+            channel.send_exit_status(0)
+            channel.close()
+        elif command == "say unknown":
+            # Behind the client's key exchange, which is slow.
+            numbers = []
+            t._handler_table = {**t._handler_table, common.MSG_UNIMPLEMENTED: lambda self, m: numbers.append(m.get_int())}
+            sent = []
+            for n in range(3):
+                sent.append(t.packetizer._Packetizer__sequence_number_out)
+                t._send_user_message(message(UNKNOWN_MESSAGE))
+                t._send_user_message(message(94, channel.remote_chanid, b"."))
+            for _ in range(100):
+                if len(numbers) == 3:
+                    break
+                time.sleep(0.1)
+            channel.sendall(b"right" if numbers == sent else f"sent {sent}, heard of {numbers}".encode())
+            channel.send_exit_status(0)
+            channel.close()
+        elif command == "did you hear a ping":
+            channel.sendall(repr("ping" in seen.things).encode())
+            channel.send_exit_status(0)
+            channel.close()
+        elif command == "hang up":
+            t._send_message(message(1, 10, "the origin says why", "en"))
+            time.sleep(0.5)
+            t.sock.close()
         elif command == "ask back":
             answer = t.global_request("ask@example.org", (b"who",), wait=True)
             channel.sendall(b"refused" if answer is None else b"granted")
@@ -205,6 +258,9 @@ def serve(connection, directory):
 
 
 def origin(port, directory):
+    global heard_by
+    heard_by = os.path.join(directory, "client-said")
+    paramiko.Transport._handler_table[PING] = note("ping")
     paramiko.Transport._handler_table[STRANGE_MESSAGE] = note("strange", message(STRANGE_ANSWER, "heard you"))
     listening = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
     print("ready", flush=True)
@@ -298,6 +354,97 @@ def windows(t):
     time.sleep(0.7)
     equal("a window of 500 bytes: so many come and no more", 500, len(channel.in_buffer))
     equal("and the rest as it is taken", 10000, len(everything(channel)))
+
+
+def transport(t):
+    """Messages of the transport end at each leg; what they say of relayed packets is right all the same."""
+    t._handler_table = dict(t._handler_table)
+    t._handler_table[PONG] = note("pong")
+    t._send_user_message(message(PING, b"\x00\xffany bytes"))
+    equal("a ping is answered with what it had", message(PONG, b"\x00\xffany bytes").asbytes()[1:], seen.wait("pong"))
+    equal("and the origin never hears of it", b"False", everything(run(t, "did you hear a ping")))
+    t._send_user_message(message(common.MSG_IGNORE, b"x" * 20000))
+    t._send_user_message(message(common.MSG_DEBUG, True, "nobody should see this", ""))
+    t._send_user_message(message(200))  # unassigned, not of the connection protocol: this leg's own answer
+    numbers = []
+    t._handler_table[common.MSG_UNIMPLEMENTED] = lambda self, m: numbers.append(m.get_int())
+    # Packets that wait behind the origin's key exchange get their numbers late.
+    channel = run(t, "slow rekey")
+    equal("a rekey that takes long", b"soon", channel.recv(4))
+    time.sleep(0.3)
+    sent = []
+    for n in range(3):
+        sent.append(t.packetizer._Packetizer__sequence_number_out)
+        t._send_user_message(message(UNKNOWN_MESSAGE))
+        t._send_user_message(message(80, "nothing@example.org", False))
+    channel.recv_exit_status()
+    for _ in range(100):
+        if len([n for n in numbers if n in sent]) == 3:
+            break
+        time.sleep(0.1)
+    equal("UNIMPLEMENTED of what waited behind the origin's key exchange", sent, [n for n in numbers if n in sent])
+    # And the other way: the client is the slow one.
+    channel = run(t, "say unknown")
+    slow["rekey"] = True
+    t.renegotiate_keys()
+    answer = everything(channel).lstrip(b".")
+    equal("and of what waited behind the client's", b"right", answer)
+    equal("a rekey of both legs at once, and the session goes on", b"before", everything(both_rekey(t)))
+    channel = run(t, "hang up")
+    equal("the origin's DISCONNECT arrives with its code and text", (10, "the origin says why"), seen.wait("disconnect"))
+
+
+def both_rekey(t):
+    running = run(t, "slow rekey")
+    t.renegotiate_keys()
+    running.recv_exit_status()
+    channel = run(t, "half close")
+    channel.shutdown_write()
+    return channel
+
+
+def plain_packets(s):
+    """(number, payload) of each packet before there are keys, until the end."""
+    f = s.makefile("rb")
+    while not f.readline().startswith(b"SSH-"):
+        pass
+    while len(head := f.read(5)) == 5:
+        length, padding = int.from_bytes(head[:4], "big"), head[4]
+        payload = f.read(length - 1)[: length - 1 - padding]
+        yield payload[0], payload[1:]
+
+
+def compression(t):
+    """A client that takes nothing but compressed connections is told so; one that would like it gets none."""
+    s = socket.create_connection(t.sock.getpeername()[:2], 10)
+    s.settimeout(10)
+    s.sendall(b"SSH-2.0-strange\r\n")
+    lists = ("curve25519-sha256", "ssh-ed25519", *["aes128-ctr"] * 2, *["hmac-sha2-256"] * 2,
+             *["zlib@openssh.com"] * 2, "", "")
+    m = Message()
+    m.add_byte(bytes([common.MSG_KEXINIT]))
+    m.add_bytes(os.urandom(16))
+    for names in lists:
+        m.add_string(names)
+    m.add_bytes(bytes(5))
+    payload = m.asbytes()
+    padding = 8 - (len(payload) + 5) % 8 + 8
+    s.sendall((len(payload) + padding + 1).to_bytes(4, "big") + bytes([padding]) + payload + bytes(padding))
+    offered, said = "", None
+    for number, payload in plain_packets(s):
+        if number == common.MSG_KEXINIT:
+            kexinit = Message(payload)
+            kexinit.get_bytes(16)
+            offered = [kexinit.get_text() for _ in range(10)][6]
+        if number == common.MSG_DISCONNECT:
+            said = Message(payload).get_int()
+    equal("compression is not offered", "none", offered)
+    equal("who insists on it is told that there is no agreement (RFC 4253 11.1: 3)", 3, said)
+
+
+def farewell(t):
+    t._send_message(message(1, 14, "the client says why", "en"))
+    time.sleep(0.5)
 
 
 def narrow(t):

@@ -22,6 +22,9 @@ strange() {
 	done < <(LIMIT=60 client /usr/bin/python3 "$here/strange_ssh.py" client "$2" 2222 alice "$STATE/client/.ssh/alice" "${@:3}" 2>&1 || echo "FAIL broke off")
 }
 strange best_effort 198.51.100.2
+strange "the transport" 198.51.100.2 compression transport
+strange "good-bye" 198.51.100.2 farewell
+eventually 5 "a client's DISCONNECT arrives with its code and text" grep -qx '14 the client says why' "$STATE/origin/client-said"
 equal "all the banners of an origin, in order, once each" "greeting 0 greeting 1 greeting 2" \
 	"$(LIMIT=5 client ssh -p 2222 alice@198.51.100.2 flood 2>&1 >/dev/null | grep -o 'greeting [0-9]' | paste -sd' ')"
 header() { # of the newest program that ended by SEGV: EXPRESSION over its header, h
@@ -47,6 +50,8 @@ equal "the origin asks for new keys at each megabyte of ten, under load" "$(head
 equal "and up" "$(head -c 10000000 /dev/zero | sha256sum)" \
 	"$(head -c 10000000 /dev/zero | LIMIT=60 client ssh -q alice@origin sha256sum)"
 
+equal "both ask for new keys again and again, at once, with bytes both ways" "$(head -c 10000000 /dev/zero | sha256sum)" \
+	"$(head -c 10000000 /dev/zero | LIMIT=60 client ssh -q -o RekeyLimit=700K alice@origin cat | sha256sum)"
 policy <<'YAML'
 default: allow
 rules:
