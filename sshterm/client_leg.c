@@ -76,9 +76,8 @@ int client_leg_look(struct session *session, struct leg_failure *failure)
 	return -1;
 }
 
-void client_leg_refuse_early(struct session *session, uint32_t reason, const char *text)
+void client_leg_refuse_plainly(struct session *session, uint32_t reason, const char *text)
 {
-	static const char hello[] = "SSH-2.0-" LEGS_SOFTWARE "\r\n";
 	uint8_t packet[64 + SESSION_TEXT_MAX * 2];
 	size_t text_len = strnlen(text, SESSION_TEXT_MAX * 2);
 	/* RFC 4253 section 6, no cipher yet: length, padding length, payload, padding to a multiple of 8. */
@@ -95,10 +94,16 @@ void client_leg_refuse_early(struct session *session, uint32_t reason, const cha
 	wire_put_string(&out, text, text_len);
 	wire_put_string(&out, "", 0);
 	wire_put_bytes(&out, "\0\0\0\0\0\0\0\0\0\0\0", padding);
-	if (out.failed)
-		return;
+	if (!out.failed)
+		(void)vsock_write(session->sock[LEG_CLIENT], packet, (uint32_t)wire_written(&out));
+}
+
+void client_leg_refuse_early(struct session *session, uint32_t reason, const char *text)
+{
+	static const char hello[] = "SSH-2.0-" LEGS_SOFTWARE "\r\n";
+
 	(void)vsock_write(session->sock[LEG_CLIENT], (const uint8_t *)hello, sizeof(hello) - 1);
-	(void)vsock_write(session->sock[LEG_CLIENT], packet, (uint32_t)wire_written(&out));
+	client_leg_refuse_plainly(session, reason, text);
 }
 
 /* -- key exchange -- */
@@ -159,6 +164,7 @@ int client_leg_accept(struct session *session, const char *legacy, struct inside
 	mirror_software(session, ssh);
 	if (ssh_handle_key_exchange(ssh) != SSH_OK) {
 		client_leg_fail(session, failure);
+		failure->reason = INSIDE_KEY_EXCHANGE_FAILED;
 		return -1;
 	}
 	return 0;

@@ -31,6 +31,8 @@ void client_leg_fail(struct session *session, struct leg_failure *failure);
 /* Tells a client whose leg has no key exchange yet: identification string and a DISCONNECT in the clear.
  * `reason` (RFC 4253 section 11.1) as the origin gave one, else 0. */
 void client_leg_refuse_early(struct session *session, uint32_t reason, const char *text);
+/* The same where the identification string was sent already. */
+void client_leg_refuse_plainly(struct session *session, uint32_t reason, const char *text);
 /* Tells one that has: a banner, and a DISCONNECT with the same text. */
 void client_leg_refuse(struct session *session, uint32_t reason, const char *text);
 

@@ -340,6 +340,8 @@ static void tell_client(struct session *session, const struct leg_failure *failu
 		client_leg_refuse_early(session, failure->reason, failure->text);
 	else if (inside_has_keys(ssh))
 		client_leg_refuse(session, failure->reason, failure->text);
+	else if (inside_closed_in_the_clear(ssh))
+		client_leg_refuse_plainly(session, failure->reason, failure->text);
 	else
 		inside_disconnect(
 		    ssh, failure->reason != 0 ? failure->reason : INSIDE_BY_APPLICATION, failure->text);

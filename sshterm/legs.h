@@ -21,7 +21,8 @@ void session_run(struct session *session);
 struct leg_failure {
 	const char *close_reason;        /* static string for index and log */
 	char text[SESSION_TEXT_MAX * 2]; /* for people; empty: the connection just ends */
-	uint32_t reason;                 /* of the origin's DISCONNECT, 0: ours */
+	uint32_t
+	    reason; /* of the DISCONNECT that the client gets (RFC 4253 section 11.1); 0: by application */
 };
 /* The first failure stays. */
 void leg_fail(struct leg_failure *failure, const char *close_reason, const char *format, ...)

@@ -90,6 +90,12 @@ bool inside_has_keys(ssh_session ssh)
 	return ssh != NULL && ssh->current_crypto != NULL;
 }
 
+bool inside_closed_in_the_clear(ssh_session ssh)
+{
+	return ssh->current_crypto == NULL && ssh->dh_handshake_state < DH_STATE_NEWKEYS_SENT &&
+	       (ssh->socket == NULL || !ssh_socket_is_open(ssh->socket));
+}
+
 void inside_disconnect(ssh_session ssh, uint32_t reason, const char *text)
 {
 	if (ssh == NULL || ssh->socket == NULL || !ssh_socket_is_open(ssh->socket))

@@ -30,6 +30,7 @@
 /* Reasons of SSH_MSG_DISCONNECT (RFC 4253 section 11.1). */
 enum inside_reason {
 	INSIDE_PROTOCOL_ERROR = 2,
+	INSIDE_KEY_EXCHANGE_FAILED = 3,
 	INSIDE_BY_APPLICATION = 11,
 	INSIDE_NO_MORE_METHODS = 14,
 };
@@ -59,6 +60,8 @@ const char *inside_rsa_algorithm(ssh_session ssh);
 
 /* Has the key exchange been completed once? */
 bool inside_has_keys(ssh_session ssh);
+/* libssh has closed its end of the socket, and all that it sent was in the clear. */
+bool inside_closed_in_the_clear(ssh_session ssh);
 /* Queues SSH_MSG_DISCONNECT; a session whose socket libssh has closed is left alone. */
 /* `reason`: enum inside_reason, or another of RFC 4253. */
 void inside_disconnect(ssh_session ssh, uint32_t reason, const char *text);
