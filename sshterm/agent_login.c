@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "sshterm/algorithms.h"
 #include "sshterm/bridge_agent.h"
 #include "sshterm/legs.h"
 #include "sshterm/libssh_extensions.h"
@@ -78,6 +79,7 @@ enum origin_verdict agent_login_prepare(struct login *login, struct leg_failure 
 	    agent->host, sizeof(agent->host));
 	agent->facts.host = agent->host;
 	agent->facts.wish.login = session->login;
+	agent->facts.wish.sha1 = algorithms_name(wire_span_of(login->origin_legacy), wire_span_of("ssh-rsa"));
 	agent->facts.wish.now_s = (uint64_t)time(NULL);
 	agent->facts.permits = session->grant.permits;
 	agent->facts.deadline_us = session->login_deadline_us;

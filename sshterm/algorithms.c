@@ -58,7 +58,7 @@ static bool next_name(struct wire_span *list, struct wire_span *name)
 	return true;
 }
 
-static bool stands_in(struct wire_span list, struct wire_span wanted)
+bool algorithms_name(struct wire_span list, struct wire_span wanted)
 {
 	struct wire_span name;
 
@@ -73,7 +73,7 @@ static bool add(char list[ALGORITHMS_LIST_MAX], struct wire_span name)
 {
 	size_t used = strlen(list);
 
-	if (stands_in(wire_span_of(list), name))
+	if (algorithms_name(wire_span_of(list), name))
 		return true;
 	if (used + name.len + 2 > ALGORITHMS_LIST_MAX)
 		return false;
@@ -163,7 +163,7 @@ static bool is_legacy_host_key(struct wire_span legacy, struct wire_span name)
 	const struct legacy_algorithm *algorithm = legacy_find(name);
 
 	return algorithm != NULL && algorithm->kind == LEGACY_HOST_KEY &&
-	       (algorithm->legs & LEGACY_ORIGIN) != 0 && stands_in(legacy, name);
+	       (algorithm->legs & LEGACY_ORIGIN) != 0 && algorithms_name(legacy, name);
 }
 
 bool algorithms_of_origin_leg(
@@ -176,8 +176,9 @@ bool algorithms_of_origin_leg(
 	    .kex = ORIGIN_KEX, .ciphers = CIPHERS, .macs = MACS, .rsa_bits_min = RSA_BITS_MIN};
 	/* Only what we speak: a pinned key of another type cannot be asked for. */
 	while (next_name(&preferred, &name))
-		if (stands_in(wire_span_of(ORIGIN_HOST_KEYS), name) ||
-		    stands_in(wire_span_of(ORIGIN_CERTIFICATES), name) || is_legacy_host_key(legacy, name))
+		if (algorithms_name(wire_span_of(ORIGIN_HOST_KEYS), name) ||
+		    algorithms_name(wire_span_of(ORIGIN_CERTIFICATES), name) ||
+		    is_legacy_host_key(legacy, name))
 			good = add(algorithms->host_keys, name) && good;
 	return add_all(algorithms->host_keys, wire_span_of(ORIGIN_HOST_KEYS)) && good &&
 	       add_legacy(algorithms, legacy, LEGACY_ORIGIN);

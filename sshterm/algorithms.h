@@ -26,5 +26,7 @@ bool algorithms_of_client_leg(struct algorithms *algorithms, struct wire_span le
  * the others, comma separated. */
 bool algorithms_of_origin_leg(
     struct algorithms *algorithms, struct wire_span legacy, struct wire_span preferred);
+/* Does a list, comma separated, name this algorithm? */
+bool algorithms_name(struct wire_span list, struct wire_span wanted);
 
 #endif

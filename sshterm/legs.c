@@ -234,6 +234,7 @@ static int authenticate(struct login *login, const struct beginning *beginning, 
 	int result = -1;
 
 	login->identities = beginning->identities;
+	login->origin_legacy = beginning->origin_legacy;
 	userauth_start(&login->auth, session, &login->answers, beginning->attempts, beginning->notice);
 	if (inside_answers_start(session->ssh[LEG_ORIGIN], &login->answers) != 0)
 		leg_fail(failure, "error", "the appliance has no memory for another session");

@@ -24,6 +24,7 @@ struct login {
 	struct userauth auth;          /* the client's requests */
 	struct inside_answers answers; /* the origin's answers */
 	uint32_t identities;           /* enum rpc_identity, as the rule has it */
+	const char *origin_legacy;     /* old algorithms that it lets the origin have */
 
 	struct userauth_request pending; /* the client's request that is owed an answer */
 	bool proven;               /* it went well: what it is answered with is success, be it partial */
