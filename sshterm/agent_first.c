@@ -43,7 +43,6 @@ struct agent_first {
 	enum first_state first;
 	uint32_t client_number, origin_number;
 	uint32_t origin_packet; /* the origin takes no more data at once */
-	bool client_closed, origin_closed;
 };
 
 /* -- what is held -- */
@@ -95,7 +94,6 @@ static void confirm_first(struct agent_first *agent, struct agent_held *opening)
 	(void)wire_string(&in);
 	agent->client_number = wire_u32(&in);
 	agent->first = FIRST_OPEN;
-	agent->client_closed = agent->origin_closed = false;
 	opening->first = opening->opening = true;
 	wire_put_u8(&out, CONN_OPEN_CONFIRMATION);
 	wire_put_u32(&out, agent->client_number);
@@ -215,12 +213,6 @@ static size_t data_length(const uint8_t *payload, size_t len)
 	return in.failed ? 0 : data;
 }
 
-static void end_first_when_closed(struct agent_first *agent)
-{
-	if (agent->client_closed && agent->origin_closed)
-		agent->first = NO_FIRST;
-}
-
 static void relay_of_first(struct agent_first *agent, const uint8_t *payload, size_t len, uint32_t sequence)
 {
 	if (data_length(payload, len) > agent->origin_packet)
@@ -228,8 +220,7 @@ static void relay_of_first(struct agent_first *agent, const uint8_t *payload, si
 	else
 		relay_numbered(agent, payload, len, sequence);
 	if (payload[0] == CONN_CLOSE)
-		agent->client_closed = true;
-	end_first_when_closed(agent);
+		agent->first = NO_FIRST; /* it has no more to say there */
 }
 
 static void relay_now(struct agent_first *agent, const struct agent_held *packet)
@@ -328,8 +319,7 @@ static bool take_origin_refusal(struct agent_first *agent, const uint8_t *payloa
 		return false;
 	agent->ops->look(agent->context, payload, len);
 	tell_why_closed(agent, reason);
-	agent_hold_drop_first(&agent->hold);
-	agent->first = FIRST_CLOSED;
+	agent->first = FIRST_CLOSED; /* what is held of it goes nowhere */
 	relay_held(agent);
 	return true;
 }
@@ -357,11 +347,6 @@ static bool origin_packet(struct agent_first *agent, const uint8_t *payload, siz
 	if (takes_our_number(payload, len)) {
 		agent_fail(&agent->failure, "protocol_error", "a channel number was used twice");
 		return true;
-	}
-	if (agent->first == FIRST_JOINED && payload[0] == CONN_CLOSE &&
-	    names_channel(payload, len, agent->client_number)) {
-		agent->origin_closed = true;
-		end_first_when_closed(agent);
 	}
 	return false;
 }

@@ -513,14 +513,15 @@ Test(agent_first, closed_while_the_agent_is_asked)
 	cr_expect_not(c("bsuuu", CONN_OPEN, "session", PEER, 1u, 1u));
 }
 
-Test(agent_first, the_number_is_free_once_both_have_closed)
+Test(agent_first, the_number_is_nobodys_once_the_client_has_closed)
 {
 	to_login();
 	origin_confirms(0, 0x8000);
 	said[0] = '\0';
 	cr_expect_not(o("bu", CONN_CLOSE, PEER));
+	cr_expect(c("bud", CONN_DATA, AGENT_SESSION_NUMBER, "late", (size_t)4));
 	cr_expect(c("bu", CONN_CLOSE, AGENT_SESSION_NUMBER));
-	EXPECT_SAID("R97(46) ");
+	EXPECT_SAID("R94(46 4) R97(46) ");
 	cr_expect(c("bu", CONN_CLOSE, AGENT_SESSION_NUMBER));
 	EXPECT_SAID("");
 	cr_expect_not(o("bu", CONN_DATA, PEER), "the client's number may be another channel's now");
@@ -628,6 +629,13 @@ Test(agent_first, an_agent_that_goes_away)
 {
 	to_list(1);
 	c("bu", CONN_CLOSE, AGENT_CHANNEL_NUMBER);
+	cr_expect_not_null(strstr(failure, "went away"));
+}
+
+Test(agent_first, an_agent_that_has_no_more_to_say)
+{
+	to_list(1);
+	c("bu", CONN_EOF, AGENT_CHANNEL_NUMBER);
 	cr_expect_not_null(strstr(failure, "went away"));
 }
 

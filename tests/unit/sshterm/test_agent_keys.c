@@ -216,7 +216,7 @@ Test(agent_keys, rsa_signs_as_the_origin_verifies)
 	cr_assert_eq(chosen_for("ssh-ed25519,rsa-sha2-256", &rsa, &keys), 1);
 	cr_expect_str_eq(keys.keys[0].algorithm, "rsa-sha2-256");
 	cr_expect_eq(keys.keys[0].flags, AGENT_RSA_SHA2_256);
-	cr_expect_eq(chosen_for("ssh-ed25519,xrsa-sha2-512", &rsa, &keys), 0);
+	cr_expect_eq(chosen_for("ssh-ed25519,xrsa-sha2-512,rsa-sha2-512-x,rsa-sha2-256x", &rsa, &keys), 0);
 	cr_assert_eq(chosen_for(NULL, &rsa, &keys), 1);
 	cr_expect_str_eq(keys.keys[0].algorithm, "rsa-sha2-512");
 	old.sha1 = true;
