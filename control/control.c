@@ -204,6 +204,7 @@ static void open_state(struct control *control)
 	}
 	if (!known_hosts_load(&control->known, &control->db))
 		die("the imported known_hosts cannot be read from the database");
+	revocations_open(&control->revocations, &control->db);
 	state_path(control, "audit.jsonl", path);
 	int error = audit_open(&control->audit, path, AUDIT_FILE_MAX);
 	if (error != 0) {
@@ -375,6 +376,7 @@ static void close_all(struct control *control)
 	policies_close(control);
 	audit_close(&control->audit);
 	known_hosts_free(&control->known);
+	revocations_close(&control->revocations);
 	database_close(&control->db);
 	words_free(&control->context.links);
 	close(control->epoll);

@@ -9,6 +9,7 @@
 
 #include "control/identity/database.h"
 #include "control/identity/known_hosts.h"
+#include "control/identity/revocations.h"
 #include "control/peers/peers.h"
 #include "control/policy/policy.h"
 #include "control/policy/store.h"
@@ -41,6 +42,7 @@ struct control {
 	bool configured, started, stopping;
 	struct peers peers;
 	struct database db;
+	struct revocations revocations;
 	struct policies policies;
 	struct sessions sessions;
 	struct known_hosts known; /* imported, of origins */

@@ -34,6 +34,7 @@ static const struct command_rows sections[] = {
     {user_commands, 4, NULL},
     {&totp_command, 1, NULL},
     {identity_commands, 3, NULL},
+    {krl_commands, 3, NULL},
     {target_commands, 7, NULL},
     {vault_commands, 3, NULL},
     {session_commands, 3, "Sessions"},

@@ -82,8 +82,15 @@ static const char schema_5[] =
     "CREATE TABLE known_hosts(line TEXT PRIMARY KEY, imported_at INTEGER NOT NULL) WITHOUT ROWID;"
     "ALTER TABLE target_addresses ADD COLUMN by_admin INTEGER NOT NULL DEFAULT 0;";
 
+/* The revocation list, one or none; and what key a live session came with, to be asked about when one is
+ * loaded. */
+static const char schema_6[] =
+    "CREATE TABLE krl(one INTEGER PRIMARY KEY CHECK(one = 1), bytes BLOB NOT NULL, sum BLOB NOT NULL,"
+    " loaded_at INTEGER NOT NULL);"
+    "ALTER TABLE sessions ADD COLUMN came_with BLOB;";
+
 /* What makes of each version the next; a new file begins with the first. */
-static const char *const schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5};
+static const char *const schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6};
 #define SCHEMA_VERSION ((int)(sizeof(schemas) / sizeof(schemas[0])))
 
 static bool execute(struct database *db, const char *sql)

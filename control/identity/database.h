@@ -20,7 +20,7 @@
 
 #include "config/wire/wire.h"
 
-#define DATABASE_STATEMENTS_MAX 96
+#define DATABASE_STATEMENTS_MAX 160
 #define DATABASE_BATCH_MS 100
 
 struct database {

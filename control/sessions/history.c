@@ -136,12 +136,12 @@ void history_update(struct control *control, const struct session *session)
 {
 	(void)database_run(&control->db,
 	    "UPDATE sessions SET user = ?, login = ?, target_id = ?, granted = ?, permits = ?, force_command "
-	    "= ?, identity = ?"
+	    "= ?, identity = ?, came_with = ?"
 	    " WHERE session_id = ?",
-	    "tttiitit", session->user, session->login, session->target_id, (int64_t)session->granted,
+	    "tttiitibt", session->user, session->login, session->target_id, (int64_t)session->granted,
 	    (int64_t)(session->granted ? session->permits : session->key_permits),
 	    session->force_command == NULL ? "" : session->force_command, (int64_t)session->identity,
-	    session->session_id);
+	    (struct wire_span){session->came_with, session->came_with_len}, session->session_id);
 }
 
 void history_end(struct control *control, const struct session *session, const char *reason,
@@ -153,7 +153,7 @@ void history_end(struct control *control, const struct session *session, const c
 
 	(void)database_run(&control->db,
 	    "UPDATE sessions SET finished_at = ?, close_reason = ?, login = ?, bytes_from_client = ?,"
-	    " bytes_from_origin = ? WHERE session_id = ?",
+	    " bytes_from_origin = ?, came_with = NULL WHERE session_id = ?",
 	    "ittiit", now, reason, login, (int64_t)bytes_from_client, (int64_t)bytes_from_origin,
 	    session->session_id);
 	/* Programs whose end nobody told any more. */

@@ -200,7 +200,9 @@ static bool restore(struct control *control, struct session *session)
 {
 	sqlite3_stmt *row = database_query(&control->db,
 	    "SELECT user, login, target_id, granted, permits, force_command, rule, started_at, generation, "
-	    "rule_index, identifier, identity FROM sessions WHERE session_id = ? AND worker = ? AND flow = ? "
+	    "rule_index, identifier, identity, came_with FROM sessions WHERE session_id = ? AND worker = ? "
+	    "AND "
+	    "flow = ? "
 	    "AND "
 	    "finished_at IS "
 	    "NULL",
@@ -221,6 +223,7 @@ static bool restore(struct control *control, struct session *session)
 	uint64_t generation = (uint64_t)sqlite3_column_int64(row, 8);
 	int64_t rule = sqlite3_column_int64(row, 9);
 	session->identity = (uint32_t)sqlite3_column_int64(row, 11);
+	session_keep_key(session, database_blob(row, 12));
 	struct wire_span identifier = database_blob(row, 10);
 	if (identifier.len > 0 && identifier.len <= sizeof(session->identifier)) {
 		memcpy(session->identifier, identifier.at, identifier.len);
@@ -330,7 +333,9 @@ void sessions_settle_unclaimed(struct control *control)
 			all = words_add(&unclaimed, database_text(row, 0)) && all;
 	for (size_t i = 0; i < unclaimed.count && good; i++)
 		good = database_run(&control->db,
-		    "UPDATE sessions SET finished_at = ?, close_reason = 'worker_lost' WHERE session_id = ?",
+		    "UPDATE sessions SET finished_at = ?, close_reason = 'worker_lost', came_with = NULL "
+		    "WHERE "
+		    "session_id = ?",
 		    "it", (int64_t)time(NULL), unclaimed.at[i]);
 	if (unclaimed.count > 0)
 		rpc_log(RPC_LOG_WARNING,

@@ -77,6 +77,9 @@ struct session {
 	char user[WORD_SIZE], user_id[USER_ID_SIZE], email[USER_EMAIL_SIZE];
 	char login[WORD_SIZE];
 	char key_fingerprint[PUBLIC_KEY_FINGERPRINT_SIZE];
+	uint8_t
+	    *came_with; /* the key or certificate that WHO accepted, as a blob; NULL: none, or not known */
+	size_t came_with_len;
 	char *force_command;    /* NULL: none */
 	uint32_t key_permits;   /* what the certificate (or key: all) allows */
 	bool factor_shown;      /* what the rule wants beside it was right */
@@ -114,6 +117,8 @@ struct session *session_find(struct control *control, uint32_t worker, uint64_t 
 struct session *session_by_serial(struct control *control, uint64_t serial);
 /* NULL without memory or where the worker has too many. */
 struct session *session_create(struct control *control, uint32_t worker, uint64_t flow);
+/* Keeps a copy of what it came with (length 0: of nothing). */
+void session_keep_key(struct session *session, struct wire_span blob);
 void session_forget(struct control *control, struct session *session);
 void sessions_close(struct control *control);
 /* Counts the session for the limits of its rule: its source from the beginning, its user once granted (what

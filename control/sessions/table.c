@@ -57,6 +57,15 @@ struct session *session_create(struct control *control, uint32_t worker, uint64_
 	return session;
 }
 
+void session_keep_key(struct session *session, struct wire_span blob)
+{
+	free(session->came_with);
+	session->came_with = blob.len > 0 ? malloc(blob.len) : NULL;
+	session->came_with_len = session->came_with == NULL ? 0 : blob.len;
+	if (session->came_with != NULL)
+		memcpy(session->came_with, blob.at, blob.len);
+}
+
 void session_forget(struct control *control, struct session *session)
 {
 	struct sessions *sessions = &control->sessions;
@@ -79,6 +88,7 @@ void session_forget(struct control *control, struct session *session)
 	tally_leave(&sessions->tallies, session->by_user);
 	policy_release(session->policy);
 	free(session->force_command);
+	free(session->came_with);
 	free(session);
 }
 

@@ -48,6 +48,7 @@ void who_settle(
 	session->identity = identity;
 	session->to_origin = session->factor_shown = false;
 	session->key_fingerprint[0] = '\0';
+	session_keep_key(session, (struct wire_span){0});
 	free(session->force_command);
 	session->force_command = NULL;
 	session->key_permits = PERMIT_OPENSSH;

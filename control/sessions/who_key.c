@@ -44,6 +44,7 @@ static void accept_user(struct control *control, struct session *session, uint32
 	}
 	who_settle(session, user, who->login, facts != NULL ? RPC_IDENTITY_CERTIFICATE : RPC_IDENTITY_KEY);
 	public_key_fingerprint(who->public_key, session->key_fingerprint);
+	session_keep_key(session, who->public_key);
 	if (facts != NULL) {
 		session->force_command =
 		    facts->force_command[0] != '\0' ? strdup(facts->force_command) : NULL;
@@ -52,6 +53,18 @@ static void accept_user(struct control *control, struct session *session, uint32
 	who_accept(control, session, id,
 	    json_pack("{s:b, s:s, s:s}", "success", 1, "method", facts != NULL ? "certificate" : "publickey",
 	        "fingerprint", session->key_fingerprint));
+}
+
+/* Is it revoked? True: it is refused; the key is of somebody known, so it can be told. */
+static bool refuse_revoked(
+    struct control *control, struct session *session, uint32_t id, struct wire_span blob)
+{
+	char why[320];
+
+	if (revocations_check(&control->revocations, blob, why, sizeof(why)))
+		return false;
+	who_refuse(control, session, id, why);
+	return true;
 }
 
 static void judge_plain(
@@ -65,7 +78,8 @@ static void judge_plain(
 		who_refuse(control, session, id, "");
 		return;
 	}
-	accept_user(control, session, id, who, &key, &user, NULL);
+	if (!refuse_revoked(control, session, id, who->public_key))
+		accept_user(control, session, id, who, &key, &user, NULL);
 	user_free(&user);
 }
 
@@ -161,6 +175,8 @@ static void judge_holder(struct control *control, struct session *session, uint3
 	char why[512];
 	struct user user;
 
+	if (refuse_revoked(control, session, id, who->public_key))
+		return;
 	if (!find_holder(control, who, certificate, facts, ca, &user, why, sizeof(why))) {
 		who_refuse(control, session, id, why);
 		return;

@@ -254,6 +254,8 @@ Test(identity, an_older_version_is_brought_up_to_date)
 	          database_run(&db, "ALTER TABLE programs DROP COLUMN originator", "") &&
 	          database_run(&db, "ALTER TABLE programs DROP COLUMN bytes_from_client", "") &&
 	          database_run(&db, "ALTER TABLE programs DROP COLUMN bytes_from_origin", "") &&
+	          database_run(&db, "DROP TABLE krl", "") &&
+	          database_run(&db, "ALTER TABLE sessions DROP COLUMN came_with", "") &&
 	          database_run(&db, "DROP TABLE bindings", "") &&
 	          database_run(&db, "DROP TABLE host_keys", "") &&
 	          database_run(&db, "DROP TABLE target_names", "") &&
@@ -274,7 +276,7 @@ Test(identity, an_older_version_is_brought_up_to_date)
 		cr_expect(database_row(row) && sqlite3_column_type(row, 0) == SQLITE_NULL);
 		database_stop(row);
 		row = database_query(&db, "PRAGMA user_version", "");
-		cr_expect(database_row(row) && sqlite3_column_int(row, 0) == 5);
+		cr_expect(database_row(row) && sqlite3_column_int(row, 0) == 6);
 		database_stop(row);
 		if (i == 0)
 			database_close(&db);
