@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sources: sshterm/agent_first.c sshterm/agent_offer.c sshterm/agent_hold.c sshterm/agent_channel.c
- * sshterm/agent_keys.c sshterm/agent_protocol.c sshterm/refusals.c; deps: wire libsodium */
+ * sshterm/agent_keys.c sshterm/agent_protocol.c sshterm/refusals.c sshterm/forwards.c sshterm/listening.c
+ * sshterm/channel_facts.c; deps: wire rpc libsodium */
 /*
  * The login by the client's agent, between a hostile client and a hostile origin. Input: steps of u8 what
  * (low bits: client, origin, the origin's answer to a login, time), u8 length, bytes. Checked besides memory:
