@@ -72,6 +72,8 @@ void origin_leg_fail(
 		    failure, "origin_failed", "the origin closed the connection before it said anything");
 	else if (inside_peer_software(ssh, true) == NULL)
 		leg_fail(failure, "not_ssh", "the origin does not speak SSH");
+	else if (inside_has_keys(ssh) && vsock_at_eof(session->sock[LEG_ORIGIN]))
+		leg_fail(failure, "origin_failed", "the origin closed the connection during login");
 	else
 		leg_fail(
 		    failure, "origin_failed", "no secure connection to the origin: %s", ssh_get_error(ssh));

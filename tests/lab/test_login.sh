@@ -32,12 +32,12 @@ printf '%s\n' "$shadow" >"$STATE/origin/etc/shadow" # in place: it is mounted
 stock=(-F none -o UserKnownHostsFile="$STATE/client/.ssh/known" -o StrictHostKeyChecking=accept-new -o GlobalKnownHostsFile=none
 	-o IdentitiesOnly=yes -o IdentityFile=none -o NumberOfPasswordPrompts=1)
 # login_ssh PASSWORD LOGIN [SSH OPTION…]: a stock ssh that gets PASSWORD whenever it asks.
-printf '#!/bin/sh\nprintf "%%s\\n" "$WORD"\n' >"$STATE/client/askpass"
+printf '#!/bin/sh\nsleep "$THINK"\nprintf "%%s\\n" "$WORD"\n' >"$STATE/client/askpass"
 chmod +x "$STATE/client/askpass"
 login_ssh() {
 	local word=$1 login=$2
 	shift 2
-	client env WORD="$word" SSH_ASKPASS="$STATE/client/askpass" SSH_ASKPASS_REQUIRE=force setsid -w \
+	client env WORD="$word" THINK="${THINK:-0}" SSH_ASKPASS="$STATE/client/askpass" SSH_ASKPASS_REQUIRE=force setsid -w \
 		ssh "$@" "${stock[@]}" "$login@origin" 'echo in as $USER' 2>&1
 }
 # login_plink PASSWORD LOGIN [OPTION]
@@ -85,6 +85,9 @@ sshd_with 'PasswordAuthentication yes' 'PubkeyAuthentication no' 'MaxAuthTries 2
 contains "who is known by a key, at an origin that knows passwords" "in as alice" "$(login_ssh "$password" alice "${own[@]}")"
 got=$(login_ssh wrong alice "${own[@]}" -o NumberOfPasswordPrompts=5)
 contains "an origin that has had enough says so itself, with its reason" ":2: the origin ended the connection: Too many authentication failures" "$got"
+sshd_with 'PasswordAuthentication yes' 'PubkeyAuthentication no' 'LoginGraceTime 2'
+contains "one that waits no longer, while somebody thinks" "the origin closed the connection during login" \
+	"$(THINK=6 login_ssh "$password" alice "${own[@]}")"
 
 # -- no key at all --
 sshd_with

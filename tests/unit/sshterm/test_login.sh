@@ -74,6 +74,11 @@ got=$(login_as $'!Password|wrong\nPassword|'"$secret" someone)
 has "a wrong answer, then the right one" 'in as someone' "$got"
 is "asked twice" 2 "$(grep -c Password asked)"
 has "a password" 'in as passwords' "$(login_as "password|$secret" passwords)"
+case $(login_as "password|$secret" passwords -v) in
+*"with partial success"*) not_ok "a method that the origin does not have is no success" ;;
+*"in as passwords"*) ok "a method that the origin does not have is no success" ;;
+*) not_ok "a password after a method that the origin does not have" ;;
+esac
 [ "$(id -u)" != 0 ] || is "nor is one of that" 0 "$(in_memory "$secret")"
 got=$(login_as "$(printf 'Retype|a new one\nnew password|a new one\npassword|%s' "$secret")" change)
 has "a password that must be changed" 'in as change' "$got"
