@@ -77,7 +77,8 @@ def handle_request(self, m):
     """Channel requests: the strange ones are noted and answered with success."""
     position = m.packet.tell()
     name = m.get_text()
-    if name in ("poke@example.org", "signal", "exit-signal", "env", "window-change", "pty-req"):
+    if name in ("poke@example.org", "signal", "exit-signal", "env", "window-change", "pty-req", "break", "xon-xoff",
+                "eow@openssh.com"):
         want_reply = m.get_boolean()
         seen.put(name, rest_of(m))
         if want_reply:
@@ -163,9 +164,15 @@ class Origin(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED if kind != "refused@example.org" else 4
 
     def check_global_request(self, kind, m):
+        if kind == "no-more-sessions@openssh.com":
+            seen.put(kind, b"\x01")
         if kind == "wave@example.org":
             return ("waved", rest_of(m), 7)
         return False
+
+    def check_channel_shell_request(self, channel):
+        threading.Thread(target=self.run, args=(channel, "shell"), daemon=True).start()
+        return True
 
     def check_channel_exec_request(self, channel, command):
         threading.Thread(target=self.run, args=(channel, command.decode()), daemon=True).start()
@@ -186,6 +193,15 @@ class Origin(paramiko.ServerInterface):
                 return
             channel.send_exit_status(0)
             channel.close()
+        elif command == "shell":
+            channel.sendall(b"y" * 100)
+            channel.send_exit_status(0)
+            channel.close()
+        elif command == "odd requests":
+            t._send_user_message(message(98, channel.remote_chanid, "xon-xoff", False, True))
+            t._send_user_message(message(98, channel.remote_chanid, "eow@openssh.com", False))
+            channel.send_exit_status(0)
+            channel.close()
         elif command == "half close":
             channel.sendall(b"before")
             channel.shutdown_write()  # EOF; what comes from the client is still taken
@@ -200,7 +216,8 @@ class Origin(paramiko.ServerInterface):
             channel.send_exit_status(0)
             channel.close()
         elif command == "what came":
-            for name in ("poke@example.org", "signal", "env", "window-change", "pty-req"):
+            for name in ("poke@example.org", "signal", "env", "window-change", "pty-req", "break",
+                         "no-more-sessions@openssh.com"):
                 channel.sendall(f"{name}={(seen.wait(name) or b'').hex()}\n".encode())
             channel.send_exit_status(0)
             channel.close()
@@ -296,14 +313,21 @@ def requests(t):
     channel = t.open_session(timeout=10)
     for name, want_reply, parts in (("poke@example.org", True, (b"\x00\xffanything",)), ("signal", False, ("USR1",)),
                                     ("env", False, ("LAB_WORD", "hello")), ("window-change", False, (100, 40, 0, 0)),
-                                    ("pty-req", False, ("xterm", 80, 24, 0, 0, b"\x35\x00\x00\x00\x01\x00"))):
+                                    ("break", False, (500,)),
+                                    ("pty-req", False, ("xterm", 80, 24, 640, 480, b"\x35\x00\x00\x00\x01\x00"))):
         t._send_user_message(message(98, channel.remote_chanid, name, want_reply, *parts))
+    t._send_user_message(message(80, "no-more-sessions@openssh.com", False))
     came = dict(line.split("=") for line in everything(run(t, "what came")).decode().split())
     equal("an invented channel request", message(0, b"\x00\xffanything").asbytes()[1:].hex(), came.get("poke@example.org"))
     equal("a signal", message(0, "USR1").asbytes()[1:].hex(), came.get("signal"))
     equal("env", message(0, "LAB_WORD", "hello").asbytes()[1:].hex(), came.get("env"))
     equal("window-change", message(0, 100, 40, 0, 0).asbytes()[1:].hex(), came.get("window-change"))
-    equal("pty-req with its modes", message(0, "xterm", 80, 24, 0, 0, b"\x35\x00\x00\x00\x01\x00").asbytes()[1:].hex(), came.get("pty-req"))
+    equal("pty-req with its modes and pixels", message(0, "xterm", 80, 24, 640, 480, b"\x35\x00\x00\x00\x01\x00").asbytes()[1:].hex(), came.get("pty-req"))
+    equal("break", message(0, 500).asbytes()[1:].hex(), came.get("break"))
+    equal("no-more-sessions", "01", came.get("no-more-sessions@openssh.com"))
+    everything(run(t, "odd requests"))
+    equal("xon-xoff", b"\x01", seen.wait("xon-xoff"))
+    equal("eow", b"", seen.wait("eow@openssh.com"))
     channel.close()
 
 
@@ -445,6 +469,35 @@ def compression(t):
 def farewell(t):
     t._send_message(message(1, 14, "the client says why", "en"))
     time.sleep(0.5)
+
+
+def many(t):
+    opened = [run(t, "strange data") for _ in range(100)]
+    equal("a hundred channels at once", [b"of the error kind"] * 100, [c.recv_stderr(100) for c in opened])
+    equal("each with its end", [0] * 100, [c.recv_exit_status() for c in opened])
+
+
+def noticed(t):
+    """Under a rule with a session_notice: with windows that hold next to nothing."""
+    for window, packet in ((1, 80), (5, 67), (16, 100), (3000, 100)):  # paramiko wants 64 bytes more than it sends
+        channel = t.open_session(window_size=window, max_packet_size=packet, timeout=10)
+        channel.settimeout(30)
+        channel.in_window_threshold = 0  # grants are given byte by byte
+        t._send_user_message(message(98, channel.remote_chanid, "pty-req", False, "xterm", 80, 24, 0, 0, b""))
+        channel.invoke_shell()
+        said = []
+        reader = threading.Thread(target=lambda: said.append(everything_of(channel.recv_stderr)))
+        reader.start()
+        equal(f"a shell's 100 bytes through a window of {window}", 100, len(everything(channel)))
+        reader.join(30)
+        equal("and the whole notice", [b"this is kept\r\n"], said)
+
+
+def everything_of(receive):
+    data = b""
+    while more := receive(1000):
+        data += more
+    return data
 
 
 def narrow(t):

@@ -39,6 +39,7 @@ print(eval(sys.argv[2]))' "$STATE/rec" "$1"
 eventually 5 "the exit signal is in the session log" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' ls --json | grep -q SEGV"
 equal "and in the header, wholly" "None SEGV True it fell" \
 	"$(header '"%s %s %s %s" % tuple(h["exit_data"][k] for k in ("status", "signal", "core_dumped", "error_msg"))')"
+strange "many" 198.51.100.2 many
 # Keepalives of stock programs, from either end; and a rekey that the origin asks for, under load.
 equal "keepalives of the client" ok "$(ssh_client -q -o ServerAliveInterval=1 -o ServerAliveCountMax=2 alice@origin 'sleep 4; echo ok')"
 lab sshd stop
@@ -64,4 +65,10 @@ rules:
   - {name: s, action: audit_ssh, match: {dst_port: 2222}, ssh: {users: {groups: [sre]}, logins: ["{user}"], permit: []}}
 YAML
 strange "nothing permitted" 198.51.100.2 narrow
+policy <<'YAML'
+default: allow
+rules:
+  - {name: s, action: audit_ssh, match: {dst_port: 2222}, ssh: {users: {groups: [sre]}, logins: ["{user}"], session_notice: this is kept}}
+YAML
+strange "a notice" 198.51.100.2 noticed
 kill %1 2>/dev/null
