@@ -66,6 +66,7 @@ int write_certificate(const char *path, const char *line);
 
 extern const struct command policy_commands[3], ca_commands[6], user_commands[4], target_commands[7];
 extern const struct command identity_commands[3], krl_commands[3], totp_command, vault_commands[3];
+extern const struct command known_hosts_command, host_key_commands[4];
 extern const struct command session_commands[3], recording_commands[3], stats_command;
 
 /* "reeve: " and the text on stderr. Always EXIT_FAILED, so that callers can `return complain(…)`. */

@@ -37,6 +37,8 @@ static const struct command_rows sections[] = {
     {krl_commands, 3, NULL},
     {target_commands, 7, NULL},
     {vault_commands, 3, NULL},
+    {&known_hosts_command, 1, "Host keys"},
+    {host_key_commands, 4, NULL},
     {session_commands, 3, "Sessions"},
     {recording_commands, 3, "Recordings"},
     {&decrypt_command, 1, NULL},

@@ -62,6 +62,11 @@ void host_keys_recertify(struct database *db, const char *target_id)
 		    db, "UPDATE host_keys SET fresh_until = 0 WHERE target_id = ?", "t", target_id);
 }
 
+void host_keys_forget_others(struct database *db, struct wire_span seed, struct wire_span other)
+{
+	(void)database_run(db, "DELETE FROM host_keys WHERE seed NOT IN (?, ?)", "bb", seed, other);
+}
+
 bool host_keys_algorithm(struct wire_span algorithm, const char **type, bool *certificate)
 {
 	static const struct {

@@ -35,6 +35,9 @@ bool host_keys_store_certificate(struct database *db, struct wire_span seed, con
 /* The host CA, or the names of a target (NULL: of any), have changed. */
 void host_keys_recertify(struct database *db, const char *target_id);
 
+/* Forgets the keys of all seeds but two. */
+void host_keys_forget_others(struct database *db, struct wire_span seed, struct wire_span other);
+
 /* "rsa-sha2-512-cert-v01@openssh.com": *type "ssh-rsa", *certificate true. False: not an algorithm of ours.
  */
 bool host_keys_algorithm(struct wire_span algorithm, const char **type, bool *certificate);

@@ -159,6 +159,34 @@ static json_t *addresses_json(struct database *db, const char *target_id)
 	return list;
 }
 
+/* What known_hosts files call it: "198.51.100.2", "[web1]:2222". */
+static json_t *hosts_json(struct database *db, const char *target_id)
+{
+	sqlite3_stmt *row = database_query(db,
+	    "SELECT address, '' FROM target_addresses WHERE target_id = ?1 UNION ALL SELECT address, name "
+	    "FROM "
+	    "target_names JOIN target_addresses USING(address) WHERE target_id = ?1 ORDER BY 1, 2",
+	    "t", target_id);
+	json_t *list = json_array();
+	struct words seen = {0};
+
+	while (database_row(row)) {
+		const char *address = database_text(row, 0), *name = database_text(row, 1);
+		const char *port = address[0] == '[' ? strchr(address, ']') + 1 : "";
+		char host[TARGET_NAME_MAX + 16];
+		size_t port_len = strcspn(port, "%");
+		if (name[0] == '\0') /* the network has no say in what a host is called */
+			snprintf(host, sizeof(host), "%.*s", (int)strcspn(address, "%"), address);
+		else
+			snprintf(
+			    host, sizeof(host), port_len > 0 ? "[%s]%.*s" : "%s", name, (int)port_len, port);
+		if (!words_have(&seen, host) && words_add(&seen, host))
+			json_array_append_new(list, json_string(host));
+	}
+	words_free(&seen);
+	return list;
+}
+
 static json_t *names_json(struct database *db, const char *target_id)
 {
 	sqlite3_stmt *row = database_query(db,
@@ -185,10 +213,11 @@ json_t *targets_json(struct database *db)
 		struct wire_span blob = database_blob(row, 1);
 		public_key_fingerprint(blob, fingerprint);
 		json_array_append_new(list,
-		    json_pack("{s:s, s:s, s:s, s:o, s:o, s:I}", "target_id", database_text(row, 0), "type",
-		        public_key_parse_legacy(blob, &key) ? key.type->name : "unknown", "fingerprint",
-		        fingerprint, "addresses", addresses_json(db, database_text(row, 0)), "names",
-		        names_json(db, database_text(row, 0)), "first_seen",
+		    json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "target_id", database_text(row, 0),
+		        "type", public_key_parse_legacy(blob, &key) ? key.type->name : "unknown",
+		        "fingerprint", fingerprint, "addresses", addresses_json(db, database_text(row, 0)),
+		        "names", names_json(db, database_text(row, 0)), "hosts",
+		        hosts_json(db, database_text(row, 0)), "first_seen",
 		        (json_int_t)sqlite3_column_int64(row, 2)));
 	}
 	return list;

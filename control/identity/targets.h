@@ -49,7 +49,8 @@ bool targets_unname(struct database *db, const char *address, const char *name);
 unsigned targets_name_count(struct database *db, const char *address);
 /* Host key algorithms (comma separated) of the key pinned at the address; "" where nothing is. */
 void targets_algorithms(struct database *db, const char *address, char *text, size_t size);
-/* [{target_id, type, fingerprint (of the host key), addresses, names, first_seen}] */
+/* [{target_id, type, fingerprint (of the host key), addresses, names, hosts (both, as known_hosts files have
+ * them), first_seen}] */
 json_t *targets_json(struct database *db);
 
 #endif

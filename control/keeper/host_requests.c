@@ -22,12 +22,12 @@ int on_host(void *context, struct rpc_link *link, struct rpc_message *message)
 	const char *error = "";
 	struct wire_out out = wire_into(blob, sizeof(blob));
 
-	if (!rpc_get_key_host(message->body, &body) || body.next > 1 ||
+	if (!rpc_get_key_host(message->body, &body) || body.next > HOST_SEED_PREVIOUS ||
 	    !wire_span_copy(body.target_id, target_id, sizeof(target_id)))
 		return -EPROTO;
-	enum host_seed seed = body.next == 1 ? HOST_SEED_NEXT : HOST_SEED_CURRENT;
+	enum host_seed seed = (enum host_seed)body.next;
 	if (!host_keys_has(keeper->host_keys, seed))
-		error = "there is no next host-key seed";
+		error = "there is no such host-key seed";
 	else if (!host_keys_public(keeper->host_keys, seed, target_id, body.type, &out))
 		error = "the target has no id, or there are no host keys of this type";
 	else

@@ -387,8 +387,8 @@ enum rpc_permit {
  * or control is replaced: control says it again for each on SES_RESUME, and when it gets a new link to the
  * keeper. */
 #define KEY_SESSION_FIELDS(F) F(span, session_id) F(span, target_id) F(u8, live)
-/* The host key of a target. type: of the key ("ssh-ed25519", "ssh-rsa", …). next: 1: of the next seed. seed:
- * tells seeds apart, 8 bytes. */
+/* The host key of a target. type: of the key ("ssh-ed25519", "ssh-rsa", …). next: 0 the current seed's, 1
+ * the next one's, 2 the one before. seed: tells seeds apart, 8 bytes. */
 #define KEY_HOST_FIELDS(F) F(span, target_id) F(span, type) F(u8, next)
 #define KEY_HOST_REPLY_FIELDS(F) F(span, error) F(span, public_key) F(span, seed)
 /* hash: an exchange hash. algorithm: of the signature, a host key algorithm's name (RFC 4253 section 7.1; of a

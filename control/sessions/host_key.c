@@ -50,6 +50,19 @@ static struct call_options ask(struct control *control, struct keeper_question *
 
 /* -- the key -- */
 
+/* A session keeps the seed it began with: the keeper signs for it by that one. */
+static bool is_former(const struct control *control, const struct session *session)
+{
+	return session->shown.count > 0 && control->host_seed_known &&
+	       memcmp(session->host_seed, control->host_seed, sizeof(control->host_seed)) != 0;
+}
+
+static struct wire_span seed_of(const struct control *control, const struct session *session)
+{
+	return (struct wire_span){is_former(control, session) ? session->host_seed : control->host_seed,
+	    sizeof(control->host_seed)};
+}
+
 static void key_there(void *context, void *argument, int error, struct wire_span body)
 {
 	struct control *control = context;
@@ -62,8 +75,15 @@ static void key_there(void *context, void *argument, int error, struct wire_span
 		fail(control, session, question, error);
 		return;
 	}
-	memcpy(control->host_seed, reply.seed.at, sizeof(control->host_seed));
-	control->host_seed_known = true;
+	if (is_former(control, session)) {
+		if (memcmp(session->host_seed, reply.seed.at, sizeof(session->host_seed)) != 0) {
+			fail(control, session, question, -ENOENT); /* it began two rotations ago */
+			return;
+		}
+	} else {
+		memcpy(control->host_seed, reply.seed.at, sizeof(control->host_seed));
+		control->host_seed_known = true;
+	}
 	if (host_keys_store(
 	        &control->db, reply.seed, session->target_id, type_of(question), reply.public_key))
 		go_on(control, session, question);
@@ -99,8 +119,7 @@ static void certificate_there(void *context, void *argument, int error, struct w
 	}
 	/* Without a host CA the plain key is shown. */
 	bool good = reply.error.len == 0;
-	if (host_keys_store_certificate(&control->db,
-	        (struct wire_span){control->host_seed, sizeof(control->host_seed)}, session->target_id,
+	if (host_keys_store_certificate(&control->db, seed_of(control, session), session->target_id,
 	        type_of(question), good ? reply.certificate : (struct wire_span){0},
 	        time(NULL) + (good ? CERTIFICATE_FRESH_S : NO_CERTIFICATE_S)))
 		go_on(control, session, question);
@@ -134,7 +153,7 @@ static void ask_certificate(struct control *control, struct session *session,
 static void go_on(struct control *control, struct session *session, struct keeper_question *question)
 {
 	struct host_key_row row;
-	struct wire_span seed = {control->host_seed, sizeof(control->host_seed)};
+	struct wire_span seed = seed_of(control, session);
 
 	if (++question->steps > STEPS_MAX) {
 		fail(control, session, question, -EIO);
@@ -145,7 +164,7 @@ static void go_on(struct control *control, struct session *session, struct keepe
 		struct call_options options =
 		    ask(control, question, RPC_KEY_HOST, RPC_KEY_HOST_REPLY, key_there);
 		CALL(&options, key_host, .target_id = wire_span_of(session->target_id),
-		    .type = wire_span_of(type_of(question)));
+		    .type = wire_span_of(type_of(question)), .next = is_former(control, session) ? 2 : 0);
 		return;
 	}
 	/* Where the client has negotiated a certificate, there is a host CA. */
@@ -154,6 +173,7 @@ static void go_on(struct control *control, struct session *session, struct keepe
 		ask_certificate(control, session, question, &row);
 		return;
 	}
+	memcpy(session->host_seed, seed.at, sizeof(session->host_seed));
 	crypto_hash_sha256(session->shown.digest[0], row.public_key, row.public_len);
 	crypto_hash_sha256(session->shown.digest[1], row.certificate, row.certificate_len);
 	session->shown.count = row.certificate_len > 0 ? 2 : 1;

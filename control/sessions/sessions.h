@@ -66,6 +66,7 @@ struct session {
 	char rule_name[POLICY_RULE_NAME_SIZE];
 	char address[TARGET_ADDRESS_SIZE];
 	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE]; /* empty: TARGET has not gone well (yet) */
+	uint8_t host_seed[8];                        /* of what is shown */
 	struct proof_host_keys shown; /* of the client leg; none: not known any more (after RESUME) */
 	uint8_t identifier[64];       /* the first exchange hash that was signed for it; length 0: none yet */
 	uint8_t identifier_len;

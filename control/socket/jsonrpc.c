@@ -127,8 +127,8 @@ void request_audit(const struct request *request, const char *event, json_t *fie
  */
 
 static const struct method *const tables[] = {policy_methods, ca_methods, vault_methods, user_methods,
-    totp_methods, krl_methods, target_methods, binding_methods, session_methods, recording_methods,
-    stats_methods};
+    totp_methods, krl_methods, target_methods, host_key_methods, binding_methods, session_methods,
+    recording_methods, stats_methods};
 
 static const struct method *find_method(const char *name)
 {

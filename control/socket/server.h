@@ -131,8 +131,8 @@ struct method {
 	void (*run)(struct request *request, const json_t *params);
 };
 extern const struct method policy_methods[], ca_methods[], vault_methods[], user_methods[], totp_methods[],
-    krl_methods[], target_methods[], binding_methods[], session_methods[], recording_methods[],
-    stats_methods[]; /* each ends with a NULL name */
+    krl_methods[], target_methods[], host_key_methods[], binding_methods[], session_methods[],
+    recording_methods[], stats_methods[]; /* each ends with a NULL name */
 
 /* -- asking the keeper for a request (keeper_calls.c) -- */
 /* The options of a call whose answer comes to `done`, with the request as its argument. */

@@ -60,3 +60,69 @@ contains "a name that the box does not know is not in the certificate" "Host key
 reeve target name 198.51.100.2 origin >/dev/null || fail "reeve target name"
 equal "a name that it was told is" hello "$(certified alice@origin echo hello 2>/dev/null)"
 equal "who knows nothing of the CA meets the plain key" hello "$(ssh_client -q alice@origin echo hello)"
+
+# -- what clients should know ----------------------------------------------------------------------------------------
+strict_client() { ssh_client -o StrictHostKeyChecking=yes -o UserKnownHostsFile=none "$@"; }
+reeve known-hosts >"$STATE/client/.ssh/handed_out" || fail "reeve known-hosts"
+chmod 644 "$STATE/client/.ssh/handed_out"
+contains "the host CA is in it" "@cert-authority 198.51.100.2,origin ssh-ed25519" "$(cat "$STATE/client/.ssh/handed_out")"
+contains "a pattern for its hosts is the admin's to say" "@cert-authority *.example.com ssh-ed25519" "$(reeve known-hosts --ca-hosts '*.example.com')"
+grep -v '^@' "$STATE/client/.ssh/handed_out" >"$STATE/client/.ssh/plain"
+for algorithm in "${algorithms[@]}"; do
+	for host in origin 198.51.100.2; do
+		capture ssh_client -o StrictHostKeyChecking=yes -o UserKnownHostsFile="~/.ssh/plain" -o HostKeyAlgorithms="$algorithm" "alice@$host" echo hello
+		equal "what known-hosts prints is what a client meets: $algorithm at $host" "hello " "$out $err"
+	done
+done
+reeve known-hosts --type ecdsa-sha2-nistp256 origin | grep -v '^@' >"$STATE/client/.ssh/plain"
+rule ', legacy: {client: [ecdsa-sha2-nistp256]}'
+equal "and of the types that a rule adds" hello \
+	"$(ssh_client -q -o StrictHostKeyChecking=yes -o UserKnownHostsFile="~/.ssh/plain" -o HostKeyAlgorithms=ecdsa-sha2-nistp256 alice@origin echo hello)"
+rule ''
+capture reeve known-hosts nowhere
+equal "a host that nobody knows is an error" 1 "$status"
+command="$BUILD/control/cli/reeve --socket $STATE/control.sock known-hosts --for %H"
+for host in origin 198.51.100.2; do
+	capture strict_client -o KnownHostsCommand="$command" "alice@$host" echo hello
+	equal "KnownHostsCommand finds $host" "hello " "$out $err"
+done
+capture client ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile=none -o KnownHostsCommand="$command" -o HostKeyAlias=elsewhere alice@origin true
+contains "and nothing for a name that is not there" "Host key verification failed" "$err"
+lacks "without upsetting ssh" "failed with status" "$err"
+capture reeve known-hosts --sshfp
+equal "SSHFP records are those that ssh-keygen makes of the same keys" \
+	"$(for type in ed25519 rsa; do reeve known-hosts --for origin --type "ssh-$type" | grep -v '^@' | cut -d' ' -f2- >"$STATE/sshfp.pub"; ssh-keygen -r origin -f "$STATE/sshfp.pub" | grep ' 2 '; done)" "$out"
+equal "as JSON, too" "ssh-ed25519 ssh-rsa" "$(reeve known-hosts --json | json '" ".join(k["type"] for k in j[0]["keys"])' 2>/dev/null || reeve known-hosts --json | python3 -c 'import json,sys; print(*[k["type"] for k in json.load(sys.stdin)[0]["keys"]])')"
+
+# -- rotation --------------------------------------------------------------------------------------------------------
+capture reeve host-key commit
+equal "nothing to commit without a rotation" 1 "$status"
+before=$(reeve known-hosts --for origin --type ssh-ed25519 | grep -v '^@')
+reeve host-key rotate >/dev/null || fail "reeve host-key rotate"
+reeve known-hosts | grep -v '^@' >"$STATE/client/.ssh/overlap"
+equal "during a rotation known-hosts prints both keys of each type" 4 "$(wc -l <"$STATE/client/.ssh/overlap")"
+overlap() { ssh_client -o StrictHostKeyChecking=yes -o UserKnownHostsFile="~/.ssh/overlap" "$@"; }
+equal "the current key is shown still" hello "$(overlap -q alice@origin echo hello)"
+# Sessions that live go on with the key they met, through a rekey, of each kind.
+for kind in ssh-ed25519 rsa-sha2-512 ssh-ed25519-cert-v01@openssh.com; do
+	mkfifo "$STATE/live-$kind"
+	(LIMIT=60 client ssh -q -o HostKeyAlgorithms="$kind" -o StrictHostKeyChecking=yes -o UserKnownHostsFile="~/.ssh/overlap ~/.ssh/fleet" \
+		-o RekeyLimit=1M alice@198.51.100.2 'echo started; head -c 5000000 | wc -c' <"$STATE/live-$kind" >"$STATE/live-$kind.out" 2>"$STATE/live-$kind.err"; echo $? >"$STATE/live-$kind.status") &
+	exec {fd}>"$STATE/live-$kind"
+	eval "live_${kind//[^a-z0-9]/_}=$fd"
+	wait_until 10 grep -q started "$STATE/live-$kind.out" || fail "no live session by $kind"
+done
+reeve host-key commit >/dev/null || fail "reeve host-key commit"
+for kind in ssh-ed25519 rsa-sha2-512 ssh-ed25519-cert-v01@openssh.com; do
+	name=live_${kind//[^a-z0-9]/_}
+	fd=${!name}
+	head -c 5000000 /dev/zero >&"$fd"
+	exec {fd}>&-
+	wait_until 20 test -s "$STATE/live-$kind.status"
+	equal "a session by $kind of before the commit exchanges keys anew" "5000000 0" "$(sed -n 2p "$STATE/live-$kind.out") $(cat "$STATE/live-$kind.status")"
+done
+equal "who has both meets the next one without a word" "hello " "$(overlap alice@origin echo hello 2>&1) "
+printf '%s\n' "$before" >"$STATE/client/.ssh/plain"
+capture ssh_client -o StrictHostKeyChecking=yes -o UserKnownHostsFile="~/.ssh/plain" -o HostKeyAlgorithms=ssh-ed25519 alice@origin true
+contains "who has the former one alone is warned" "REMOTE HOST IDENTIFICATION HAS CHANGED" "$err"
+equal "and one key of each type is left" 2 "$(reeve known-hosts | grep -vc '^@')"
