@@ -86,6 +86,20 @@ static int configure_sshterm(struct reeved *reeved, struct child *child)
 	    .lcores = s->lcore_count);
 }
 
+static int configure_keeper(struct reeved *reeved, struct child *child)
+{
+	const struct settings *s = &reeved->settings;
+	uint8_t room[SETTINGS_ENVIRONMENT_MAX * (SETTINGS_PATH_MAX + 4)];
+	struct wire_out environment = wire_into(room, sizeof(room));
+
+	for (unsigned i = 0; i < s->pkcs11_environment_count; i++)
+		wire_put_cstring(&environment, s->pkcs11_environment[i]);
+	return RPC_SEND_FDS(&child->link, SUP_CONFIG_KEEPER, sup_config_keeper, 0, 0,
+	    &reeved->keeper_directory, 1, .pkcs11_module = wire_span_of(s->pkcs11_module),
+	    .pkcs11_pin_file = wire_span_of(s->pkcs11_pin_file),
+	    .pkcs11_environment = {room, wire_written(&environment)});
+}
+
 int configure(struct reeved *reeved, struct child *child)
 {
 	const struct settings *s = &reeved->settings;
@@ -94,8 +108,7 @@ int configure(struct reeved *reeved, struct child *child)
 	case RPC_CONTROL:
 		return configure_control(reeved, child);
 	case RPC_KEEPER:
-		return RPC_SEND_FDS(&child->link, SUP_CONFIG_KEEPER, sup_config_keeper, 0, 0,
-		    &reeved->keeper_directory, 1, 0);
+		return configure_keeper(reeved, child);
 	case RPC_DATAPLANE:
 		return configure_dataplane(reeved, child);
 	case RPC_SSHTERM:

@@ -121,6 +121,8 @@ static json_t *key_params(const struct call *call)
 	json_t *params = json_pack("{s:s}", "type", type);
 	if (algorithm != NULL)
 		json_object_set_new(params, "algorithm", json_string(algorithm));
+	if (call_option(call, "pkcs11") != NULL)
+		json_object_set_new(params, "token", json_string(call_option(call, "pkcs11")));
 	return params;
 }
 
@@ -198,6 +200,12 @@ static int run_ca_import(const struct call *call)
 
 	if (type == NULL)
 		return EXIT_USAGE;
+	if ((call->argument_count > 0) == (call_option(call, "pkcs11") != NULL))
+		return complain("expected either the FILE of a private key or --pkcs11 and the URI of one in "
+		                "a token"),
+		       EXIT_USAGE;
+	if (call->argument_count == 0)
+		return ask_ca(call, "ca.import", key_params(call), NULL);
 	if (sodium_init() < 0)
 		return complain("the system has no randomness to give");
 	json_t *sealed = sealed_key(call, type);
@@ -222,8 +230,9 @@ static const char *rotate_step(const struct call *call)
 		return complain("--commit, --undo, --retire and --abandon are steps: one at a time"), NULL;
 	if (call_option(call, "keep") != NULL && strcmp(step, "commit") != 0)
 		return complain("--keep goes with --commit: for how long the former key stays trusted"), NULL;
-	if (call_option(call, "algorithm") != NULL && strcmp(step, "next") != 0)
-		return complain("--algorithm goes with a new key, not with --%s", step), NULL;
+	if ((call_option(call, "algorithm") != NULL || call_option(call, "pkcs11") != NULL) &&
+	    strcmp(step, "next") != 0)
+		return complain("--algorithm and --pkcs11 go with a new key, not with --%s", step), NULL;
 	return step;
 }
 
@@ -320,14 +329,21 @@ static int run_sign_host(const struct call *call)
 		"algorithm", 0, "NAME", "ed25519 (default), ecdsa-p256, rsa-3072 or rsa-4096", false         \
 	}
 
+#define CA_PKCS11_OPTION                                                                                     \
+	{                                                                                                    \
+		"pkcs11", 0, "URI", "the key is in a token: pkcs11:token=…;object=…", false                  \
+	}
+
 const struct command ca_commands[6] = {
     {.group = "ca",
         .verb = "create",
-        .arguments = "[--type user|client|host] [--algorithm NAME]",
+        .arguments = "[--type user|client|host] [--algorithm NAME] [--pkcs11 URI]",
         .summary = "make a certificate authority",
         .text = "Makes a certificate authority in the box's keeper, which never gives its private half "
-                "away.\nEd25519 unless an origin or client is too old for it.\n" CA_TEXT,
-        .options = {CA_TYPE_OPTION, CA_ALGORITHM_OPTION},
+                "away.\nEd25519 unless an origin or client is too old for it. With --pkcs11 the key is made "
+                "in a\n"
+                "token (keeper.pkcs11 in reeved.yaml names its module), and stays there.\n" CA_TEXT,
+        .options = {CA_TYPE_OPTION, CA_ALGORITHM_OPTION, CA_PKCS11_OPTION},
         .run = run_ca_create},
     {.group = "ca",
         .verb = "show",
@@ -371,7 +387,7 @@ const struct command ca_commands[6] = {
             "                             line away where you put it.\n"
             "--undo goes back from --commit, where an origin was forgotten; --abandon drops the next key.\n"
             "A key that was stolen: all three at once, then new certificates (client, host).",
-        .options = {CA_TYPE_OPTION, CA_ALGORITHM_OPTION,
+        .options = {CA_TYPE_OPTION, CA_ALGORITHM_OPTION, CA_PKCS11_OPTION,
             {"commit", 0, NULL, "sign with the next key from now on", false},
             {"keep", 0, "TIME", "with --commit: retire the former key after 30d, 8h, …", false},
             {"undo", 0, NULL, "sign with the former key again", false},
@@ -380,8 +396,7 @@ const struct command ca_commands[6] = {
         .run = run_ca_rotate},
     {.group = "ca",
         .verb = "import",
-        .arguments = "FILE [--type user|client|host]",
-        .argument_min = 1,
+        .arguments = "FILE | --pkcs11 URI [--type user|client|host]",
         .argument_max = 1,
         .summary = "give a CA a key that exists already",
         .text =
@@ -392,7 +407,7 @@ const struct command ca_commands[6] = {
             "is a CA, it becomes its next key: `reeve ca rotate --commit` then signs with it.\n\n"
             "The key is sealed to the keeper's key before it leaves this program. Destroy the file when you\n"
             "no longer need it elsewhere: whoever has it is this CA.",
-        .options = {CA_TYPE_OPTION},
+        .options = {CA_TYPE_OPTION, CA_PKCS11_OPTION},
         .run = run_ca_import},
     {.group = "ca",
         .verb = "sign-host",

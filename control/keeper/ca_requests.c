@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What control may ask about the CAs: make them, change their keys, show them, sign for hosts. */
-#include "control/keeper/keeper.h"
+#include "control/keeper/pkcs11.h"
+#include "control/keeper/token.h"
 
 #include <errno.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define IMPORT_PURPOSE "portreeve ca key 1"
@@ -74,14 +76,40 @@ static struct private_key *unseal(const struct keeper *keeper, const struct rpc_
 	return key;
 }
 
+/* A key that is in a token, or is made there. False: answered. */
+static bool obtain_in_token(
+    const struct keeper *keeper, const struct rpc_key_ca *body, struct ca_key *key, struct answer *answer)
+{
+	static uint8_t room[PRIVATE_KEY_BLOB_MAX];
+	struct wire_out blob = wire_into(room, sizeof(room));
+	enum token_what what = body->action == RPC_CA_IMPORT ? TOKEN_FIND : TOKEN_GENERATE;
+	struct pkcs11_name name;
+	const char *wrong;
+
+	if (body->token.len >= CA_TOKEN_URI_MAX || !pkcs11_name_read(body->token, &name, &wrong)) {
+		fail(answer, RPC_PROBLEM_BAD_INPUT, "%s",
+		    body->token.len >= CA_TOKEN_URI_MAX ? "the URI is too long" : wrong);
+		return false;
+	}
+	key->token_uri = calloc(1, body->token.len + 1);
+	if (key->token_uri == NULL || !wire_span_copy(body->token, key->token_uri, body->token.len + 1)) {
+		fail(answer, RPC_PROBLEM_UNAVAILABLE, "out of memory");
+		return false;
+	}
+	answer->problem = RPC_PROBLEM_UNAVAILABLE;
+	if (!token_key(keeper->keyring.token, what, key->token_uri, body->algorithm, &blob, answer->error))
+		return false;
+	answer->problem = RPC_PROBLEM_NONE;
+	return ca_key_set_blob(key, (struct wire_span){room, wire_written(&blob)}) ||
+	       (fail(answer, RPC_PROBLEM_UNAVAILABLE, "out of memory"), false);
+}
+
 /* False: answered. */
 static bool obtain_key(
     const struct keeper *keeper, const struct rpc_key_ca *body, struct ca_key *key, struct answer *answer)
 {
-	if (body->token.len > 0) {
-		fail(answer, RPC_PROBLEM_BAD_INPUT, "no token is configured");
-		return false;
-	}
+	if (body->token.len > 0)
+		return obtain_in_token(keeper, body, key, answer);
 	key->private = body->action == RPC_CA_IMPORT ? unseal(keeper, body) : generate(body->algorithm);
 	if (key->private != NULL && ca_key_set_blob(key, private_key_blob(key->private)))
 		return true;

@@ -29,6 +29,7 @@
 #include "control/keeper/keeper.h"
 #include "control/keeper/host_keys.h"
 #include "control/keeper/private_key.h"
+#include "control/keeper/token.h"
 #include "control/keeper/vault.h"
 
 #include <errno.h>
@@ -43,6 +44,7 @@ enum state { STATE_NEW = 1 << 0, STATE_CONFIGURED = 1 << 1, STATE_SERVING = 1 <<
 
 struct process {
 	struct keeper keeper;
+	struct token token;
 	struct rpc_link supervisor;
 	struct rpc_link control;
 	uint32_t state;
@@ -64,11 +66,18 @@ static int on_config(void *context, struct rpc_link *link, struct rpc_message *m
 		return -EPROTO;
 	int directory = message->fds[0];
 	message->fds[0] = -1; /* kept for as long as the process lives */
-	int error = private_key_start();
+	struct token_settings settings = {.environment = body.pkcs11_environment};
+	if (!wire_span_copy(body.pkcs11_module, settings.module, sizeof(settings.module)) ||
+	    !wire_span_copy(body.pkcs11_pin_file, settings.pin_file, sizeof(settings.pin_file)))
+		return -EPROTO;
+	int error = token_start(&process->token, &settings);
+	if (error == 0)
+		error = private_key_start();
 	if (error == 0)
 		error = keyring_open(&process->keeper.keyring, directory);
 	if (error != 0)
 		return error;
+	process->keeper.keyring.token = &process->token;
 	process->keeper.live = live_create(KEEPER_SESSIONS_MAX);
 	process->keeper.host_keys = host_keys_open(&process->keeper.keyring);
 	process->keeper.vault = vault_open(&process->keeper.keyring);

@@ -39,10 +39,12 @@ enum keyring_kind {
 	KEYRING_KINDS,
 };
 
+struct token;
 struct keyring {
 	int directory;                 /* the only place where files are opened */
 	uint8_t *seeds[KEYRING_KINDS]; /* KEEPER_SEED_SIZE bytes each, or NULL: there is none; not of CAs */
 	struct ca cas[KEYRING_HOST_CA + 1];
+	struct token *token; /* for keys that are in one; NULL: there is none */
 };
 
 /* Loads every key file that is there; makes host seed, evidence and seal key where they are missing. 0 or

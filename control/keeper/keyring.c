@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/keeper/keeper.h"
+#include "control/keeper/token.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -166,7 +166,8 @@ bool keyring_ca_sign(const struct keyring *keyring, enum keyring_kind kind, stru
 	if (key == NULL)
 		snprintf(error, KEEPER_ERROR_MAX, "there is no such CA");
 	else if (key->private == NULL)
-		snprintf(error, KEEPER_ERROR_MAX, "the CA's key is in a token, and none is configured");
+		return token_sign(keyring->token, key->token_uri,
+		    (struct wire_span){key->blob, key->blob_len}, data, out, error);
 	else if (!private_key_sign(key->private, (struct wire_span){0}, data, out))
 		snprintf(error, KEEPER_ERROR_MAX, "the CA's key could not sign");
 	else

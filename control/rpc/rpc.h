@@ -236,8 +236,10 @@ enum rpc_permit {
 	F(span, state)                                                                                       \
 	F(span, policy) F(span, recipients) F(u32, workers) F(u32, lcores) F(span, admins) F(span, auditors) \
 	    F(span, reporters) F(span, links) F(u32, owner)
-/* fds[0]: the one directory the keeper may open files below. */
-#define SUP_CONFIG_KEEPER_FIELDS(F) F(u8, reserved)
+/* fds[0]: the one directory the keeper may open files below. pkcs11_module, pkcs11_pin_file: paths, empty: no token;
+ * pkcs11_environment: "NAME=VALUE" each a string, for the module. */
+#define SUP_CONFIG_KEEPER_FIELDS(F)                                                                          \
+	F(span, pkcs11_module) F(span, pkcs11_pin_file) F(span, pkcs11_environment)
 /* netns: name or empty. lcores: CPU numbers as u32be each. eal: arguments, each a string. links: per link
  * string name, string inside, string outside. idle: 0 adaptive, 1 poll. congestion: 0 cubic, 1 newreno.
  * receive_*: bytes; send_*: slabs of slab_bytes. */

@@ -372,13 +372,57 @@ static void read_recorder(struct yaml_doc *doc, const struct yaml_node *map, str
 	read_recipients(doc, yaml_need(doc, map, "recipients"), s);
 }
 
+/* What a vendor's module wants to have in its environment. */
+static void read_environment(struct yaml_doc *doc, const struct yaml_node *list, struct settings *s)
+{
+	const char *text;
+
+	if (list == NULL || !yaml_list(doc, list, 0, SETTINGS_ENVIRONMENT_MAX))
+		return;
+	for (const struct yaml_node *at = list->first; at != NULL; at = at->next) {
+		if (!yaml_text(doc, at, SETTINGS_PATH_MAX - 1, &text))
+			return;
+		const char *equals = strchr(text, '=');
+		if (equals == NULL || equals == text) {
+			yaml_fail(doc, at, "expected NAME=VALUE");
+			return;
+		}
+		snprintf(s->pkcs11_environment[s->pkcs11_environment_count++], SETTINGS_PATH_MAX, "%s", text);
+	}
+}
+
+static void read_keeper(struct yaml_doc *doc, const struct yaml_node *map, struct settings *s)
+{
+	static const char *const keys[] = {"pkcs11", NULL};
+	static const char *const pkcs11_keys[] = {"module", "pin_file", "environment", NULL};
+
+	if (map == NULL || !yaml_map(doc, map, keys, NULL))
+		return;
+	const struct yaml_node *pkcs11 = yaml_need(doc, map, "pkcs11");
+	if (!yaml_map(doc, pkcs11, pkcs11_keys, NULL))
+		return;
+	const struct yaml_node *module = yaml_need(doc, pkcs11, "module");
+	const struct yaml_node *pin_file = yaml_need(doc, pkcs11, "pin_file");
+	if (read_path(doc, module, s->pkcs11_module, sizeof(s->pkcs11_module)) &&
+	    access(s->pkcs11_module, R_OK) != 0)
+		yaml_fail(
+		    doc, module, "cannot read the PKCS#11 module %s: %s", s->pkcs11_module, strerror(errno));
+	if (read_path(doc, pin_file, s->pkcs11_pin_file, sizeof(s->pkcs11_pin_file)) &&
+	    access(s->pkcs11_pin_file, R_OK) != 0)
+		yaml_fail(
+		    doc, pin_file, "cannot read the PIN's file %s: %s", s->pkcs11_pin_file, strerror(errno));
+	read_environment(doc, yaml_get(pkcs11, "environment"), s);
+}
+
 static void read_all(struct yaml_doc *doc, struct settings *s)
 {
-	static const char *const keys[] = {"control", "dataplane", "sshterm", "recorder", "policy", NULL};
+	static const char *const keys[] = {
+	    "control", "dataplane", "keeper", "sshterm", "recorder", "policy", NULL};
 
 	yaml_map(doc, doc->root, keys, NULL);
 	read_control(doc, yaml_need(doc, doc->root, "control"), s);
 	read_dataplane(doc, yaml_need(doc, doc->root, "dataplane"), s);
+	read_keeper(doc, yaml_get(doc->root, "keeper"), s);
 	read_sshterm(doc, yaml_need(doc, doc->root, "sshterm"), s);
 	read_recorder(doc, yaml_need(doc, doc->root, "recorder"), s);
 	read_path(doc, yaml_need(doc, doc->root, "policy"), s->policy, sizeof(s->policy));

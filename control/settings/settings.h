@@ -26,6 +26,7 @@
 #define SETTINGS_PORT_MAX 256
 #define SETTINGS_NAME_MAX 32
 #define SETTINGS_PATH_MAX 1024
+#define SETTINGS_ENVIRONMENT_MAX 16
 
 struct settings_link {
 	char name[SETTINGS_NAME_MAX + 1];
@@ -72,6 +73,10 @@ struct settings {
 	uint32_t sessions; /* a worker takes at once */
 	uint32_t login_grace_s;
 	uint32_t recorder_patience_s; /* how long a strict session waits for the recorder */
+	/* keeper: a PKCS#11 token; module empty: there is none */
+	char pkcs11_module[SETTINGS_PATH_MAX], pkcs11_pin_file[SETTINGS_PATH_MAX];
+	char pkcs11_environment[SETTINGS_ENVIRONMENT_MAX][SETTINGS_PATH_MAX];
+	unsigned pkcs11_environment_count;
 	/* recorder */
 	char directory[SETTINGS_PATH_MAX];
 	uint8_t recipients[FORMAT_RECIPIENTS_MAX][FORMAT_KEY_SIZE];

@@ -74,6 +74,17 @@ static bool take_algorithm(struct request *request, const json_t *params, uint8_
 	return true;
 }
 
+/* Where the key is made, or is: a PKCS#11 URI, which the keeper reads. */
+static bool take_token(struct request *request, const json_t *params, struct rpc_key_ca *body)
+{
+	const char *uri = "";
+
+	if (!params_string(request, params, "token", false, &uri))
+		return false;
+	body->token = wire_span_of(uri);
+	return true;
+}
+
 /* -- what the keeper has ----------------------------------------------------------------------------------
  */
 
@@ -225,18 +236,18 @@ static void ca_show(struct request *request, const json_t *params)
 
 static void ca_create(struct request *request, const json_t *params)
 {
-	static const char *const keys[] = {"type", "algorithm", NULL};
+	static const char *const keys[] = {"type", "algorithm", "token", NULL};
 	struct rpc_key_ca body = {0};
 	uint8_t ca;
 
 	if (params_only(request, params, keys) && take_type(request, params, &ca) &&
-	    take_algorithm(request, params, &body.algorithm))
+	    take_algorithm(request, params, &body.algorithm) && take_token(request, params, &body))
 		ask_ca(request, ca, RPC_CA_CREATE, body);
 }
 
 static void ca_rotate(struct request *request, const json_t *params)
 {
-	static const char *const keys[] = {"type", "algorithm", "step", "keep_s", NULL};
+	static const char *const keys[] = {"type", "algorithm", "token", "step", "keep_s", NULL};
 	static const char *const steps[] = {[RPC_CA_ROTATE] = "next",
 	    [RPC_CA_IMPORT] = "",
 	    [RPC_CA_COMMIT] = "commit",
@@ -250,7 +261,7 @@ static void ca_rotate(struct request *request, const json_t *params)
 	uint8_t ca;
 
 	if (!params_only(request, params, keys) || !take_type(request, params, &ca) ||
-	    !take_algorithm(request, params, &body.algorithm) ||
+	    !take_algorithm(request, params, &body.algorithm) || !take_token(request, params, &body) ||
 	    !params_string(request, params, "step", false, &step) ||
 	    !params_integer(request, params, "keep_s", false, 60, KEEP_MAX_S, &keep))
 		return;
@@ -259,9 +270,11 @@ static void ca_rotate(struct request *request, const json_t *params)
 		request_fail(request, SERVER_BAD_INPUT,
 		    "there is no step '%.32s'; expected next, commit, undo, retire or abandon", step);
 	else if ((keep != 0 && action != RPC_CA_COMMIT) ||
-	         (json_object_get(params, "algorithm") != NULL && action != RPC_CA_ROTATE))
+	         ((json_object_get(params, "algorithm") != NULL || body.token.len > 0) &&
+	             action != RPC_CA_ROTATE))
 		request_fail(request, SERVER_BAD_INPUT,
-		    "keep_s goes with the step commit, and algorithm with next: not with '%.32s'", step);
+		    "keep_s goes with the step commit, algorithm and token with next: not with '%.32s'",
+		    step);
 	else {
 		body.retire_at = keep == 0 ? 0 : (uint64_t)(time(NULL) + keep);
 		ask_ca(request, ca, (uint8_t)action, body);
@@ -270,17 +283,22 @@ static void ca_rotate(struct request *request, const json_t *params)
 
 static void ca_import(struct request *request, const json_t *params)
 {
-	static const char *const keys[] = {"type", "sealed", NULL};
+	static const char *const keys[] = {"type", "sealed", "token", NULL};
 	static uint8_t sealed[SEALED_MAX];
+	struct rpc_key_ca body = {0};
 	const char *text = NULL;
 	size_t len = 0;
 	uint8_t ca;
 
 	if (!params_only(request, params, keys) || !take_type(request, params, &ca) ||
-	    !params_string(request, params, "sealed", true, &text))
+	    !params_string(request, params, "sealed", false, &text) || !take_token(request, params, &body))
 		return;
-	if (sodium_base642bin(sealed, sizeof(sealed), text, strlen(text), NULL, &len, NULL,
-	        sodium_base64_VARIANT_ORIGINAL) != 0)
+	if ((text == NULL) == (body.token.len == 0))
+		request_fail(request, JSONRPC_PARAMS, "ca.import takes either 'sealed' or 'token'");
+	else if (text == NULL)
+		ask_ca(request, ca, RPC_CA_IMPORT, body);
+	else if (sodium_base642bin(sealed, sizeof(sealed), text, strlen(text), NULL, &len, NULL,
+	             sodium_base64_VARIANT_ORIGINAL) != 0)
 		request_fail(request, SERVER_BAD_INPUT, "'sealed' is not base64, or too long");
 	else
 		ask_ca(request, ca, RPC_CA_IMPORT, (struct rpc_key_ca){.sealed = {sealed, len}});

@@ -14,6 +14,7 @@
 #include "control/certificate/public_key.h"
 #include "control/keeper/ca_file.h"
 #include "control/keeper/keeper.h"
+#include "control/keeper/pkcs11.h"
 
 #define NOW 1800000000u
 
@@ -403,4 +404,67 @@ Test(ca, what_is_sealed_is_opened_by_this_keeper_alone)
 	cr_assert(seal_public(&keyring, again));
 	cr_expect_arr_eq(public, again, SEAL_PUBLIC_SIZE);
 	keyring_close(&keyring);
+}
+
+/* -- keys in a token -- */
+
+Test(ca, a_token_key_is_stored_by_its_name)
+{
+	struct ca ca = {0};
+	struct ca_file file = file_at(NOW);
+	struct ca_key key = fresh(PRIVATE_KEY_ED25519);
+
+	private_key_free(key.private);
+	key.private = NULL;
+	key.token_uri = strdup("pkcs11:token=t;object=o");
+	cr_assert_eq(ca_add(&ca, &file, &key), 0);
+	expect_stored(&ca);
+	/* Without a token it does not sign, and says so. */
+	struct keyring keyring;
+	uint8_t room[256];
+	char error[KEEPER_ERROR_MAX] = "";
+	struct wire_out out = wire_into(room, sizeof(room));
+	cr_assert_eq(keyring_open(&keyring, directory), 0);
+	cr_expect_not(keyring_ca_sign(&keyring, KEYRING_USER_CA, wire_span_of("x"), &out, error));
+	cr_expect(strstr(error, "no token is configured") != NULL, "got %s", error);
+	keyring_close(&keyring);
+	ca_close(&ca);
+}
+
+Test(ca, names_of_token_keys)
+{
+	static const struct {
+		const char *uri, *token, *object;
+		size_t id_len;
+		bool good;
+	} cases[] = {
+	    {"pkcs11:token=t;object=o", "t", "o", 0, true},
+	    {"pkcs11:object=user%20ca;token=my%2dtoken;type=private", "my-token", "user ca", 0, true},
+	    {"pkcs11:token=t;id=%01%00", "t", "", 2, true},
+	    {"pkcs11:token=t", "", "", 0, false},
+	    {"pkcs11:object=o", "", "", 0, false},
+	    {"pkcs11:token=t;object=o?pin-value=1234", "", "", 0, false},
+	    {"pkcs11:token=t;object=o;pin-value=1234", "", "", 0, false},
+	    {"pkcs11:token=t;object=o;type=public", "", "", 0, false},
+	    {"pkcs11:token=t;token=u;object=o", "", "", 0, false},
+	    {"pkcs11:token=t;object=%zz", "", "", 0, false},
+	    {"pkcs11:token=t;object=%2", "", "", 0, false},
+	    {"pkcs11:token=t;object=a%00b", "", "", 0, false},
+	    {"pkcs11:token=t;object=", "", "", 0, false},
+	    {"pkcs11:token=123456789012345678901234567890123;object=o", "", "", 0, false},
+	    {"pkcs11:", "", "", 0, false},
+	    {"", "", "", 0, false},
+	    {"/dev/token", "", "", 0, false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct pkcs11_name name;
+		const char *wrong = NULL;
+		bool good = pkcs11_name_read(wire_span_of(cases[i].uri), &name, &wrong);
+		cr_expect_eq(good, cases[i].good, "%s", cases[i].uri);
+		if (!good)
+			continue;
+		cr_expect_str_eq(name.token, cases[i].token);
+		cr_expect_str_eq(name.object, cases[i].object);
+		cr_expect_eq(name.id_len, cases[i].id_len);
+	}
 }

@@ -85,8 +85,9 @@ static void start(struct process *p)
 	}
 	close(fds[1]);
 	cr_assert_eq(rpc_link_open(&p->supervisor, fds[0], RPC_KEEPER, 0, 1), 0);
-	cr_assert_eq(
-	    RPC_SEND_FDS(&p->supervisor, SUP_CONFIG_KEEPER, sup_config_keeper, 0, 0, &directory, 1, 0), 0);
+	cr_assert_eq(RPC_SEND_FDS(&p->supervisor, SUP_CONFIG_KEEPER, sup_config_keeper, 0, 0, &directory, 1,
+	                 .pkcs11_module = {0}),
+	    0);
 	attach_control(p);
 	cr_assert_eq(RPC_SEND(&p->supervisor, SUP_START, sup_start, 0, 0, 0), 0);
 	cr_assert_eq(rpc_receive(&p->supervisor, &message), 1, "the keeper did not start");

@@ -139,7 +139,7 @@ static const struct {
 } refused[] = {
     {"policy: /etc/p.yaml\n", "", "f:1:1: missing key 'policy'"},
     {"policy", "polcy",
-        "f:7:1: unknown key 'polcy'; expected one of control, dataplane, sshterm, recorder, policy"},
+        "f:7:1: unknown key 'polcy'; expected one of control, dataplane, keeper, sshterm, recorder, policy"},
     {"/etc/p.yaml", "p.yaml", "f:7:9: policy: expected an absolute path; found 'p.yaml'"},
     {"/etc/p.yaml", "/etc/../p.yaml", "f:7:9: policy: expected an absolute path"},
     {"/etc/p.yaml", "[/etc/p.yaml]", "f:7:9: policy: expected text; found a list"},
@@ -207,6 +207,15 @@ static const struct {
     {"[@/a.pub]", "[@/pair]", "f:6:42: recorder.recipients[0]: /tmp/reeve-settings-"},
     {"[@/a.pub]", "[@/a.pub, @/a.pub]", "f:6:"},
     {"control:", "control: &a", "f:1:10: anchors"},
+    {"control:", "keeper: {}\ncontrol:", "f:1:9: keeper: missing key 'pkcs11'"},
+    {"control:", "keeper: {pkcs11: {module: /bin/sh}}\ncontrol:",
+        "f:1:18: keeper.pkcs11: missing key 'pin_file'"},
+    {"control:", "keeper: {pkcs11: {module: /none, pin_file: /etc/passwd}}\ncontrol:",
+        "f:1:27: keeper.pkcs11.module: cannot read the PKCS#11 module /none"},
+    {"control:", "keeper: {pkcs11: {module: /bin/sh, pin_file: /none}}\ncontrol:",
+        "f:1:46: keeper.pkcs11.pin_file: cannot read the PIN's file /none"},
+    {"control:", "keeper: {pkcs11: {module: /bin/sh, pin_file: /etc/passwd, environment: [A]}}\ncontrol:",
+        "f:1:73: keeper.pkcs11.environment[0]: expected NAME=VALUE"},
 };
 
 Test(settings, refusals_say_where_and_what)
