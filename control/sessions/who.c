@@ -34,8 +34,9 @@ void who_refuse(struct control *control, struct session *session, uint32_t id, c
 	} else if (session->refusal[0] == '\0') {
 		snprintf(session->refusal, sizeof(session->refusal), "no known key was offered");
 	}
+	/* Who is nobody is asked for as much as somebody. */
 	PEER_REPLY(&control->peers.workers[session->worker], id, SES_WHO_REPLY, ses_who_reply, .accepted = 0,
-	    .message = wire_span_of(text));
+	    .message = wire_span_of(text), .second_factor = session->rule->ssh->second_factor);
 }
 
 void who_settle(

@@ -32,7 +32,7 @@ printf '%s\n' "$shadow" >"$STATE/origin/etc/shadow" # in place: it is mounted
 stock=(-F none -o UserKnownHostsFile="$STATE/client/.ssh/known" -o StrictHostKeyChecking=accept-new -o GlobalKnownHostsFile=none
 	-o IdentitiesOnly=yes -o IdentityFile=none -o NumberOfPasswordPrompts=1)
 # login_ssh PASSWORD LOGIN [SSH OPTION…]: a stock ssh that gets PASSWORD whenever it asks.
-printf '#!/bin/sh\nsleep "$THINK"\nprintf "%%s\\n" "$WORD"\n' >"$STATE/client/askpass"
+printf '#!/bin/sh\nprintf "%%s\\n" "$1" >>~/asked\nsleep "$THINK"\nprintf "%%s\\n" "$WORD"\n' >"$STATE/client/askpass"
 chmod +x "$STATE/client/askpass"
 login_ssh() {
 	local word=$1 login=$2
@@ -101,6 +101,15 @@ sshd_with 'PasswordAuthentication yes' 'PubkeyAuthentication no'
 contains "an address, then the origin's password" "in as alice" "$(login_ssh "$password" alice)"
 contains "plink, whose first word is taken as half" "in as alice" "$(login_plink "$password" alice)"
 lacks "but nobody else" "in as" "$(login_ssh x bob)"
+
+# -- a second factor before the origin hears of anybody --
+policy_login 'identities: [origin], second_factor: totp, origin_auth: [keyboard-interactive]'
+sshd_with 'UsePAM yes' 'KbdInteractiveAuthentication yes'
+for login in alice mallory; do
+	rm -f "$STATE/client/asked"
+	contains "$login with a password and no code" "Permission denied" "$(login_ssh "$password" "$login")"
+	contains "is asked for the code" "Verification code: " "$(cat "$STATE/client/asked")"
+done
 
 # -- nothing stays --
 reeved_stop
