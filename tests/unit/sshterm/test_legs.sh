@@ -141,7 +141,7 @@ wait $waiting
 has "sessions are told of it" 'the appliance is shutting down' "$(cat stopped)"
 
 # -- many at once --
-up --grace 20 --no-recording
+up --grace 60 --no-recording
 for i in $(seq 40); do client -i enrolled "$me@127.0.0.1" "echo n$i" 2>/dev/null & done >many
 wait $(jobs -p | grep -vx -e "$boxpid" -e "${pids[0]}") 2>/dev/null
 is "forty sessions at once" 40 "$(sort -u many | grep -c '^n')"
