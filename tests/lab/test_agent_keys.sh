@@ -13,7 +13,7 @@ rule() { # ORIGIN_AUTH [MORE]
 	policy <<-YAML
 		default: allow
 		rules:
-		  - {name: s, action: audit_ssh, match: {dst_port: 22}, ssh: {users: {groups: [sre]}, logins: ["{user}"], origin_auth: [$1]${2:+, $2}}}
+		  - {name: s, action: audit_ssh, match: {dst_port: [22, 2222]}, ssh: {users: {groups: [sre]}, logins: ["{user}"], origin_auth: [$1]${2:+, $2}}}
 	YAML
 }
 # What the origin's sshd is told besides, before everything else.
@@ -76,6 +76,17 @@ authorize "$STATE/client/.ssh/e5.pub"
 keys "$STATE/client/.ssh/ed" "$STATE"/client/.ssh/e{1,2,3,4,5,6}
 capture ssh_agent -q alice@origin 'echo in'
 lacks "one that is over is not offered" "expired" "$(tail -n 15 "$STATE/origin/sshd.log")"
+
+# -- an origin of another make: dropbear verifies rsa-sha2-256 alone, and takes smaller packets than OpenSSH ------
+dropbearkey -t ed25519 -f "$STATE/origin/dropbear_host" >/dev/null 2>&1
+(lab exec origin /usr/sbin/dropbear -F -E -s -P "$STATE/dropbear.pid" -r "$STATE/origin/dropbear_host" -p 2222) >"$STATE/dropbear.log" 2>&1 </dev/null &
+wait_until 10 test -s "$STATE/dropbear.pid" || give_up "dropbear does not start: $(cat "$STATE/dropbear.log")"
+lab remember dropbear "$(cat "$STATE/dropbear.pid")"
+authorize "$STATE/client/.ssh/rsa.pub"
+keys "$STATE/client/.ssh/rsa"
+equal "dropbear: RSA signs as it verifies" "in rsa-sha2-256" "$(ssh_agent -q -p 2222 alice@origin 'echo in') $(last_login algorithm)"
+head -c 2000000 /dev/urandom >"$STATE/client/blob"
+equal "data are cut to its packets" "$(sha256sum <"$STATE/client/blob")" "$(with_agent bash -c 'ssh -q -A -p 2222 alice@origin sha256sum <~/blob')"
 
 # -- agents that ask, refuse, go ----------------------------------------------------------------------------------
 authorize "$STATE/client/.ssh/ec.pub" "$STATE/client/.ssh/rsa.pub"
