@@ -319,8 +319,10 @@ static bool on_disconnect(void *context, const uint8_t *payload, size_t len)
 
 	if (!from->bridge->running)
 		return false;
-	if (from->leg == LEG_ORIGIN && bridge_agent_origin_left(from->bridge->agent, payload, len))
+	if (from->leg == LEG_ORIGIN && bridge_agent_origin_left(from->bridge->agent, payload, len)) {
+		from->done = true;
 		return true;
+	}
 	/* With its reason and text, behind everything that was sent before it. */
 	deliver(other_leg(from), payload, len, NULL, false, 0);
 	from->done = true;
@@ -607,8 +609,12 @@ static void say_goodbye(struct bridge *bridge)
 
 	send_disconnect(&bridge->legs[LEG_CLIENT],
 	    violation ? DISCONNECT_PROTOCOL_ERROR : DISCONNECT_BY_APPLICATION, bridge->text);
-	send_disconnect(&bridge->legs[LEG_ORIGIN],
-	    violation ? DISCONNECT_PROTOCOL_ERROR : DISCONNECT_BY_APPLICATION, "the session was ended");
+	/* Not to one that has said its own: if it is gone already, its RST would overtake what the client is
+	 * told. */
+	if (!bridge->legs[LEG_ORIGIN].done)
+		send_disconnect(&bridge->legs[LEG_ORIGIN],
+		    violation ? DISCONNECT_PROTOCOL_ERROR : DISCONNECT_BY_APPLICATION,
+		    "the session was ended");
 	for (;;) {
 		bool left = false;
 
@@ -659,15 +665,17 @@ static const char *turn(struct bridge *bridge)
 		    session->kill_reason);
 	for (unsigned i = 0; i < 2; i++)
 		(void)read_leg(&bridge->legs[i]);
-	if (bridge->reason == NULL && vsock_at_eof(bridge->legs[LEG_ORIGIN].sock))
-		(void)bridge_agent_origin_left(bridge->agent, NULL, 0);
+	if (bridge->reason == NULL && vsock_at_eof(bridge->legs[LEG_ORIGIN].sock) &&
+	    bridge_agent_origin_left(bridge->agent, NULL, 0))
+		bridge->legs[LEG_ORIGIN].done = true;
 	if (bridge->reason == NULL)
 		bridge_agent_turn(bridge->agent);
 	for (unsigned i = 0; i < 2; i++) {
 		release_held(&bridge->legs[i]);
 		(void)packets_flush(bridge->legs[i].packets);
 	}
-	for (unsigned i = 0; i < 2; i++)
+	/* What the box itself ends is told before anybody's FIN. */
+	for (unsigned i = 0; i < 2 && bridge->reason == NULL; i++)
 		pass_fin(&bridge->legs[i]);
 	session->bytes[LEG_CLIENT] = bridge->channels.bytes[LEG_CLIENT];
 	session->bytes[LEG_ORIGIN] = bridge->channels.bytes[LEG_ORIGIN];
