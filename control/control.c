@@ -65,6 +65,16 @@ static void client_ca_told(void *context, void *argument, int error, struct wire
 		client_cas_take(&control->client_cas, reply.keys);
 }
 
+static void host_ca_told(void *context, void *argument, int error, struct wire_span body)
+{
+	struct control *control = context;
+	struct rpc_key_ca_reply reply;
+
+	(void)argument;
+	if (error == 0 && rpc_get_key_ca_reply(body, &reply))
+		control->has_host_ca = reply.keys.len > 0;
+}
+
 static void keeper_up(struct control *control)
 {
 	struct peer *keeper = &control->peers.keeper;
@@ -80,6 +90,8 @@ static void keeper_up(struct control *control)
 	control->host_seed_known = false;
 	control->client_cas.count = 0; /* it may have another state directory than the one before */
 	CALL(&options, key_ca, .ca = RPC_CA_CLIENT, .action = RPC_CA_SHOW);
+	options.done = host_ca_told;
+	CALL(&options, key_ca, .ca = RPC_CA_HOST, .action = RPC_CA_SHOW);
 	peer_flush_calls(keeper);
 }
 

@@ -50,6 +50,7 @@ struct control {
 	struct server server;
 	uint8_t host_seed[8];         /* what the keeper calls the seed of host keys */
 	bool host_seed_known;         /* false: ask */
+	bool has_host_ca;             /* that certifies host keys */
 	struct client_cas client_cas; /* as the keeper last said; none: ask */
 	int64_t started_at_ms;        /* CLOCK_MONOTONIC */
 };

@@ -167,9 +167,12 @@ static void go_on(struct control *control, struct session *session, struct keepe
 		    .type = wire_span_of(type_of(question)), .next = is_former(control, session) ? 2 : 0);
 		return;
 	}
-	/* Where the client has negotiated a certificate, there is a host CA. */
-	if (row.fresh_until <= time(NULL) ||
-	    (question->certified && row.certificate_len == 0 && question->steps == 1)) {
+	/* Where the client has negotiated a certificate, there was one a moment ago: it is asked for again.
+	 */
+	if (!control->has_host_ca) {
+		row.certificate_len = 0;
+	} else if (row.fresh_until <= time(NULL) ||
+	           (question->certified && row.certificate_len == 0 && question->steps == 1)) {
 		ask_certificate(control, session, question, &row);
 		return;
 	}

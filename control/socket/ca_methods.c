@@ -198,6 +198,8 @@ static void ca_answered(void *context, void *argument, int error, struct wire_sp
 	if (call.ca == RPC_CA_CLIENT)
 		client_cas_take(&control->client_cas, reply.keys);
 	json_t *ca = ca_json(type, reply.keys);
+	if (call.ca == RPC_CA_HOST)
+		control->has_host_ca = true;
 	if (call.action != RPC_CA_SHOW && call.ca == RPC_CA_HOST)
 		host_keys_recertify(
 		    &control->db, NULL); /* those that clients are shown are not by its present key */
