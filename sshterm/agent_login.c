@@ -84,7 +84,8 @@ enum origin_verdict agent_login_prepare(struct login *login, struct leg_failure 
 	agent->facts.permits = session->grant.permits;
 	agent->facts.deadline_us = session->login_deadline_us;
 	/* What was refused before counts at the origin, too. */
-	agent->facts.tries = AGENT_TRIES_MAX - ((login->tried & ~(1u << RPC_ORIGIN_AGENT)) != 0);
+	agent->facts.tries =
+	    AGENT_TRIES_MAX - (unsigned)__builtin_popcount(login->tried & ~(1u << RPC_ORIGIN_AGENT));
 	if (keep_proven(agent, &login->pending) == 0 && keep_session_id(agent) == 0)
 		return ORIGIN_LATER;
 	leg_fail(failure, "error", "the appliance could not prepare the login with your agent");
