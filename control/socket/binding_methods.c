@@ -42,10 +42,10 @@ static bool read_address(struct request *request, const char *typed, char addres
 /* -- bind -------------------------------------------------------------------------------------------------
  */
 
-/* One of a batch, whose members the request's own parameters have, too. False: answered. */
+/* One of a batch, or the request's own parameters. False: answered. */
 static bool bind_one(struct request *request, const json_t *one, int64_t now, json_t *done)
 {
-	static const char *const keys[] = {"address", "user", "ttl_s", "kill", NULL};
+	static const char *const keys[] = {"address", "user", "ttl_s", NULL};
 	const char *typed = NULL, *user = NULL;
 	char address[TARGET_ADDRESS_SIZE], replaced[WORD_SIZE];
 	int64_t ttl = TTL_DEFAULT_S;
@@ -101,10 +101,19 @@ static void tell_bound(struct request *request, json_t *done, bool kill)
 static const json_t *one_or_many(struct request *request, const json_t *params, const char *key, json_t *one)
 {
 	const json_t *many = json_object_get(params, key);
+	json_t *alone = json_copy((json_t *)params);
 
-	if (many == NULL) {
-		(void)json_array_append(one, (json_t *)params);
+	/* What is left beside the batch would be the members of one. */
+	(void)json_object_del(alone, key);
+	(void)json_object_del(alone, "kill");
+	bool mixed = many != NULL && json_object_size(alone) > 0;
+	(void)json_array_append_new(one, alone);
+	if (many == NULL)
 		return one;
+	if (mixed) {
+		request_fail(request, JSONRPC_PARAMS, "%s takes either one binding or the list '%s'",
+		    request->method, key);
+		return NULL;
 	}
 	if (json_is_array(many) && json_array_size(many) > 0 && json_array_size(many) <= BATCH_MAX)
 		return many;

@@ -187,6 +187,16 @@ Test(bindings, batches_are_whole_or_nothing)
 	    lab_result(&lab, "identity.ls", json_pack("{s:s}", "user", "alice"), &response), "bindings");
 	cr_expect_eq(json_array_size(list), 2, "198.51.100.9 was bound by a batch that failed");
 	json_decref(response);
+	cr_expect_eq(lab_error(&lab, "identity.bind",
+	                 json_pack("{s:[{s:s,s:s}], s:i}", "bindings", "address", "198.51.100.9", "user",
+	                     "alice", "ttl_s", 60),
+	                 NULL),
+	    -32602, "whose ttl_s?");
+	cr_expect_eq(lab_error(&lab, "identity.bind",
+	                 json_pack("{s:[{s:s,s:s,s:b}]}", "bindings", "address", "198.51.100.9", "user",
+	                     "alice", "kill", 1),
+	                 NULL),
+	    -32602, "kill is for all");
 	static const char *const bad[] = {"198.51.100.0/24", "198.51.100", "0.0.0.0", "224.0.0.1",
 	    "::", "ff02::1", "::ffff:0.0.0.0", "host", ""};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
