@@ -98,3 +98,22 @@ use_identity alice
 equal "  and alice's is nobody's" "" "$(login)"
 events=$(cat "$STATE"/state/*audit*)
 contains "steps are in the audit log" '"event":"ca.rotate"' "$events"
+
+# -- a key that exists already --------------------------------------------------------------------------------------
+ssh-keygen -q -t ecdsa -N 'a passphrase' -f "$STATE/brought"
+import() { # TYPED ARGUMENTS…
+	local typed=$1
+	shift
+	printf 'expect Passphrase\nsend %s\nexpect reeve-says\nend\n' "$typed" |
+		timeout 20 python3 "$here/pty_session.py" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' ca import $*; echo reeve-says" 2>&1
+}
+contains "import: a wrong passphrase" "passphrase is wrong" "$(import wrong "$STATE/brought")"
+contains "import: the key, as the next one" "$(cut -d' ' -f2 "$STATE/brought.pub")" "$(import 'a passphrase' "$STATE/brought")"
+told "once" "--abandon" bash -c "ssh-keygen -q -t ed25519 -N '' -f '$STATE/other' && '$BUILD/control/cli/reeve' --socket '$STATE/control.sock' ca import '$STATE/other'"
+trusted
+reeve ca rotate --commit >/dev/null 2>&1
+equal "and it signs" "$(ssh-keygen -lf "$STATE/brought.pub" | cut -d' ' -f2) in" "$(signs user) $(ssh_client bob@origin true 2>/dev/null; use_identity bob; ssh_client bob@origin 'echo in' 2>/dev/null)"
+told "a public key is none" "no private key" reeve ca import "$STATE/brought.pub"
+ssh-keygen -q -t rsa -m PEM -N '' -f "$STATE/old_format"
+told "an older format is told how to be rewritten" "ssh-keygen -p" reeve ca import "$STATE/old_format"
+lacks "nothing of it lies there in the clear" : "$(grep -rlaF -f <(sed -n 2,4p "$STATE/brought") "$STATE/state" "$REEVED_LOG" 2>/dev/null | sed 's/$/:/')"
