@@ -306,6 +306,7 @@ static void play_keeper(struct lab *lab)
 	struct rpc_key_totp_check check;
 	struct rpc_key_host host;
 	struct rpc_key_host_sign sign;
+	struct rpc_key_secret secret;
 
 	if (rpc_receive(&lab->keeper, &message) != 1) {
 		rpc_link_close(&lab->keeper);
@@ -344,6 +345,18 @@ static void play_keeper(struct lab *lab)
 		heard(lab, "SIGN", sign.session_id, (int)sign.hash.len);
 		cr_assert_eq(RPC_SEND(&lab->keeper, KEY_HOST_SIGN_REPLY, key_host_sign_reply, RPC_FLAG_REPLY,
 		                 message.id, .signature = sign.hash),
+		    0);
+		break;
+	case RPC_KEY_SECRET:
+		cr_assert(rpc_get_key_secret(message.body, &secret));
+		heard(lab, "SECRET", secret.login, (int)secret.box_key.len);
+		cr_assert_eq(RPC_SEND(&lab->keeper, KEY_SECRET_REPLY, key_secret_reply, RPC_FLAG_REPLY,
+		                 message.id, .kind = RPC_SECRET_PASSWORD, .sealed = wire_span_of("sealed")),
+		    0);
+		break;
+	case RPC_KEY_SECRET_SIGN:
+		cr_assert_eq(RPC_SEND(&lab->keeper, KEY_SECRET_SIGN_REPLY, key_secret_sign_reply,
+		                 RPC_FLAG_REPLY, message.id, .signature = wire_span_of("signature")),
 		    0);
 		break;
 	case RPC_KEY_TOTP_ENROL:

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whom the vault gives anything: a session that was granted, by a rule that names the vault, to somebody who
+ * has proven who they are. And a client CA's old key: trusted until its time is over. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "control/sessions/sessions.h"
+#include "tests/unit/control/control_steps.h"
+
+#define WITH_VAULT 0 /* the rules, by their places */
+#define WITHOUT 1
+
+TestSuite(secret, .init = open_lab, .fini = close_lab, .timeout = 60);
+
+static void apply_policy(void)
+{
+	static const char text[] =
+	    "default: allow\nrules:\n"
+	    "- {name: v, action: audit_ssh, match: {dst_port: 2300}, ssh: {users: {groups: [sre]}, logins: "
+	    "[root], "
+	    "identities: [key, origin], origin_auth: [vault, password], command_logging: false}}\n"
+	    "- {name: c, action: audit_ssh, match: {dst_port: 2301}, ssh: {users: {groups: [sre]}, logins: "
+	    "[root], "
+	    "identities: [key], origin_auth: [certificate], command_logging: false}}\n";
+	json_t *response;
+
+	cr_assert(lab_result(&lab, "policy.apply", json_pack("{s:s}", "text", text), &response) != NULL);
+	json_decref(response);
+}
+
+/* What the worker is answered; the keeper of this lab has a password for everybody. */
+static bool secret_given(uint64_t flow)
+{
+	struct rpc_message message;
+	struct rpc_ses_secret_reply reply;
+	static const uint8_t box_key[32] = {1};
+
+	LAB_SEND(WORKER, SES_SECRET, ses_secret, 21, .flow = flow, .box_key = {box_key, 32});
+	lab_await(&lab, WORKER, RPC_SES_SECRET_REPLY, &message);
+	cr_assert(rpc_get_ses_secret_reply(message.body, &reply));
+	cr_expect_eq(reply.error.len == 0, reply.kind == RPC_SECRET_PASSWORD && reply.sealed.len > 0);
+	return reply.error.len == 0;
+}
+
+static bool secret_signed(uint64_t flow)
+{
+	struct rpc_message message;
+	struct rpc_ses_secret_sign_reply reply;
+
+	LAB_SEND(WORKER, SES_SECRET_SIGN, ses_secret_sign, 22, .flow = flow, .data = wire_span_of("data"));
+	lab_await(&lab, WORKER, RPC_SES_SECRET_SIGN_REPLY, &message);
+	cr_assert(rpc_get_ses_secret_sign_reply(message.body, &reply));
+	cr_expect_eq(reply.error.len == 0, reply.signature.len > 0);
+	return reply.error.len == 0;
+}
+
+static void begin_at(uint64_t flow, uint32_t rule, uint16_t port)
+{
+	cr_assert_str_eq(begin_rule(flow, rule, 2, port).error, "");
+	cr_assert(target_of(flow, &origin).verdict <= RPC_TARGET_FIRST_USE);
+}
+
+Test(secret, for_granted_sessions_of_rules_that_name_the_vault)
+{
+	add_user("alice", "root", "sre", &alice);
+	apply_policy();
+	cr_expect_not(secret_given(77), "a session that is none");
+	begin_at(1, WITH_VAULT, 2300);
+	cr_expect_not(secret_given(1), "before anybody has proven anything");
+	cr_assert_eq(sign(1).error.len, 0);
+	cr_assert(who_is(1, mint_blob(&alice), "root", 1).accepted);
+	cr_expect_not(secret_given(1), "before the rule was asked");
+	cr_expect_not(secret_signed(1));
+	cr_assert(may(1, "root").allowed);
+	lab.keeper_heard[0] = '\0';
+	cr_expect(secret_given(1));
+	cr_expect(strstr(lab.keeper_heard, "SECRET root") != NULL, "got %s", lab.keeper_heard);
+	cr_expect(secret_signed(1));
+	cr_expect(audited("vault.use", "\"kind\":\"password\""));
+	unsigned given = 2;
+	while (given < 20 && secret_given(1))
+		given++;
+	cr_expect_eq(given, SESSION_SECRETS_MAX, "a session may ask without end");
+
+	begin_at(2, WITHOUT, 2301);
+	cr_assert_eq(sign(2).error.len, 0);
+	cr_assert(who_is(2, mint_blob(&alice), "root", 1).accepted);
+	cr_assert(may(2, "root").allowed);
+	cr_expect_not(secret_given(2), "the rule does not name the vault");
+	cr_expect_not(secret_signed(2));
+}
+
+Test(secret, not_for_whom_only_the_origin_knows)
+{
+	add_user("root", "root", "sre", &alice);
+	apply_policy();
+	begin_at(1, WITH_VAULT, 2300);
+	cr_assert(who_by(1, RPC_WHO_ORIGIN, "root").accepted);
+	struct may answer = may(1, "root");
+	cr_assert(answer.allowed, "%s", answer.message);
+	cr_expect(answer.origin_auth_count == 1 && answer.origin_auth[0] == RPC_ORIGIN_PASSWORD);
+	cr_expect_not(secret_given(1));
+	cr_expect_not(secret_signed(1));
+}
+
+/* Has control the keeper tell it anew which keys the client CA has. */
+static void tell_client_cas(uint64_t old_until)
+{
+	json_t *response;
+
+	lab.old_client_ca = true;
+	lab.old_client_ca_until = old_until;
+	cr_assert(lab_result(&lab, "ca.show", json_pack("{s:s}", "type", "client"), &response) != NULL);
+	json_decref(response);
+}
+
+Test(secret, an_old_key_of_the_client_ca_counts_until_its_time_is_over)
+{
+	json_t *response;
+	struct mint_key laptop;
+	uint8_t blob[PUBLIC_KEY_BLOB_MAX];
+	uint64_t now = (uint64_t)time(NULL);
+
+	mint_key(&laptop);
+	mint_key(&lab.cas[0]);
+	add_user("alice", "root", "sre", &alice);
+	char *line = mint_line(&laptop, "laptop");
+	const json_t *issued =
+	    lab_result(&lab, "user.cert", json_pack("{s:s, s:s}", "name", "alice", "key", line), &response);
+	struct mint_certificate certificate = {
+	    .serial = (uint64_t)json_integer_value(json_object_get(issued, "serial")),
+	    .type = 1,
+	    .key_id = "alice",
+	    .principals = {"root"},
+	    .valid_after = now - 60,
+	    .valid_before = now + 600};
+	json_decref(response);
+	free(line);
+	struct wire_span by_old = {blob, mint_certificate(&certificate, &laptop, &lab.cas[0], blob)};
+	begin(1);
+	target_of(1, &origin);
+	cr_expect_not(who_is(1, by_old, "root", 0).accepted, "nobody trusts it yet");
+	tell_client_cas(0);
+	cr_expect(who_is(1, by_old, "root", 0).accepted, "old, not retired");
+	tell_client_cas(now + 600);
+	cr_expect(who_is(1, by_old, "root", 0).accepted, "old, its time not over");
+	tell_client_cas(now - 1);
+	cr_expect_not(who_is(1, by_old, "root", 0).accepted, "its time is over");
+}
