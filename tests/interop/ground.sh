@@ -112,6 +112,11 @@ client_side() {
 	wait_until 5 client curl -s -m 1 -o /dev/null http://localhost:8000/ || give_up "the client's page is not there"
 }
 
+# Go's client is built here, from Debian's packages alone.
+go_client() {
+	GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE=${XDG_CACHE_HOME:-/var/cache}/portreeve/go go build -o "$ground/go" "$interop/clients/go/main.go" || give_up "the Go client does not build"
+}
+
 # What host keys are good: of each origin, through the box and past it.
 host_keys() {
 	local name port
