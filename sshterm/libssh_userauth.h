@@ -38,7 +38,8 @@
 #define INSIDE_PACKETS_KEPT 16  /* of a client that does not wait for answers */
 #define INSIDE_PACKET_MAX 65536 /* bytes of one of them, or of an origin's question */
 #define INSIDE_BANNERS_KEPT 16
-#define INSIDE_BANNERS_MAX 16384 /* bytes of all of them; what is beyond is not shown */
+/* Bytes of all of them: as many as a packet may bring (OpenSSH's limit); what is beyond is not shown. */
+#define INSIDE_BANNERS_MAX (256u * 1024)
 
 /* A payload behind its message number, in memory of libsodium; inside_packet_wipe. */
 struct inside_packet {

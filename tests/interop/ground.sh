@@ -7,7 +7,7 @@
 # Origins, by audited port; the port 1000 above it is not audited:
 #   7101 OpenSSH   7102 dropbear   7103 asyncssh   7104 a newer OpenSSH
 # The user is alice at both ends, with an enrolled key and a certificate over it. Past the box an origin knows her by the
-# key itself and by the client CA; on the audited port it trusts the box's user CA alone.
+# key itself and by the client CA; on the audited port it trusts the box's user CA alone (dropbear: the vault's key).
 . "$(dirname "${BASH_SOURCE[0]}")/../lab/session.sh"
 interop=$root/tests/interop
 ground=$STATE/interop
@@ -38,7 +38,7 @@ ground_policy() {
 		    ssh:
 		      users: {groups: [sre]}
 		      logins: ["{user}", root]
-		      origin_auth: [certificate]
+		      origin_auth: [certificate, vault]
 		      permit: [pty, port-forwarding, agent-forwarding, x11-forwarding, user-rc]
 		      recording: best_effort
 	YAML
@@ -82,6 +82,11 @@ origin_dropbear() {
 	(lab exec origin /usr/sbin/dropbear -F -E -s -P "$ground/dropbear.pid" -r "$ground/dropbear_host" -p "$audited" -p $((audited + 1000))) >"$ground/dropbear.log" 2>&1 </dev/null &
 	lab remember dropbear $!
 	origin_listens dropbear
+	# It knows no certificates: the box logs in with a key of its vault.
+	ssh-keygen -q -t ed25519 -N '' -C vault -f "$ground/vault_key"
+	cat "$ground/vault_key.pub" >>"$STATE/origin/home/alice/.ssh/authorized_keys"
+	client ssh-keyscan -t ed25519 -p "$audited" origin >/dev/null 2>&1 # the first use
+	reeve vault put --target "[198.51.100.2]:$audited" --login alice --key "$ground/vault_key" >/dev/null || give_up "the vault takes no key"
 }
 
 origin_asyncssh() {

@@ -58,7 +58,7 @@ def same_file(which):
 
 def killed(outcome, _):
     """Clients differ in what they make of an exit signal; none calls it success, and most name it."""
-    return outcome.status not in (0, 77) and outcome.stdout == b"" and b"not found" not in outcome.stderr
+    return outcome.status not in (0, 77) and outcome.stdout == b"alive\n"
 
 
 def sorted_lines(*lines):
@@ -69,7 +69,8 @@ BLOCK = bytes(range(256)) * 256
 STREAM = BLOCK * (SIZE // len(BLOCK))
 STREAM_SUM = hashlib.sha256(STREAM).hexdigest()
 MAKE_STREAM = f"python3 -c 'import sys; b = bytes(range(256)) * 256; [sys.stdout.buffer.write(b) for _ in range({SIZE // len(BLOCK)})]'"
-SIZES = "stty size; echo first; read -r line; stty size"
+# A client may send the key before the size.
+SIZES = "stty size; echo first; read -r line; for i in $(seq 30); do [ \"$(stty size)\" = '37 91' ] || break; sleep 0.1; done; stty size"
 FEATURES = {
     "exec": Feature("exec, exit status", "run", ["echo out; exit 42"], b"", said("out\n", 42)),
     "stderr": Feature("stderr", "run", ["echo out; echo err >&2; exit 1"], b"", said("out\n", 1, "err")),
@@ -77,7 +78,7 @@ FEATURES = {
     "down": Feature("24 MB down", "run", [MAKE_STREAM], b"", lambda o, _: o.status == 0 and hashlib.sha256(o.stdout).hexdigest() == STREAM_SUM),
     "up": Feature("24 MB up", "run", ["sha256sum"], STREAM, said(STREAM_SUM + "  -\n")),
     "both": Feature("24 MB both ways at once", "run", ["cat"], STREAM, lambda o, _: o.status == 0 and hashlib.sha256(o.stdout).hexdigest() == STREAM_SUM),
-    "signal-end": Feature("exit signal", "run", ["kill -TERM $$"], b"", killed),
+    "signal-end": Feature("exit signal", "run", ["echo alive; kill -TERM $$"], b"", killed),
     "shell": Feature("shell", "shell", [], b"echo $((6*7)); exit 3\n", said("42\n", 3)),
     "env": Feature("environment", "env", ["LAB_WORD", "hello", "echo $LAB_WORD"], b"", said("hello\n")),
     "pty": Feature("terminal, its size", "pty", ["91x37", "tty >/dev/null && stty size"], b"", said("(.*\n)?37 91\n")),
@@ -104,7 +105,7 @@ FEATURES = {
     "x11": Feature("X11", "x11", ["python3 display.py look"], b"", said("hello from the display\n")),
     "jump": Feature("-J", "jump", ["{past}", "echo out"], b"", said("out\n")),
     "ciphers": Feature("each cipher and MAC", "ciphers", [], b"", said("(\\S+\n){8,}")),
-    "kex": Feature("each key exchange", "kex", [], b"", said("(\\S+\n){7,}")),
+    "kex": Feature("each key exchange", "kex", [], b"", said("(\\S+\n){4,}")),
     "rsync": Feature("rsync", "rsync", [], b"", said("rsync works\n")),
     "git": Feature("git", "git", [], b"", said("git works\n")),
     "ansible": Feature("ansible", "ansible", [], b"", said("ansible works\n")),
@@ -112,6 +113,8 @@ FEATURES = {
     "autossh": Feature("autossh", "autossh", [], b"", said("autossh works\n")),
     "mosh": Feature("mosh's bootstrap", "mosh", [], b"", said("mosh works\n")),
 }
+# Key exchanges that the box speaks only where a rule names them (`legacy`): ssh-audit warns of them.
+BY_NAME = {f"ecdh-sha2-nistp{bits}".encode() for bits in (256, 384, 521)} | {b"diffie-hellman-group18-sha512"}
 # Kept from one cell to the next: numbers of ports and files.
 NUMBERS = itertools.count(21000)
 
@@ -158,6 +161,8 @@ class Cell:
         }  # fmt: skip
         if self.client.endswith("-new"):
             own["OPENSSH"] = os.environ["OPENSSH_NEW"]
+        if self.port % 1000 == PORTS["dropbear"] % 1000:  # it knows no certificates, and some clients offer nothing else then
+            own["CERTIFICATE"] = "0"
         if self.feature.verb == "agent":
             own["SSH_AUTH_SOCK"] = f"{GROUND}/agent"
         return {**os.environ, "HOME": self.work, **own}
@@ -225,7 +230,7 @@ def same(feature, direct, through):
     if feature == "many":
         return True  # who comes first is chance; what came was looked at
     if feature in ("ciphers", "kex"):  # the box may know more than the origin, not less
-        return set(direct.stdout.split()) <= set(through.stdout.split())
+        return set(direct.stdout.split()) - BY_NAME <= set(through.stdout.split())
     return comparable(direct) == comparable(through)
 
 
