@@ -103,6 +103,13 @@ Test(secret, not_for_whom_only_the_origin_knows)
 	cr_expect(answer.origin_auth_count == 1 && answer.origin_auth[0] == RPC_ORIGIN_PASSWORD);
 	cr_expect_not(secret_given(1));
 	cr_expect_not(secret_signed(1));
+	/* Nor once the origin has let them in: then a worker that was taken over would ask. */
+	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("auth"),
+	    .detail = wire_span_of("{\"success\":true,\"method\":\"password\"}"));
+	lab_idle(&lab, 50);
+	cr_assert(audited("session.start", "\"user\":\"root\""));
+	cr_expect_not(secret_given(1));
+	cr_expect_not(secret_signed(1));
 }
 
 /* Has control the keeper tell it anew which keys the client CA has. */
