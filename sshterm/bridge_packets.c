@@ -16,7 +16,7 @@
  *  - ssh_socket_nonblocking_flush writes at once when write_wontblock was set, and takes 0 for "no room".
  *  - current_crypto is another object after each key exchange, with the host key that it was made under in
  *    server_pubkey (on the side that is the client).
- *  - Patch 0011: ssh_socket_get_in_buffer. Patch 0012: PING (192) comes to callbacks once authenticated.
+ *  - Patch 0011: ssh_socket_get_in_buffer. Patch 0015: PING (192) comes to callbacks once authenticated.
  *  - out_queue is emptied in one go when NEWKEYS was sent, the last thing that is sent for the packet that is
  *    taken; after it only the KEXINIT of a key exchange that one of these packets began.
  */

@@ -2,8 +2,8 @@
 /*
  * The second factor at the box: one question of ours (RFC 4256), by stock clients shown like any other.
  *
- * Who has proven a key is told of partial success and asked then. Whose password the origin is to judge is
- * asked before the origin hears of them; the password waits.
+ * Who has proven a key is told of partial success and asked then, and so is who has given the origin a
+ * password. A dialogue goes on with it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -54,9 +54,7 @@ static int check(struct login *login, struct wire_span code, struct leg_failure 
 		leg_fail_control(failure, error != 0 ? error : -EPROTO);
 	} else {
 		right = answer.accepted != 0;
-		/* Not for somebody whose first factor nobody has judged yet. */
-		if (!right && login->known_by != RPC_WHO_ORIGIN &&
-		    wire_span_copy(answer.message, text, sizeof(text)))
+		if (!right && wire_span_copy(answer.message, text, sizeof(text)))
 			userauth_tell(&login->auth, text);
 	}
 	control_reply_free(&reply);
@@ -101,19 +99,14 @@ int factor_ask(struct login *login, struct leg_failure *failure)
 	if (login->second_factor == RPC_FACTOR_NONE)
 		return 0;
 	userauth_offer(&login->auth, false, true, false);
-	if (login->pending.method != USERAUTH_KEYBOARD) {
-		if (login->pending.method == USERAUTH_PASSWORD) {
-			login->held = login->pending.packet;
-			login->pending.packet = (struct inside_packet){0};
-		}
-		if (userauth_continue(&login->auth, failure) != 0 || next_dialogue(login, failure) != 0)
-			return -1;
-	}
+	if (login->pending.method != USERAUTH_KEYBOARD &&
+	    (userauth_continue(&login->auth, failure) != 0 || next_dialogue(login, failure) != 0))
+		return -1;
 	while ((passed = one_dialogue(login, failure)) == 0)
 		if (next_dialogue(login, failure) != 0)
 			return -1;
 	login->second_factor = RPC_FACTOR_NONE;
-	login->proven = login->known_by != RPC_WHO_ORIGIN;
+	login->proven = true;
 	login->fresh = true; /* the dialogue may go on with the origin's questions */
 	return passed > 0 ? 0 : -1;
 }

@@ -47,7 +47,6 @@ static int ask_who(struct login *login, const struct who *who, struct leg_failur
 	} else {
 		char text[SESSION_TEXT_MAX];
 		result = 0;
-		login->second_factor = (enum rpc_factor)answer.second_factor;
 		if (who->method != RPC_WHO_ORIGIN && wire_span_copy(answer.message, text, sizeof(text)))
 			userauth_tell(&login->auth, text);
 	}
@@ -112,9 +111,7 @@ static int pretend(struct login *login, struct userauth_request *request, struct
 	int answered = 1;
 
 	if (request->method == USERAUTH_KEYBOARD)
-		answered = factor_question(login,
-		    login->second_factor == RPC_FACTOR_TOTP ? FACTOR_PROMPT : "Password: ", &answer, &code,
-		    failure);
+		answered = factor_question(login, "Password: ", &answer, &code, failure);
 	userauth_request_free(&answer);
 	if (answered <= 0)
 		return answered; /* another request is there, or nobody */
@@ -136,7 +133,7 @@ static int try_origin(struct login *login, struct userauth_request *request, str
 	if (known == 0)
 		return pretend(login, request, failure);
 	settle(login, request, RPC_WHO_ORIGIN);
-	if (login->second_factor != RPC_FACTOR_NONE || may_ask(login, &denied) == 0)
+	if (may_ask(login, &denied) == 0)
 		return 1;
 	if (strcmp(denied.close_reason, "denied") != 0) {
 		*failure = denied;

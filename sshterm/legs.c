@@ -207,15 +207,18 @@ static int admit(struct session *session, struct leg_failure *failure)
 
 static int steps(struct login *login, struct leg_failure *failure)
 {
-	bool may_known; /* identify asked it where the origin is to judge a password */
+	int result;
 
 	if (identify(login, failure) != 0)
 		return -1;
-	may_known = login->known_by == RPC_WHO_ORIGIN && login->second_factor == RPC_FACTOR_NONE;
-	if (factor_ask(login, failure) != 0 || (!may_known && may_ask(login, failure) != 0) ||
-	    origin_login(login, failure) == ORIGIN_OVER)
-		return -1;
-	return admit(login->session, failure);
+	/* Who has shown nothing but a login is judged by the origin first: else any stranger could use up the
+	 * codes of that login's user. */
+	if (login->known_by == RPC_WHO_ORIGIN)
+		result = origin_login(login, failure) == ORIGIN_OVER || factor_ask(login, failure) != 0;
+	else
+		result = factor_ask(login, failure) != 0 || may_ask(login, failure) != 0 ||
+		         origin_login(login, failure) == ORIGIN_OVER;
+	return result == 0 ? admit(login->session, failure) : -1;
 }
 
 /* A client that says good-bye says it to the origin. */
@@ -246,7 +249,6 @@ static int authenticate(struct login *login, const struct beginning *beginning, 
 		*failure = (struct leg_failure){.close_reason = "auth_failed"};
 	hand_on_farewell(login);
 	userauth_request_free(&login->pending);
-	inside_packet_wipe(&login->held);
 	inside_answers_stop(session->ssh[LEG_ORIGIN], &login->answers);
 	return result;
 }

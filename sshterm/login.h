@@ -3,7 +3,8 @@
  * login: what the steps of a login share between the key exchanges and USERAUTH_SUCCESS.
  *
  *   identify (identify.c)         the client's requests are answered until control knows who it is
- *   second factor (factor.c)      where the rule wants one: the box's own question
+ *   second factor (factor.c)      where the rule wants one: the box's own question; of whom only the origin
+ * knows, it comes last
  *   may (may.c)                   the rule's decision, and how the box is to log in at the origin
  *   origin login (origin_login.c) the rule's ways in, in its order: a certificate (origin_leg.c), what the
  * vault holds (vault_login.c), or what the client is asked for, relayed (relay_login.c)
@@ -27,9 +28,8 @@ struct login {
 	const char *origin_legacy;     /* old algorithms that it lets the origin have */
 
 	struct userauth_request pending; /* the client's request that is owed an answer */
-	bool proven;               /* it went well: what it is answered with is success, be it partial */
-	bool fresh;                /* nothing was done with it: the origin is to judge it */
-	struct inside_packet held; /* a password that waits for the second factor */
+	bool proven; /* it went well: what it is answered with is success, be it partial */
+	bool fresh;  /* nothing was done with it: the origin is to judge it */
 
 	enum rpc_who_method known_by;
 	enum rpc_factor second_factor;             /* still to be given */

@@ -54,14 +54,6 @@ static int ask_origin(struct login *login, struct leg_failure *failure)
 /* The pending request as it was left: asked of the origin where that can be (1), or answered (0). */
 static int begin(struct login *login, struct leg_failure *failure)
 {
-	if (login->held.bytes != NULL && can_relay(login, USERAUTH_PASSWORD)) {
-		inside_packet_wipe(&login->pending.packet);
-		login->pending.packet = login->held;
-		login->held = (struct inside_packet){0};
-		login->pending.method = USERAUTH_PASSWORD;
-		return ask_origin(login, failure) == 0 ? 1 : -1;
-	}
-	inside_packet_wipe(&login->held);
 	if (login->fresh && can_relay(login, login->pending.method))
 		return ask_origin(login, failure) == 0 ? 1 : -1;
 	/* A dialogue without a question, or a method that is not there, was no attempt at anything. */

@@ -87,7 +87,9 @@ int session_on_factor(void *context, struct rpc_link *link, struct rpc_message *
 	if (!rpc_get_ses_factor(message->body, &factor))
 		return -EPROTO;
 	struct session *session = session_find(control, link->index, factor.flow);
-	if (session == NULL || session->rule == NULL || session->user_id[0] == '\0' || session->granted ||
+	/* Whom the origin judges is granted its judgement first. */
+	if (session == NULL || session->rule == NULL || session->user_id[0] == '\0' ||
+	    (session->granted && session->identity != RPC_IDENTITY_ORIGIN) ||
 	    session->rule->ssh->second_factor != RPC_FACTOR_TOTP) {
 		PEER_REPLY(&control->peers.workers[link->index], message->id, SES_FACTOR_REPLY,
 		    ses_factor_reply, .message = wire_span_of("portreeve: not authenticated"));

@@ -33,7 +33,8 @@ static const char *judge_may(
 		    "portreeve: sessions must be recorded here, but no auditor's key is configured; please "
 		    "tell the "
 		    "administrator of this gateway");
-	else if (ssh->second_factor != RPC_FACTOR_NONE && !session->factor_shown)
+	else if (ssh->second_factor != RPC_FACTOR_NONE && !session->factor_shown &&
+	         session->identity != RPC_IDENTITY_ORIGIN) /* theirs comes once the origin has judged them */
 		snprintf(why, size, "portreeve: rule '%s' wants a second factor, which was not shown",
 		    session->rule_name);
 	else if (session_user_is_at_limit(control, session)) {

@@ -36,7 +36,7 @@ void who_refuse(struct control *control, struct session *session, uint32_t id, c
 	}
 	/* Who is nobody is asked for as much as somebody. */
 	PEER_REPLY(&control->peers.workers[session->worker], id, SES_WHO_REPLY, ses_who_reply, .accepted = 0,
-	    .message = wire_span_of(text), .second_factor = session->rule->ssh->second_factor);
+	    .message = wire_span_of(text));
 }
 
 void who_settle(

@@ -102,13 +102,16 @@ contains "an address, then the origin's password" "in as alice" "$(login_ssh "$p
 contains "plink, whose first word is taken as half" "in as alice" "$(login_plink "$password" alice)"
 lacks "but nobody else" "in as" "$(login_ssh x bob)"
 
-# -- a second factor before the origin hears of anybody --
+# -- a second factor, once the origin has judged the first: no stranger uses up anybody's codes --
 policy_login 'identities: [origin], second_factor: totp, origin_auth: [keyboard-interactive]'
 sshd_with 'UsePAM yes' 'KbdInteractiveAuthentication yes'
+rm -f "$STATE/client/asked"
+contains "a password and no code" "Permission denied" "$(login_ssh "$password" alice)"
+contains "is asked for the code" "Verification code: " "$(cat "$STATE/client/asked")"
 for login in alice mallory; do
 	rm -f "$STATE/client/asked"
-	contains "$login with a password and no code" "Permission denied" "$(login_ssh "$password" "$login")"
-	contains "is asked for the code" "Verification code: " "$(cat "$STATE/client/asked")"
+	contains "$login with a wrong password" "Permission denied" "$(login_ssh wrong "$login")"
+	lacks "is not asked for a code" "Verification code" "$(cat "$STATE/client/asked")"
 done
 
 # -- nothing stays --

@@ -39,6 +39,8 @@ not_ok() {
 is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "$2" "$3"; fi; }
 # has WHAT PART TEXT
 has() { case $3 in *"$2"*) ok "$1" ;; *) not_ok "$1" "… $2 …" "$3" ;; esac; }
+# lacks NAME WHAT WHERE
+lacks() { case $3 in *"$2"*) not_ok "$1" "no $2" "$3" ;; *) ok "$1" ;; esac; }
 cd "$dir" || exit 2
 
 # up [OPTION…]: a fresh box; its commands go to descriptor 5

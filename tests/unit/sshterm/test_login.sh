@@ -201,12 +201,15 @@ down
 up --grace 30 --totp --identities 8 --origin-auth 3,4
 has "a code in the origin's dialogue" 'in as someone' "$(login_as $'code|123456\n'"Password|$secret" someone)"
 got=$(login_as $'code|123456\n'"assword|$secret" passwords -o PreferredAuthentications=password,keyboard-interactive)
-has "a password that waits for the code" 'in as passwords' "$got"
-is "and is asked for once" 1 "$(grep -c "'s password" asked)"
-lines=$(wc -l <origin.log)
-login_as $'code|000000\n'"assword|$secret" passwords -o PreferredAuthentications=password,keyboard-interactive >/dev/null
-is "without the code the origin hears of nobody" "$lines" "$(wc -l <origin.log)"
-has "nobody's login is asked for a code, too" 'Verification code: ' "$(login_as 'x|x' nobody >/dev/null; cat asked)"
+has "a password, then a code" 'in as passwords' "$got"
+is "and the password is asked for once" 1 "$(grep -c "'s password" asked)"
+got=$(login_as $'code|000000\n'"assword|$secret" passwords -o PreferredAuthentications=password,keyboard-interactive)
+lacks "a password without the code" 'in as' "$got"
+has "is told why" 'not the one of this half minute' "$got"
+for login in someone nobody; do
+	login_as $'code|123456\nPassword|wrong' "$login" >/dev/null
+	lacks "$login with a wrong password is asked for no code" 'Verification code' "$(cat asked)"
+done
 down
 
 finish_counting
