@@ -92,7 +92,7 @@ void listening_answer(struct listening *listening, bool success, uint32_t port)
 bool listening_has_port(const struct listening *listening, uint32_t port)
 {
 	for (const struct listening_entry *at = listening->first; at != NULL; at = at->next)
-		if (!at->cancel && !at->path && (at->port == port || at->port == 0))
+		if (!at->cancel && !at->path && (at->port == port || at->port == 0 || at->asked == port))
 			return true;
 	return false;
 }

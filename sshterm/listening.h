@@ -4,7 +4,10 @@
  *
  * An origin may open forwarded-… channels only for what its client has asked for and not cancelled: a client
  * that trusts what arrives on such a channel must not get one that it never wanted. What is compared is the
- * port, or the path: which of a machine's addresses was connected to each server words as it likes.
+ * port, or the path: which of a machine's addresses was connected to each server words as it likes. A
+ * listener whose port the origin chose may be announced under that port or, as AsyncSSH's server does it,
+ * under the 0 that was asked for: an origin gains nothing by the latter that the port it told of would not
+ * give it.
  *
  * Answers to global requests come in their order and name nothing, so what waits for one stands in a queue
  * here, too; whoever keeps the order (replies.h) says when an answer is for one of these.

@@ -134,7 +134,10 @@ static bool refuse_announced(const struct refusal_rules *rules, const struct lis
 	if (from == CLIENT) /* an origin that asked its client to listen */
 		return forwards_extent(rules->forwards, kind) != RPC_FORWARD_ALL &&
 		       refuse(text, TEXT_DIRECTION);
-	if (is_path ? listening_has_path(listening, place) : listening_has_port(listening, wire_u32(&body)))
+	uint32_t port = is_path ? 0 : wire_u32(&body);
+	/* A port that is cut off reads as 0, which may well have been asked for. */
+	if (!body.failed &&
+	    (is_path ? listening_has_path(listening, place) : listening_has_port(listening, port)))
 		return false;
 	return refuse(text, TEXT_UNASKED);
 }

@@ -339,16 +339,27 @@ Test(listening, a_port_that_the_origin_chooses)
 {
 	struct listening listening = {0};
 
+	cr_expect(asks(&listening, "localhost", 9, false, true));
+	listening_answer(&listening, true, 0);
+	cr_expect_not(listening_has_port(&listening, 0), "nobody left the choice to the origin");
 	cr_expect(asks(&listening, "localhost", 0, false, true));
 	cr_expect(asks(&listening, "localhost", 0, false, true));
 	listening_answer(&listening, true, 40001);
 	listening_answer(&listening, true, 40002);
 	cr_expect(listening_has_port(&listening, 40001) && listening_has_port(&listening, 40002));
+	cr_expect(listening_has_port(&listening, 0), "as it was asked for: so AsyncSSH's server names it");
 	cr_expect_not(listening_has_port(&listening, 40003));
 	cr_expect(asks(&listening, "localhost", 40001, true, true));
 	listening_answer(&listening, true, 0);
 	cr_expect_not(listening_has_port(&listening, 40001));
 	cr_expect(listening_has_port(&listening, 40002));
+	cr_expect(listening_has_port(&listening, 0), "the other one is left");
+	cr_expect(asks(&listening, "localhost", 40002, true, true));
+	listening_answer(&listening, true, 0);
+	cr_expect_not(listening_has_port(&listening, 0), "cancelled by its number, gone by either");
+	cr_expect(asks(&listening, "localhost", 0, false, true));
+	listening_answer(&listening, false, 0);
+	cr_expect_not(listening_has_port(&listening, 0), "refused");
 	listening_free(&listening);
 }
 
