@@ -64,6 +64,8 @@ enum origin_verdict origin_login(struct login *login, struct leg_failure *failur
  * them. */
 enum origin_verdict relay_login(struct login *login, struct leg_failure *failure);
 
+/* Waits until the origin has answered or asked. 0, or -1 with *failure filled in. */
+int origin_await(struct login *login, struct leg_failure *failure);
 /* How the origin took it, for the audit log: only the worker knows. `way`: enum rpc_origin_auth, 0: none. */
 void origin_tell(const struct login *login, uint8_t way, enum origin_verdict verdict);
 

@@ -71,8 +71,7 @@ static bool has_verdict(const struct login *login)
 	return login->answers.success || login->answers.failure;
 }
 
-/* Until the origin has answered or asked. 0 or -1. */
-static int await_origin(struct login *login, struct leg_failure *failure)
+int origin_await(struct login *login, struct leg_failure *failure)
 {
 	while (!has_verdict(login) && login->answers.question.type == 0) {
 		if (userauth_wait(&login->auth, failure) != 0)
@@ -147,7 +146,7 @@ enum origin_verdict relay_login(struct login *login, struct leg_failure *failure
 	for (;;) {
 		if (asked == 0)
 			asked = await_client(login, &answer_owed, failure);
-		if (asked < 0 || (!has_verdict(login) && await_origin(login, failure) != 0))
+		if (asked < 0 || (!has_verdict(login) && origin_await(login, failure) != 0))
 			return ORIGIN_OVER;
 		if (has_verdict(login))
 			break;

@@ -39,15 +39,7 @@ static int ask(struct login *login, uint8_t type, const struct wire_out *payload
 		origin_leg_fail(session, &login->answers, failure);
 		return -1;
 	}
-	while (!login->answers.success && !login->answers.failure && login->answers.question.type == 0) {
-		if (userauth_wait(&login->auth, failure) != 0)
-			return -1;
-		if (login->answers.confused) {
-			leg_fail(failure, "origin_failed", "the origin breaks the authentication protocol");
-			return -1;
-		}
-	}
-	return 0;
+	return origin_await(login, failure);
 }
 
 static enum origin_verdict verdict_of(const struct login *login)

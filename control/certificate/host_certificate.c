@@ -1,36 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/certificate/host_certificate.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define CERTIFICATE_HOST 2
-
-/* '*' and '?', as OpenSSH reads the principals of host certificates. */
-static bool pattern_matches(struct wire_span pattern, const char *name)
-{
-	size_t p = 0, star = SIZE_MAX;
-	const char *after = NULL;
-
-	while (*name != '\0') {
-		uint8_t c = p < pattern.len ? pattern.at[p] : '\0';
-		if (c == '*') {
-			star = p++;
-			after = name;
-		} else if (c == '?' || (c != '\0' && tolower(c) == tolower((unsigned char)*name))) {
-			p++;
-			name++;
-		} else if (star != SIZE_MAX) {
-			p = star + 1;
-			name = ++after;
-		} else {
-			return false;
-		}
-	}
-	while (p < pattern.len && pattern.at[p] == '*')
-		p++;
-	return p == pattern.len;
-}
 
 /* None at all is for nobody. */
 static bool for_one_of(const struct certificate *certificate, const struct words *names)
@@ -40,7 +13,7 @@ static bool for_one_of(const struct certificate *certificate, const struct words
 	for (unsigned i = 0; wire_left(&in) > 0 && i < CERTIFICATE_PRINCIPALS_MAX; i++) {
 		struct wire_span principal = wire_string(&in);
 		for (size_t n = 0; n < names->count && !in.failed; n++)
-			if (principal.len > 0 && pattern_matches(principal, names->at[n]))
+			if (principal.len > 0 && word_fits(principal, names->at[n]))
 				return true;
 	}
 	return false;

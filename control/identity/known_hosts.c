@@ -103,32 +103,6 @@ void known_line_free(struct known_line *line)
 
 /* -- matching -- */
 
-/* '*' and '?', without regard to case; linear, but for the last '*'. */
-static bool glob(const char *pattern, size_t pattern_len, const char *name)
-{
-	size_t p = 0, star = SIZE_MAX;
-	const char *after = NULL;
-
-	while (*name != '\0') {
-		if (p < pattern_len && pattern[p] == '*') {
-			star = p++;
-			after = name;
-		} else if (p < pattern_len && (pattern[p] == '?' || tolower((unsigned char)pattern[p]) ==
-		                                                        tolower((unsigned char)*name))) {
-			p++;
-			name++;
-		} else if (star != SIZE_MAX) {
-			p = star + 1;
-			name = ++after;
-		} else {
-			return false;
-		}
-	}
-	while (p < pattern_len && pattern[p] == '*')
-		p++;
-	return p == pattern_len;
-}
-
 /* |1|salt|hash: HMAC-SHA1 of the name, keyed with the salt. */
 static bool hashed_matches(const char *hashed, const char *name)
 {
@@ -156,7 +130,7 @@ static int list_matches(const char *patterns, const char *name)
 	for (const char *at = patterns; *at != '\0';) {
 		size_t len = strcspn(at, ",");
 		bool negated = *at == '!';
-		if (glob(at + negated, len - negated, name)) {
+		if (word_fits((struct wire_span){(const uint8_t *)at + negated, len - negated}, name)) {
 			if (negated)
 				return -1;
 			matches = 1;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/identity/words.h"
 
+#include <ctype.h>
+#include <stdint.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,4 +54,29 @@ bool word_is_name(const char *word)
 	size_t len = strlen(word);
 
 	return len > 0 && len < WORD_SIZE && word[0] != '-' && strspn(word, good) == len;
+}
+
+bool word_fits(struct wire_span pattern, const char *name)
+{
+	size_t p = 0, star = SIZE_MAX;
+	const char *after = NULL;
+
+	while (*name != '\0') {
+		uint8_t c = p < pattern.len ? pattern.at[p] : '\0';
+		if (c == '*') {
+			star = p++;
+			after = name;
+		} else if (c == '?' || (c != '\0' && tolower(c) == tolower((unsigned char)*name))) {
+			p++;
+			name++;
+		} else if (star != SIZE_MAX) {
+			p = star + 1;
+			name = ++after;
+		} else {
+			return false;
+		}
+	}
+	while (p < pattern.len && pattern.at[p] == '*')
+		p++;
+	return p == pattern.len;
 }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "config/wire/wire.h"
+
 #define WORDS_MAX 1024
 #define WORD_SIZE 64 /* bytes of a user's, login's or group's name, with the NUL */
 
@@ -24,5 +26,8 @@ void words_free(struct words *words);
 /* Is this a name that a user, login or group may have: 1 to 63 characters out of letters, digits and . _ @ +
  * - \ $, no '-' first? (Names reach log lines, file names and the origin's sshd.) */
 bool word_is_name(const char *word);
+/* Does a pattern of ssh_config(5) ('*', '?', no regard to case) match the whole name? Linear but for its last
+ * '*'. */
+bool word_fits(struct wire_span pattern, const char *name);
 
 #endif

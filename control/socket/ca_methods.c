@@ -134,21 +134,6 @@ static json_t *ca_json(const char *type, struct wire_span keys)
 	    "keys", list);
 }
 
-/* What the keeper's refusal is at the socket. */
-static int code_of(uint8_t problem)
-{
-	switch (problem) {
-	case RPC_PROBLEM_BAD_INPUT:
-		return SERVER_BAD_INPUT;
-	case RPC_PROBLEM_NOT_FOUND:
-		return SERVER_NOT_FOUND;
-	case RPC_PROBLEM_CONFLICT:
-		return SERVER_CONFLICT;
-	default:
-		return SERVER_UNAVAILABLE;
-	}
-}
-
 /* -- asking it --------------------------------------------------------------------------------------------
  */
 
@@ -186,7 +171,7 @@ static void ca_answered(void *context, void *argument, int error, struct wire_sp
 	if (keeper_failed(request, error))
 		return;
 	if (!rpc_get_key_ca_reply(body, &reply) || reply.problem != RPC_PROBLEM_NONE) {
-		request_fail(request, code_of(reply.problem), "%.*s", (int)reply.error.len,
+		request_fail(request, request_problem_code(reply.problem), "%.*s", (int)reply.error.len,
 		    (const char *)reply.error.at);
 		return;
 	}

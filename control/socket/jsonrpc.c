@@ -270,3 +270,17 @@ void jsonrpc_line(struct client *client, const char *line, size_t len)
 		run_batch(client, json);
 	json_decref(json);
 }
+
+int request_problem_code(uint8_t problem)
+{
+	switch (problem) {
+	case RPC_PROBLEM_BAD_INPUT:
+		return SERVER_BAD_INPUT;
+	case RPC_PROBLEM_NOT_FOUND:
+		return SERVER_NOT_FOUND;
+	case RPC_PROBLEM_CONFLICT:
+		return SERVER_CONFLICT;
+	default:
+		return SERVER_UNAVAILABLE;
+	}
+}

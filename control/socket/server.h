@@ -112,6 +112,9 @@ void request_fail(struct request *request, int code, const char *format, ...)
 /* The same with a "data" member (taken over). */
 void request_fail_data(struct request *request, int code, json_t *data, const char *message);
 
+/* The code of a keeper's refusal (enum rpc_problem). */
+int request_problem_code(uint8_t problem);
+
 /* -- parameters -- each answers the request (code -32602) and returns false where it does not fit. */
 /* All keys must be among `keys` (ends with NULL). */
 bool params_only(struct request *request, const json_t *params, const char *const *keys);

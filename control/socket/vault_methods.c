@@ -17,18 +17,6 @@ struct vault_call {
 	uint32_t count;
 };
 
-static int code_of(uint8_t problem)
-{
-	switch (problem) {
-	case RPC_PROBLEM_BAD_INPUT:
-		return SERVER_BAD_INPUT;
-	case RPC_PROBLEM_NOT_FOUND:
-		return SERVER_NOT_FOUND;
-	default:
-		return SERVER_UNAVAILABLE;
-	}
-}
-
 /* True: the keeper did not do it, and the request is answered. */
 static bool failed(struct request *request, int error, bool decoded, uint8_t problem, struct wire_span why)
 {
@@ -37,7 +25,8 @@ static bool failed(struct request *request, int error, bool decoded, uint8_t pro
 	if (!decoded)
 		request_fail(request, SERVER_UNAVAILABLE, "the keeper's answer cannot be read; see the log");
 	else if (problem != RPC_PROBLEM_NONE)
-		request_fail(request, code_of(problem), "%.*s", (int)why.len, (const char *)why.at);
+		request_fail(
+		    request, request_problem_code(problem), "%.*s", (int)why.len, (const char *)why.at);
 	return !decoded || problem != RPC_PROBLEM_NONE;
 }
 

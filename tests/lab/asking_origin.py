@@ -14,7 +14,8 @@ import time
 import paramiko
 from paramiko import common
 from paramiko.auth_handler import AuthHandler
-from paramiko.message import Message
+
+from ssh_message import message
 
 PASSWORD = "correct horse battery"
 QUESTION, RESPONSE, BANNER, DISCONNECT = 60, 61, 53, 1
@@ -27,19 +28,6 @@ for number, name in ((60, "auth question"), (61, "auth response")):
 def say(login, what):
     with said_lock:
         print(f"{login}: {what}", flush=True)
-
-
-def message(number, *parts):
-    m = Message()
-    m.add_byte(bytes([number]))
-    for part in parts:
-        if isinstance(part, bool):
-            m.add_boolean(part)
-        elif isinstance(part, int):
-            m.add_int(part)
-        else:
-            m.add_string(part)
-    return m
 
 
 class Asking:

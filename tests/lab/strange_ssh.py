@@ -21,6 +21,8 @@ import paramiko
 from paramiko import common
 from paramiko.message import Message
 
+from ssh_message import message
+
 STRANGE_MESSAGE = 119  # RFC 4250 4.1.2: connection protocol, not assigned
 STRANGE_ANSWER = 120
 UNKNOWN_MESSAGE = 121  # neither end knows it: UNIMPLEMENTED
@@ -31,19 +33,6 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 # Windows and packets as small as one likes.
 paramiko.Transport._sanitize_window_size = lambda self, size: size or 1 << 20
 paramiko.Transport._sanitize_packet_size = lambda self, size: size or 1 << 15
-
-
-def message(number, *parts):
-    m = Message()
-    m.add_byte(bytes([number]))
-    for part in parts:
-        if isinstance(part, bool):
-            m.add_boolean(part)
-        elif isinstance(part, int):
-            m.add_int(part)
-        else:
-            m.add_string(part)
-    return m
 
 
 def rest_of(m):

@@ -4,7 +4,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "control/certificate/public_key.h"
 #include "control/keeper/host_keys.h"
 #include "control/keeper/private_key.h"
+#include "tests/unit/control/folder.h"
 
 static char directory_path[64];
 static struct keeper keeper;
@@ -56,21 +56,13 @@ static void setup(void)
 	cr_assert_eq(rpc_link_open(&keeper_end, fds[1], RPC_CONTROL, 0, 1), 0);
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static void teardown(void)
 {
 	stop_keys();
 	live_destroy(keeper.live);
 	rpc_link_close(&control);
 	rpc_link_close(&keeper_end);
-	nftw(directory_path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(directory_path);
 }
 
 TestSuite(host_keys, .init = setup, .fini = teardown);

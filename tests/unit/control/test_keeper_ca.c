@@ -3,7 +3,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "control/keeper/ca_file.h"
 #include "control/keeper/keeper.h"
 #include "control/keeper/pkcs11.h"
+#include "tests/unit/control/folder.h"
 
 #define NOW 1800000000u
 
@@ -30,18 +30,10 @@ static void setup(void)
 	rpc_log_set((enum rpc_log_level)0);
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static void teardown(void)
 {
 	close(directory);
-	nftw(directory_path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(directory_path);
 }
 
 TestSuite(private_key, .init = setup, .fini = teardown, .timeout = 60);

@@ -5,7 +5,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <sodium.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 
 #include "control/rpc/rpc.h"
+#include "tests/unit/control/folder.h"
 
 static char lab[64];
 static int directory;
@@ -41,18 +41,10 @@ static void setup(void)
 	directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static void teardown(void)
 {
 	close(directory);
-	nftw(lab, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(lab);
 }
 
 TestSuite(keeper_process, .init = setup, .fini = teardown, .timeout = 60);

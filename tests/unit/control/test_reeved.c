@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +16,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/unit/control/folder.h"
 
 #define LOG_MAX (1 << 20)
 
@@ -154,17 +155,9 @@ static int wait_end(struct lab *lab, double seconds)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static void lab_down(struct lab *lab)
 {
-	nftw(lab->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(lab->directory);
 	free(lab->log);
 }
 

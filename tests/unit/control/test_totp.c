@@ -3,7 +3,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <glob.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "control/keeper/totp.h"
+#include "tests/unit/control/folder.h"
 
 #define NOW 1800000015u
 
@@ -30,19 +30,11 @@ static void setup(void)
 	cr_assert_eq(totp_enrol(&keyring, "alice", secret), 0);
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static void teardown(void)
 {
 	close(keyring.directory);
 	keyring_close(&keyring);
-	nftw(directory_path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(directory_path);
 }
 
 TestSuite(totp, .init = setup, .fini = teardown);

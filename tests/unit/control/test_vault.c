@@ -3,7 +3,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "control/keeper/vault.h"
+#include "tests/unit/control/folder.h"
 
 #define NOW 1800000000u
 #define TARGET "SHA256:target"
@@ -19,14 +19,6 @@
 static char directory_path[64];
 static int directory;
 static struct keyring keyring;
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
 
 static void setup(void)
 {
@@ -42,7 +34,7 @@ static void teardown(void)
 {
 	keyring_close(&keyring);
 	close(directory);
-	nftw(directory_path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(directory_path);
 }
 
 TestSuite(vault, .init = setup, .fini = teardown, .timeout = 60);

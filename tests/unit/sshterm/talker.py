@@ -11,28 +11,19 @@
 (The system's Python: python3-paramiko is a Debian package.)
 """
 import logging
+import os
 import sys
 import time
 
 import paramiko
 from paramiko.message import Message
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../lab"))
+from ssh_message import message
+
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 REQUEST, FAILURE, SUCCESS, QUESTION, RESPONSE = 50, 51, 52, 60, 61
 NAMES = {FAILURE: "failure", SUCCESS: "success", QUESTION: "question", 1: "disconnect", 53: "banner", 3: "unimplemented"}
-
-
-def message(number, *parts):
-    m = Message()
-    m.add_byte(bytes([number]))
-    for part in parts:
-        if isinstance(part, bool):
-            m.add_boolean(part)
-        elif isinstance(part, int):
-            m.add_int(part)
-        else:
-            m.add_string(part)
-    return m
 
 
 def connect(port):
