@@ -82,6 +82,7 @@ static void keeper_up(struct control *control)
 	    .type = RPC_KEY_CA,
 	    .reply_type = RPC_KEY_CA_REPLY,
 	    .timeout_ms = KEEPER_TIMEOUT_MS,
+	    .away_ms = KEEPER_AWAY_MS,
 	    .fd = -1,
 	    .done = client_ca_told};
 

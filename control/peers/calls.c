@@ -11,8 +11,9 @@ struct call {
 	struct call *previous, *next;
 	struct call_options options; /* options.fd: our own duplicate */
 	int64_t deadline_ms;
-	uint32_t id;          /* on the link; 0: not sent yet */
-	uint64_t incarnation; /* of the link it was sent on */
+	int64_t away_until_ms; /* while it is not sent */
+	uint32_t id;           /* on the link; 0: not sent yet */
+	uint64_t incarnation;  /* of the link it was sent on */
 	size_t len;
 	uint8_t body[];
 };
@@ -41,6 +42,20 @@ static void finish(struct peers *peers, struct call *call, int error, struct wir
 	if (error != 0)
 		peers->calls_failed++;
 	options.done(peers->context, options.argument, error, body);
+}
+
+static void wait_for_peer(struct call *call)
+{
+	int away_ms = call->options.away_ms > 0 ? call->options.away_ms : call->options.timeout_ms;
+
+	call->id = 0;
+	call->away_until_ms = peers_now_ms() + away_ms;
+}
+
+static int64_t due(const struct call *call)
+{
+	return call->id == 0 && call->away_until_ms < call->deadline_ms ? call->away_until_ms
+	                                                                : call->deadline_ms;
 }
 
 static void send_call(struct call *call)
@@ -74,6 +89,7 @@ void call_start(const struct call_options *options, rpc_put_fn put, const void *
 	    .options = *options, .deadline_ms = peers_now_ms() + options->timeout_ms, .len = len};
 	call->options.fd = options->fd >= 0 ? fcntl(options->fd, F_DUPFD_CLOEXEC, 0) : -1;
 	memcpy(call->body, room, len);
+	wait_for_peer(call);
 	call->previous = peers->calls_last;
 	if (peers->calls_last != NULL)
 		peers->calls_last->next = call;
@@ -114,7 +130,7 @@ void calls_link_lost(struct peer *peer)
 	while (call != NULL) {
 		struct call *next = call->next;
 		if (call->options.peer == peer && call->options.wait) {
-			call->id = 0;
+			wait_for_peer(call);
 		} else if (call->options.peer == peer) {
 			finish(peers, call, -EPIPE, (struct wire_span){0});
 			/* The callback may have started or finished others: begin again. */
@@ -131,12 +147,12 @@ int calls_expire(struct peers *peers)
 
 	while (call != NULL) {
 		struct call *next = call->next;
-		if (call->deadline_ms <= now) {
+		if (due(call) <= now) {
 			finish(peers, call, call->id == 0 ? -EPIPE : -ETIMEDOUT, (struct wire_span){0});
 			next = peers->calls;
 			nearest = INT64_MAX;
-		} else if (call->deadline_ms < nearest) {
-			nearest = call->deadline_ms;
+		} else if (due(call) < nearest) {
+			nearest = due(call);
 		}
 		call = next;
 	}

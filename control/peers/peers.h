@@ -96,8 +96,9 @@ struct call_options {
 	struct peer *peer;
 	uint16_t type, reply_type;
 	int timeout_ms;
-	bool wait; /* while the peer is down, wait for it until the deadline (else fail at once) */
-	int fd;    /* passed along; -1: none. Stays the caller's (it is duplicated). */
+	int away_ms; /* how long of it the peer may be away, each time; 0: all of it */
+	bool wait;   /* while the peer is down, wait for it until the deadline (else fail at once) */
+	int fd;      /* passed along; -1: none. Stays the caller's (it is duplicated). */
 	call_done done;
 	void *argument; /* the callback frees it */
 };

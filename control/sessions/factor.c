@@ -110,6 +110,7 @@ int session_on_factor(void *context, struct rpc_link *link, struct rpc_message *
 	    .type = RPC_KEY_TOTP_CHECK,
 	    .reply_type = RPC_KEY_TOTP_CHECK_REPLY,
 	    .timeout_ms = KEEPER_TIMEOUT_MS,
+	    .away_ms = KEEPER_AWAY_MS,
 	    .wait = true,
 	    .fd = -1,
 	    .done = checked,

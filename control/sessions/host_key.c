@@ -42,6 +42,7 @@ static struct call_options ask(struct control *control, struct keeper_question *
 	    .type = type,
 	    .reply_type = reply_type,
 	    .timeout_ms = KEEPER_TIMEOUT_MS,
+	    .away_ms = KEEPER_AWAY_MS,
 	    .wait = true,
 	    .fd = -1,
 	    .done = done,

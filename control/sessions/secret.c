@@ -80,6 +80,7 @@ int session_on_secret(void *context, struct rpc_link *link, struct rpc_message *
 	    .type = RPC_KEY_SECRET,
 	    .reply_type = RPC_KEY_SECRET_REPLY,
 	    .timeout_ms = KEEPER_TIMEOUT_MS,
+	    .away_ms = KEEPER_AWAY_MS,
 	    .wait = true,
 	    .fd = -1,
 	    .done = secret_given};
@@ -140,6 +141,7 @@ int session_on_secret_sign(void *context, struct rpc_link *link, struct rpc_mess
 	    .type = RPC_KEY_SECRET_SIGN,
 	    .reply_type = RPC_KEY_SECRET_SIGN_REPLY,
 	    .timeout_ms = KEEPER_TIMEOUT_MS,
+	    .away_ms = KEEPER_AWAY_MS,
 	    .wait = true,
 	    .fd = -1,
 	    .done = secret_signed};

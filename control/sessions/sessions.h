@@ -182,6 +182,7 @@ struct keeper_question {
 struct keeper_question *keeper_question(
     struct control *control, const struct session *session, uint32_t request_id, struct wire_span body);
 void keeper_question_free(struct keeper_question *question);
+#define KEEPER_AWAY_MS 2000    /* while it is restarted */
 #define KEEPER_TIMEOUT_MS 5000 /* an RSA host key takes a third of a second to find, and others wait */
 #define EVIDENCE_TIMEOUT_MS 60000
 /* What to tell a client when the keeper does not answer. */

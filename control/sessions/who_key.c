@@ -250,6 +250,7 @@ static void ask_client_ca(struct control *control, struct session *session, stru
 	    .type = RPC_KEY_CA,
 	    .reply_type = RPC_KEY_CA_REPLY,
 	    .timeout_ms = KEEPER_TIMEOUT_MS,
+	    .away_ms = KEEPER_AWAY_MS,
 	    .wait = true,
 	    .fd = -1,
 	    .done = client_ca_there,

@@ -134,6 +134,7 @@ void totp_forget(struct control *control, const char *user_id)
 	    .type = RPC_KEY_TOTP_REMOVE,
 	    .reply_type = RPC_KEY_TOTP_REMOVE_REPLY,
 	    .timeout_ms = KEEPER_TIMEOUT_MS,
+	    .away_ms = KEEPER_AWAY_MS,
 	    .wait = true,
 	    .fd = -1,
 	    .done = forgotten};

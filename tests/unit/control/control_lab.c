@@ -442,7 +442,8 @@ static bool pump(struct lab *lab, int fd, int ms)
 
 void lab_await(struct lab *lab, struct rpc_link *link, uint16_t type, struct rpc_message *message)
 {
-	cr_assert(pump(lab, link->fd, 5000), "no %s within 5 s", rpc_type_name(type));
+	/* Longer than control waits for a keeper that is silent. */
+	cr_assert(pump(lab, link->fd, 10000), "no %s within 10 s", rpc_type_name(type));
 	int got = rpc_receive(link, message);
 	cr_assert_eq(got, 1, "the link ended (%d) where %s was expected", got, rpc_type_name(type));
 	cr_assert_eq(

@@ -600,41 +600,6 @@ Test(control, kill_and_loss)
 	cr_expect(audited("session.end", "worker_lost"));
 }
 
-Test(control, requests_wait_for_the_keeper)
-{
-	struct rpc_message message;
-	struct rpc_ses_sign_reply reply;
-	static const uint8_t hash[32] = {9};
-
-	add_user("alice", "root", "sre", &alice);
-	granted_session(1);
-	rpc_link_close(&lab.keeper);
-	LAB_SEND(WORKER, SES_SIGN, ses_sign, 21, .flow = 1, .hash = {hash, 32});
-	cr_expect(lab_silent(&lab, WORKER, 300), "an answer while the keeper is down");
-	lab.keeper_heard[0] = '\0';
-	lab_attach(&lab, &lab.keeper, RPC_KEEPER, 0);
-	lab_await(&lab, WORKER, RPC_SES_SIGN_REPLY, &message);
-	cr_assert(rpc_get_ses_sign_reply(message.body, &reply));
-	cr_expect_eq(reply.error.len, 0);
-	cr_expect(strncmp(lab.keeper_heard, "SESSION ", 8) == 0 && strstr(lab.keeper_heard, ";SIGN ") != NULL,
-	    "the new keeper must hear of the session first: %s", lab.keeper_heard);
-	/* One that does not come back in time. */
-	rpc_link_close(&lab.keeper);
-	LAB_SEND(WORKER, SES_SIGN, ses_sign, 22, .flow = 1, .hash = {hash, 32});
-	lab_await(&lab, WORKER, RPC_SES_SIGN_REPLY, &message);
-	cr_assert(rpc_get_ses_sign_reply(message.body, &reply));
-	cr_expect(reply.error.len > 0);
-	/* One that is there and silent. */
-	lab_attach(&lab, &lab.keeper, RPC_KEEPER, 0);
-	lab_idle(&lab, 50);
-	lab.keeper_silent = true;
-	LAB_SEND(WORKER, SES_SIGN, ses_sign, 23, .flow = 1, .hash = {hash, 32});
-	lab_await(&lab, WORKER, RPC_SES_SIGN_REPLY, &message);
-	cr_assert(rpc_get_ses_sign_reply(message.body, &reply));
-	cr_expect(reply.error.len > 0);
-	cr_expect_eq(lab_error(&lab, "ca.show", json_pack("{s:s}", "type", "user"), NULL), 4);
-}
-
 /* -- shares ------------------------------------------------------------------------------------------------
  */
 
