@@ -40,6 +40,16 @@ eventually 5 "the exit signal is in the session log" bash -c "'$BUILD/control/cl
 equal "and in the header, wholly" "None SEGV True it fell" \
 	"$(header '"%s %s %s %s" % tuple(h["exit_data"][k] for k in ("status", "signal", "core_dumped", "error_msg"))')"
 strange "many" 198.51.100.2 many
+# Who goes without a word, by FIN alone, is gone for the other at once, and not when the box's patience ends (5 s).
+# shellcheck disable=SC2016
+capture ssh_client -q alice@origin 'date +%s%3N; kill -KILL $PPID; sleep 10'
+at_most "an origin that goes without DISCONNECT: its client knows within, ms" 4000 $(($(now_ms) - out))
+equal "and ends as ssh does when the connection has gone" 255 $status
+mkfifo "$STATE/quiet"
+gone=$(client sh -c 'exec 9<>"$0/quiet"; ssh -q alice@origin "echo >in; cat; date +%s%3N >gone; mv gone knew" <&9 2>/dev/null &
+	until [ -e "$0/origin/home/alice/in" ]; do sleep 0.1; done; kill -KILL $!; date +%s%3N' "$STATE")
+eventually 8 "a client that goes without DISCONNECT: its origin hears of it" test -s "$STATE/origin/home/alice/knew"
+at_most "and does so within, ms" 4000 $(($(cat "$STATE/origin/home/alice/knew") - gone))
 # Keepalives of stock programs, from either end; and a rekey that the origin asks for, under load.
 equal "keepalives of the client" ok "$(ssh_client -q -o ServerAliveInterval=1 -o ServerAliveCountMax=2 alice@origin 'sleep 4; echo ok')"
 lab sshd stop
