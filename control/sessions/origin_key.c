@@ -56,15 +56,15 @@ static void called_free(struct called *called)
 /* "[2001:db8::2]:2222%vlan7": the network has no say in what a host is called. */
 static void called_of(struct database *db, const char *address, struct called *called)
 {
-	const char *start = address[0] == '[' ? address + 1 : address;
-	char bare[TARGET_ADDRESS_SIZE], port[8] = "";
+	size_t bracket = address[0] == '[' ? 1 : 0, len = strcspn(address + bracket, "]%");
+	const char *digits = bracket > 0 ? strstr(address, "]:") : NULL;
+	char bare[TARGET_ADDRESS_SIZE] = "", port[8] = "";
 
 	*called = (struct called){0};
-	snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(start, "]%"), start);
-	if (address[0] == '[') {
-		const char *digits = strchr(address, ']') + 2;
-		snprintf(port, sizeof(port), "%.*s", (int)strspn(digits, "0123456789"), digits);
-	}
+	if (len < sizeof(bare))
+		memcpy(bare, address + bracket, len);
+	if (digits != NULL)
+		memcpy(port, digits + 2, strspn(digits + 2, "0123456789") % sizeof(port));
 	call(called, bare, port);
 	sqlite3_stmt *row =
 	    database_query(db, "SELECT name FROM target_names WHERE address = ? ORDER BY name", "t", address);
