@@ -173,7 +173,7 @@ static const char *may_certify(const struct session *session, struct wire_span p
 {
 	struct public_key key;
 
-	if (session == NULL || !session->granted || session->rule == NULL)
+	if (session == NULL || !session->granted || session->rule == NULL || session->target_id[0] == '\0')
 		return "portreeve: no certificate without permission";
 	if (session->identity == RPC_IDENTITY_ORIGIN)
 		return "portreeve: no certificate for somebody whom only the origin knows";

@@ -129,10 +129,7 @@ void session_end(struct control *control, struct session *session, const char *r
 		session_event(control, session, "client.disconnect", json_pack("{s:s}", "reason", reason));
 	}
 	history_end(control, session, reason, bytes_from_client, bytes_from_origin);
-	if (session->target_id[0] != '\0' && peer_up(&control->peers.keeper))
-		PEER_SEND(&control->peers.keeper, KEY_SESSION, key_session, 0, 0,
-		    .session_id = wire_span_of(session->session_id),
-		    .target_id = wire_span_of(session->target_id), .live = 0);
+	session_forget_target(control, session);
 	control->sessions.ended++;
 	session_forget(control, session);
 }

@@ -10,7 +10,7 @@
 /* NULL, or why this session gets nothing of the vault. */
 static const char *may_have_secrets(struct session *session)
 {
-	if (session == NULL || !session->granted || session->rule == NULL ||
+	if (session == NULL || !session->granted || session->rule == NULL || session->target_id[0] == '\0' ||
 	    session->identity == RPC_IDENTITY_ORIGIN || session->identity == 0)
 		return "portreeve: no secret without permission";
 	if (memchr(session->rule->ssh->origin_auth, RPC_ORIGIN_VAULT,

@@ -151,6 +151,9 @@ int session_on_resume(void *context, struct rpc_link *link, struct rpc_message *
 /* -- what happens to them (lifecycle.c) -- */
 void session_end(struct control *control, struct session *session, const char *reason,
     uint64_t bytes_from_client, uint64_t bytes_from_origin);
+/* Its origin is not (or no longer) the one that was accepted: nothing is done for it until one is (target.c).
+ */
+void session_forget_target(struct control *control, struct session *session);
 /* The worker's link is gone: its sessions are. */
 void sessions_worker_lost(struct control *control, uint32_t worker);
 /* A (new) keeper is there: it hears of all live sessions before anything is asked of it. */

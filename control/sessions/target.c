@@ -89,6 +89,17 @@ static bool use_first(struct control *control, struct session *session, const st
 	return true;
 }
 
+/* Whatever was accepted before: nothing is signed, certified or taken from the vault from here on. The keeper
+ * hears of it now: at its end the session has no target any more to be taken back. */
+void session_forget_target(struct control *control, struct session *session)
+{
+	if (session->target_id[0] != '\0' && peer_up(&control->peers.keeper))
+		PEER_SEND(&control->peers.keeper, KEY_SESSION, key_session, 0, 0,
+		    .session_id = wire_span_of(session->session_id),
+		    .target_id = wire_span_of(session->target_id), .live = 0);
+	session->target_id[0] = '\0';
+}
+
 static void refuse_unknown(
     struct control *control, struct session *session, uint32_t request_id, const struct origin_key *key)
 {
@@ -114,7 +125,7 @@ static void refuse_changed(
 {
 	char message[512];
 
-	session->target_id[0] = '\0'; /* whatever was accepted before: nothing is signed from here on */
+	session_forget_target(control, session);
 	if (key->expected[0] != '\0')
 		snprintf(message, sizeof(message),
 		    "portreeve: the host key of %s has changed (was %s, is %s): the session is stopped "
@@ -147,7 +158,7 @@ static void judge_target(
 		refuse_changed(control, session, request_id, key);
 		return;
 	case ORIGIN_REVOKED:
-		session->target_id[0] = '\0';
+		session_forget_target(control, session);
 		refuse_target(control, session, request_id, RPC_TARGET_CHANGED, "host_key.revoked",
 		    "portreeve: the origin's host key is revoked: the session is stopped before any secret "
 		    "is sent");

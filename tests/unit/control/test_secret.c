@@ -2,6 +2,7 @@
 /* Whom the vault gives anything: a session that was granted, by a rule that names the vault, to somebody who
  * has proven who they are. And a client CA's old key: trusted until its time is over. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -90,6 +91,43 @@ Test(secret, for_granted_sessions_of_rules_that_name_the_vault)
 	cr_assert(may(2, "root").allowed);
 	cr_expect_not(secret_given(2), "the rule does not name the vault");
 	cr_expect_not(secret_signed(2));
+}
+
+/* How often the keeper heard that a session lives (1) or is over (0). */
+static unsigned keeper_heard(const char *session_id, int live)
+{
+	char wanted[96];
+	unsigned count = 0;
+
+	snprintf(wanted, sizeof(wanted), "SESSION %s %d;", session_id, live);
+	for (const char *at = lab.keeper_heard; (at = strstr(at, wanted)) != NULL; at++)
+		count++;
+	return count;
+}
+
+Test(secret, not_once_the_origin_has_changed)
+{
+	add_user("alice", "root", "sre", &alice);
+	apply_policy();
+	struct begun begun = begin_rule(1, WITH_VAULT, 2, 2300);
+	target_of(1, &origin);
+	cr_assert_eq(sign(1).error.len, 0);
+	cr_assert(who_is(1, mint_blob(&alice), "root", 1).accepted);
+	cr_assert(may(1, "root").allowed);
+	cr_assert(secret_given(1) && secret_signed(1));
+	cr_assert_eq(cert(1, &alice).error.len, 0);
+	cr_assert(keeper_heard(begun.session_id, 1) == 1 && keeper_heard(begun.session_id, 0) == 0);
+
+	cr_expect_eq(target_of(1, &other_origin).verdict, RPC_TARGET_CHANGED);
+	lab_idle(&lab, 50);
+	cr_expect_eq(
+	    keeper_heard(begun.session_id, 0), 1, "else the keeper holds it for ever: %s", lab.keeper_heard);
+	cr_expect(sign(1).error.len > 0);
+	cr_expect_not(secret_given(1));
+	cr_expect_not(secret_signed(1));
+	cr_expect(cert(1, &alice).error.len > 0);
+	end_session(1, "closed");
+	cr_expect_eq(keeper_heard(begun.session_id, 0), 1, "it is told once");
 }
 
 Test(secret, not_for_whom_only_the_origin_knows)
