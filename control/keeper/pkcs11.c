@@ -20,6 +20,7 @@
 struct pkcs11 {
 	CK_FUNCTION_LIST *f;
 	const char *pin;
+	struct pkcs11_refusals *refusals;
 	CK_SESSION_HANDLE session; /* 0: none */
 	char token[33];            /* whose it is */
 };
@@ -47,7 +48,8 @@ static bool refuse(char error[PKCS11_ERROR_MAX], const char *what, CK_RV rv)
 	return false;
 }
 
-struct pkcs11 *pkcs11_open(const char *module, const char *pin, char error[PKCS11_ERROR_MAX])
+struct pkcs11 *pkcs11_open(
+    const char *module, const char *pin, struct pkcs11_refusals *refusals, char error[PKCS11_ERROR_MAX])
 {
 	void *library = dlopen(module, RTLD_NOW | RTLD_LOCAL);
 	CK_RV (*get)(CK_FUNCTION_LIST **) = NULL;
@@ -66,6 +68,7 @@ struct pkcs11 *pkcs11_open(const char *module, const char *pin, char error[PKCS1
 		rv = p->f->C_Initialize(&threads);
 	if (rv == CKR_OK || rv == CKR_CRYPTOKI_ALREADY_INITIALIZED) {
 		p->pin = pin;
+		p->refusals = refusals;
 		return p;
 	}
 	(void)refuse(error, "the PKCS#11 module does not start", rv);
@@ -112,6 +115,38 @@ static void drop_session(struct pkcs11 *p)
 	p->session = 0;
 }
 
+static bool is_refused(const struct pkcs11_refusals *refusals, const char *token)
+{
+	for (uint32_t i = 0; i < refusals->count && i < PKCS11_REFUSALS_MAX; i++)
+		if (strcmp(refusals->tokens[i], token) == 0)
+			return true;
+	return refusals->count >= PKCS11_REFUSALS_MAX;
+}
+
+/* Whether the answer is about the PIN: asked once more, the token would count it once more. */
+static bool is_of_the_pin(CK_RV rv)
+{
+	return rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LOCKED || rv == CKR_PIN_INVALID ||
+	       rv == CKR_PIN_LEN_RANGE || rv == CKR_PIN_EXPIRED;
+}
+
+static bool log_in(struct pkcs11 *p, const char *token, char error[PKCS11_ERROR_MAX])
+{
+	CK_RV rv = p->f->C_Login(p->session, CKU_USER, (CK_UTF8CHAR *)p->pin, strlen(p->pin));
+
+	if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
+		return true;
+	(void)refuse(error, "the token does not let us in", rv);
+	if (is_of_the_pin(rv) && p->refusals->count < PKCS11_REFUSALS_MAX) {
+		snprintf(p->refusals->tokens[p->refusals->count++], sizeof(p->token), "%s", token);
+		rpc_log(RPC_LOG_ERROR,
+		    "token '%s': %s; it is not tried again: correct the PIN's file (and unlock the token, "
+		    "where it is locked), then restart reeved",
+		    token, error);
+	}
+	return false;
+}
+
 static bool need_session(struct pkcs11 *p, const char *token, char error[PKCS11_ERROR_MAX])
 {
 	CK_SESSION_INFO info;
@@ -121,15 +156,20 @@ static bool need_session(struct pkcs11 *p, const char *token, char error[PKCS11_
 	    p->f->C_GetSessionInfo(p->session, &info) == CKR_OK && info.state == CKS_RW_USER_FUNCTIONS)
 		return true;
 	drop_session(p);
+	if (is_refused(p->refusals, token)) {
+		snprintf(error, PKCS11_ERROR_MAX,
+		    "the token did not take the PIN, which is not tried again: correct "
+		    "keeper.pkcs11.pin_file, then restart reeved");
+		return false;
+	}
 	if (!find_slot(p, token, &slot, error))
 		return false;
 	CK_RV rv = p->f->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &p->session);
 	if (rv != CKR_OK)
 		return refuse(error, "no session with the token", rv);
-	rv = p->f->C_Login(p->session, CKU_USER, (CK_UTF8CHAR *)p->pin, strlen(p->pin));
-	if (rv != CKR_OK && rv != CKR_USER_ALREADY_LOGGED_IN) {
+	if (!log_in(p, token, error)) {
 		drop_session(p);
-		return refuse(error, "the token does not let us in", rv);
+		return false;
 	}
 	snprintf(p->token, sizeof(p->token), "%s", token);
 	return true;

@@ -16,6 +16,7 @@
 
 #define PKCS11_ERROR_MAX 200
 #define PKCS11_PIN_MAX 256
+#define PKCS11_REFUSALS_MAX 8
 
 /* What a URI names. Lengths 0: not named. */
 struct pkcs11_name {
@@ -27,9 +28,20 @@ struct pkcs11_name {
 /* False: *wrong says what is expected. */
 bool pkcs11_name_read(struct wire_span uri, struct pkcs11_name *name, const char **wrong);
 
+/*
+ * The tokens that did not take the PIN: a token counts wrong ones and locks, so none is asked twice. Where
+ * more than fit in did not, none is. All zeros at first; in memory that outlives the process where the module
+ * runs.
+ */
+struct pkcs11_refusals {
+	uint32_t count;
+	char tokens[PKCS11_REFUSALS_MAX][33];
+};
+
 struct pkcs11;
-/* Loads the module. NULL: error says why. `pin`: C text, which stays the caller's. */
-struct pkcs11 *pkcs11_open(const char *module, const char *pin, char error[PKCS11_ERROR_MAX]);
+/* Loads the module. NULL: error says why. `pin`: C text, which stays the caller's, as `refusals` does. */
+struct pkcs11 *pkcs11_open(
+    const char *module, const char *pin, struct pkcs11_refusals *refusals, char error[PKCS11_ERROR_MAX]);
 /* The public key blob (RFC 4253 section 6.6) of the key pair of that name. */
 bool pkcs11_find(
     struct pkcs11 *p, const struct pkcs11_name *name, struct wire_out *blob, char error[PKCS11_ERROR_MAX]);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -62,11 +63,13 @@ static bool read_pin(const char *path, char pin[PKCS11_PIN_MAX], char error[PKCS
 	return true;
 }
 
-static struct pkcs11 *open_module(const struct token_settings *settings, char error[PKCS11_ERROR_MAX])
+static struct pkcs11 *open_module(
+    const struct token_settings *settings, struct pkcs11_refusals *refusals, char error[PKCS11_ERROR_MAX])
 {
 	static char pin[PKCS11_PIN_MAX];
 
-	return read_pin(settings->pin_file, pin, error) ? pkcs11_open(settings->module, pin, error) : NULL;
+	return read_pin(settings->pin_file, pin, error) ? pkcs11_open(settings->module, pin, refusals, error)
+	                                                : NULL;
 }
 
 static void take_question(int fd, struct pkcs11 *module, const char *no_module, struct wire in)
@@ -98,7 +101,7 @@ static void take_question(int fd, struct pkcs11 *module, const char *no_module, 
 	answer(fd, number, error, (struct wire_span){room, good ? wire_written(&result) : 0});
 }
 
-static _Noreturn void serve(int fd, const struct token_settings *settings)
+static _Noreturn void serve(int fd, const struct token_settings *settings, struct pkcs11_refusals *refusals)
 {
 	static uint8_t room[MESSAGE_MAX];
 	char error[PKCS11_ERROR_MAX] = "";
@@ -113,7 +116,7 @@ static _Noreturn void serve(int fd, const struct token_settings *settings)
 		/* Loaded at the first question, and again at each one until it can be: a token may be plugged
 		 * in. */
 		if (module == NULL) {
-			module = open_module(settings, error);
+			module = open_module(settings, refusals, error);
 			if (module == NULL)
 				rpc_log(RPC_LOG_ERROR, "token: %s", error);
 		}
@@ -163,11 +166,16 @@ _Noreturn void token_process(int fd, const struct token_settings *settings)
 	prctl(PR_SET_NAME, "reeve-token");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	give_up_rights(settings);
+	/* What one of them learns of the PIN, its successor knows. */
+	struct pkcs11_refusals *refusals =
+	    mmap(NULL, sizeof(*refusals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (refusals == MAP_FAILED)
+		_exit(1);
 	while (!keeper_left(fd)) {
 		int status = 0;
 		pid_t pid = fork();
 		if (pid == 0)
-			serve(fd, settings);
+			serve(fd, settings, refusals);
 		if (pid > 0)
 			(void)waitpid(pid, &status, 0);
 		if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)

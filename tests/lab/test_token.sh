@@ -79,3 +79,28 @@ eventually 20 "it is back: so is alice" logs_in
 reeved_stop
 gone() { [ "$(awk '{ sub(/^.*\) /, ""); print $1 }' "/proc/$1/stat" 2>/dev/null || echo Z)" = Z ]; }
 eventually 5 "nothing of it is left" gone "${guard% }"
+
+# -- the PIN is wrong: tokens lock, so it is tried once -----------------------------------------------------------
+echo 4711-nip >"$STATE/pin"
+: >"$REEVED_LOG"
+reeved_start
+tried() { grep -c "does not let us in" "$REEVED_LOG"; }
+told "a wrong PIN" "the PIN is wrong" reeve ca import --pkcs11 "$(uri rsa-3072)"
+for _ in 1 2 3 4; do
+	told "it is not tried again" "restart reeved" reeve ca import --pkcs11 "$(uri rsa-3072)"
+	ssh_client alice@origin true 2>/dev/null
+done
+keeper=$(child keeper)
+guard=$(cat "/proc/$keeper/task/$keeper/children")
+kill -9 $(cat "/proc/${guard% }/task/${guard% }/children")
+sleep 1.5
+told "nor by a new token process" "restart reeved" reeve ca import --pkcs11 "$(uri rsa-3072)"
+told "another token is not meant" "there is no token 'other'" reeve ca import --pkcs11 "pkcs11:token=other;object=o"
+equal "the token was given it once" 1 "$(tried)"
+contains "the log says what to do" "correct the PIN's file" "$(cat "$REEVED_LOG")"
+reeved_stop
+echo 4711-pin >"$STATE/pin"
+: >"$REEVED_LOG"
+reeved_start
+eventually 10 "corrected: alice is let in" logs_in
+reeved_stop
