@@ -56,6 +56,7 @@ static bool await_answer(struct token *token, int timeout_ms, uint8_t *room, str
 		struct pollfd fd = {.fd = token->fd, .events = POLLIN};
 		int64_t left = until - now_ms();
 		if (left <= 0 || (poll(&fd, 1, (int)left) == 0)) {
+			token->owes = true;
 			snprintf(error, KEEPER_ERROR_MAX, "the token does not answer");
 			return false;
 		}
@@ -79,6 +80,21 @@ static bool await_answer(struct token *token, int timeout_ms, uint8_t *room, str
 	}
 }
 
+/* Takes what came after its question was given up. */
+static void take_late(struct token *token, uint8_t *room)
+{
+	ssize_t len;
+
+	while ((len = read(token->fd, room, MESSAGE_MAX)) > 0) {
+		struct wire in = wire_over(room, (size_t)len);
+		uint32_t number = wire_u32(&in);
+		if (number == token->number || number == 0)
+			token->owes = true;
+	}
+	if (len == 0)
+		token->owes = false; /* it is gone: the question finds that out */
+}
+
 static bool ask(struct token *token, enum token_what what, uint8_t algorithm, const char *uri,
     struct wire_span data, uint8_t *room, struct wire_span *result, char error[KEEPER_ERROR_MAX])
 {
@@ -90,9 +106,12 @@ static bool ask(struct token *token, enum token_what what, uint8_t algorithm, co
 		    "file");
 		return false;
 	}
-	/* What came after its question was given up. */
-	while (read(token->fd, room, MESSAGE_MAX) > 0)
-		;
+	take_late(token, room);
+	if (token->owes) {
+		snprintf(error, KEEPER_ERROR_MAX,
+		    "the token has not answered the last question yet; see to it, or try again in a minute");
+		return false;
+	}
 	token->number = token->number == UINT32_MAX ? 1 : token->number + 1;
 	wire_put_u32(&out, token->number);
 	wire_put_u8(&out, (uint8_t)what);
@@ -105,7 +124,7 @@ static bool ask(struct token *token, enum token_what what, uint8_t algorithm, co
 		return false;
 	}
 	return await_answer(
-	    token, what == TOKEN_SIGN ? TOKEN_TIMEOUT_MS : TOKEN_MAKE_TIMEOUT_MS, room, result, error);
+	    token, what == TOKEN_GENERATE ? TOKEN_MAKE_TIMEOUT_MS : TOKEN_TIMEOUT_MS, room, result, error);
 }
 
 bool token_key(struct token *token, enum token_what what, const char *uri, uint8_t algorithm,

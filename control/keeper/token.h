@@ -9,6 +9,9 @@
  * another: the keeper goes on, and what needed the token is refused with the reason. What a token signed is
  * verified before it leaves the keeper.
  *
+ * The keeper waits for an answer, and whoever needs no token waits with it. So it does that once: after a
+ * question that was given up no other is put until its answer has come or the process was started again.
+ *
  * Question: u32 number, u8 what (enum token_what), u8 algorithm, string URI, string data. Answer: u32 number,
  * string error, string result.
  */
@@ -17,7 +20,7 @@
 
 #include "control/keeper/keeper.h"
 
-#define TOKEN_TIMEOUT_MS 5000 /* a signature that takes longer is of no use: the login has been refused */
+#define TOKEN_TIMEOUT_MS 3000 /* control waits for the keeper 5 s, and others wait behind the question */
 #define TOKEN_MAKE_TIMEOUT_MS 55000
 
 enum token_what { TOKEN_FIND = 1, TOKEN_GENERATE, TOKEN_SIGN };
@@ -31,6 +34,7 @@ struct token_settings {
 struct token {
 	int fd; /* -1: none is configured */
 	uint32_t number;
+	bool owes; /* the last question was given up and its answer has not come */
 };
 
 /* Starts the process; to be called before any key is read. 0 or -errno. */

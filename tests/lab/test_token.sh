@@ -65,6 +65,17 @@ equal "without a capability" 0000000000000000 "$(awk '/^CapEff/ { print $2 }' "/
 kill -9 "$speaker"
 logs_in() { [ "$(login)" = in ]; }
 eventually 10 "its module died: another one is started, alice is let in" logs_in
+speaker=$(cat "/proc/${guard% }/task/${guard% }/children")
+kill -STOP "$speaker"
+told "it hangs: the first question finds out" "does not answer" reeve ca import --pkcs11 "$(uri ecdsa-p256)"
+began=$(now_ms)
+for _ in 1 2 3; do told "the next are refused" "not answered" reeve ca import --pkcs11 "$(uri ecdsa-p256)"; done
+capture reeve user cert alice --key "$STATE/client/.ssh/alice.pub"
+equal "and what needs no token is done" 0 "$status"
+took=$(($(now_ms) - began))
+holds "at once ($took ms)" [ "$took" -lt 2500 ]
+kill -CONT "$speaker"
+eventually 10 "it goes on: alice is let in" logs_in
 mv "$STATE/tokens" "$STATE/tokens.away"
 kill -9 $(cat "/proc/${guard% }/task/${guard% }/children") 2>/dev/null
 sleep 1.5
