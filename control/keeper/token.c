@@ -89,7 +89,7 @@ static void take_late(struct token *token, uint8_t *room)
 		struct wire in = wire_over(room, (size_t)len);
 		uint32_t number = wire_u32(&in);
 		if (number == token->number || number == 0)
-			token->owes = true;
+			token->owes = false;
 	}
 	if (len == 0)
 		token->owes = false; /* it is gone: the question finds that out */
