@@ -93,6 +93,7 @@ bool targets_pin(struct database *db, const char *address, struct wire_span host
 	public_key_fingerprint(host_key, target_id);
 	if (!database_begin(db))
 		return false;
+	recertify(db, address); /* of who was there before */
 	bool good =
 	    database_run(db, "INSERT OR IGNORE INTO targets(target_id, host_key, first_seen) VALUES(?, ?, ?)",
 	        "tbi", target_id, host_key, now) &&
@@ -114,6 +115,7 @@ int targets_forget(struct database *db, const char *name)
 
 	database_durable(db, true);
 	if (database_begin(db)) {
+		recertify(db, name); /* who is left without the address must not go on being called so */
 		bool good = database_run(
 		    db, "DELETE FROM target_addresses WHERE address = ?1 OR target_id = ?1", "t", name);
 		forgotten = good ? database_changes(db) : 0;
@@ -231,24 +233,45 @@ static void bare_address(const char *address, char bare[TARGET_ADDRESS_SIZE])
 	snprintf(bare, TARGET_ADDRESS_SIZE, "%.*s", (int)strcspn(start, "]%"), start);
 }
 
-void targets_names(struct database *db, const char *target_id, struct words *names)
+/* The first column of all rows, until there are `max`. */
+static void gather(sqlite3_stmt *row, struct words *names, size_t max)
 {
 	char bare[TARGET_ADDRESS_SIZE];
-	sqlite3_stmt *row = database_query(
-	    db, "SELECT address FROM target_addresses WHERE target_id = ? ORDER BY address", "t", target_id);
 
 	while (database_row(row)) {
-		bare_address(database_text(row, 0), bare);
-		if (!words_have(names, bare))
-			(void)words_add(names, bare);
+		const char *text = database_text(row, 0);
+		if (sqlite3_column_int(row, 1) != 0) {
+			bare_address(text, bare);
+			text = bare;
+		}
+		if (names->count >= max || (!words_add(names, text) && !words_have(names, text))) {
+			database_stop(row);
+			return;
+		}
 	}
-	row = database_query(db,
-	    "SELECT DISTINCT name FROM target_names JOIN target_addresses USING(address) WHERE target_id = ? "
-	    "ORDER "
-	    "BY name",
-	    "t", target_id);
-	while (database_row(row))
-		(void)words_add(names, database_text(row, 0));
+}
+
+void targets_names(
+    struct database *db, const char *target_id, const char *first, size_t max, struct words *names)
+{
+	gather(database_query(db,
+	           "SELECT address, 1 FROM target_addresses WHERE address = ?1 AND target_id = ?2", "tt",
+	           first, target_id),
+	    names, max);
+	gather(database_query(db,
+	           "SELECT name, 0 FROM target_names JOIN target_addresses USING(address) WHERE address = ?1 "
+	           "AND target_id = ?2 ORDER BY name",
+	           "tt", first, target_id),
+	    names, max);
+	gather(
+	    database_query(db, "SELECT address, 1 FROM target_addresses WHERE target_id = ? ORDER BY address",
+	        "t", target_id),
+	    names, max);
+	gather(database_query(db,
+	           "SELECT DISTINCT name, 0 FROM target_names JOIN target_addresses USING(address) WHERE "
+	           "target_id = ? ORDER BY name",
+	           "t", target_id),
+	    names, max);
 }
 
 bool target_name_read(const char *typed, char name[TARGET_NAME_MAX + 1])

@@ -37,10 +37,11 @@ bool targets_pin(struct database *db, const char *address, struct wire_span host
 /* Forgets a target (with all addresses) or one address. Returns how many addresses were forgotten. */
 int targets_forget(struct database *db, const char *target_or_address);
 /* What a client may have typed to get to the target: its addresses, and the names that administrators gave
- * them, without ports. */
-void targets_names(struct database *db, const char *target_id, struct words *names);
+ * them, without ports; at most `max`, beginning with the address `first` and its names. */
+void targets_names(
+    struct database *db, const char *target_id, const char *first, size_t max, struct words *names);
 #define TARGET_NAME_MAX 253
-#define TARGET_NAMES_MAX 64 /* of an address: all stand in a certificate */
+#define TARGET_NAMES_MAX 64 /* of an address: all should stand in a certificate */
 /* A host's name, in small letters: letters, digits, '-', '_' and '.'. False: it is none, or too long. */
 bool target_name_read(const char *typed, char name[TARGET_NAME_MAX + 1]);
 /* By which names an address is known. False where the database did not take it. */

@@ -18,7 +18,8 @@
 #define BACKDATE_S 240      /* clocks differ; the keeper allows 300 */
 #define NO_CERTIFICATE_S 10 /* until a host CA is asked after again */
 #define STEPS_MAX 4
-#define PRINCIPALS_SIZE 16384
+#define PRINCIPALS_MAX 256    /* the keeper makes no certificate with more, and OpenSSH reads none */
+#define PRINCIPALS_SIZE 16384 /* so that what the keeper makes is not too long to be kept */
 
 static void go_on(struct control *control, struct session *session, struct keeper_question *question);
 
@@ -94,17 +95,28 @@ static void key_there(void *context, void *argument, int error, struct wire_span
 
 /* -- the certificate -- */
 
-/* What the client may have typed to get here: the target's addresses and the names known for them. */
+/* What the client may have typed to get here: the target's addresses and the names known for them. Where they
+ * are too many, this session's own come first: others cannot take its certificate away by adding theirs. */
 static bool put_principals(struct control *control, const struct session *session, struct wire_out *out)
 {
 	struct words names = {0};
 
-	targets_names(&control->db, session->target_id, &names);
+	targets_names(&control->db, session->target_id, session->address, PRINCIPALS_MAX, &names);
 	for (size_t i = 0; i < names.count; i++)
-		wire_put_cstring(out, names.at[i]);
-	bool good = names.count > 0 && !out->failed;
+		if (wire_written(out) + 4 + strlen(names.at[i]) <= PRINCIPALS_SIZE)
+			wire_put_cstring(out, names.at[i]);
 	words_free(&names);
-	return good;
+	return wire_written(out) > 0 && !out->failed;
+}
+
+/* The plain key is shown for a while: without a host CA, or where there is no certificate to be had. */
+static void go_without(struct control *control, struct session *session, struct keeper_question *question)
+{
+	if (host_keys_store_certificate(&control->db, seed_of(control, session), session->target_id,
+	        type_of(question), (struct wire_span){0}, time(NULL) + NO_CERTIFICATE_S))
+		go_on(control, session, question);
+	else
+		fail(control, session, question, -EIO);
 }
 
 static void certificate_there(void *context, void *argument, int error, struct wire_span body)
@@ -118,14 +130,12 @@ static void certificate_there(void *context, void *argument, int error, struct w
 		fail(control, session, question, error);
 		return;
 	}
-	/* Without a host CA the plain key is shown. */
-	bool good = reply.error.len == 0;
-	if (host_keys_store_certificate(&control->db, seed_of(control, session), session->target_id,
-	        type_of(question), good ? reply.certificate : (struct wire_span){0},
-	        time(NULL) + (good ? CERTIFICATE_FRESH_S : NO_CERTIFICATE_S)))
+	if (reply.error.len == 0 &&
+	    host_keys_store_certificate(&control->db, seed_of(control, session), session->target_id,
+	        type_of(question), reply.certificate, time(NULL) + CERTIFICATE_FRESH_S))
 		go_on(control, session, question);
 	else
-		fail(control, session, question, -EIO);
+		go_without(control, session, question);
 }
 
 static void ask_certificate(struct control *control, struct session *session,
@@ -139,7 +149,7 @@ static void ask_certificate(struct control *control, struct session *session,
 	char key_id[PUBLIC_KEY_FINGERPRINT_SIZE + 16];
 
 	if (!put_principals(control, session, &out)) {
-		fail(control, session, question, -EIO);
+		go_without(control, session, question);
 		return;
 	}
 	snprintf(key_id, sizeof(key_id), "portreeve:%s", session->target_id);

@@ -38,6 +38,9 @@ struct lab {
 	bool keeper_silent, dataplane_silent;
 	const char *dataplane_refuses; /* NULL, or the error it answers with */
 	struct lab_certify certify;
+	size_t host_certificate; /* bytes of the host certificates that the keeper makes; 0: it makes none */
+	uint8_t host_principals[20000]; /* of the last that it was asked for */
+	size_t host_principals_len;
 	uint8_t totp_verdict;    /* what the keeper says of codes: enum rpc_totp */
 	const char *totp_error;  /* and of second factors that are made or removed */
 	char keeper_heard[4096]; /* "SESSION sid 1;HOST target;…" in order */

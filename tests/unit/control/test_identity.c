@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/identity/host_keys.h"
 #include "control/identity/targets.h"
 #include "control/identity/users.h"
 #include "control/sessions/audit.h"
@@ -222,6 +223,67 @@ Test(identity, targets)
 	all = targets_json(&db);
 	cr_expect_eq(json_array_size(all), 0, "a target without addresses is forgotten");
 	json_decref(all);
+}
+
+static int64_t fresh_until(const char *target_id)
+{
+	struct host_key_row row;
+
+	cr_assert(host_keys_find(&db, wire_span_of("seed one"), target_id, "ssh-ed25519", &row));
+	return row.fresh_until;
+}
+
+/* A certificate of the target that nobody would make anew. */
+static void certified(const char *target_id, const struct mint_key *key)
+{
+	cr_assert(host_keys_store(&db, wire_span_of("seed one"), target_id, "ssh-ed25519", mint_blob(key)) &&
+	          host_keys_store_certificate(&db, wire_span_of("seed one"), target_id, "ssh-ed25519",
+	              wire_span_of("certificate"), INT64_MAX));
+}
+
+Test(identity, who_loses_an_address_is_certified_anew)
+{
+	struct mint_key one, two;
+	char id[PUBLIC_KEY_FINGERPRINT_SIZE];
+
+	mint_key(&one);
+	mint_key(&two);
+	public_key_fingerprint(mint_blob(&one), id);
+	cr_assert(targets_pin(&db, "192.0.2.1", mint_blob(&one), false) &&
+	          targets_pin(&db, "192.0.2.2", mint_blob(&one), false) &&
+	          targets_pin(&db, "192.0.2.3", mint_blob(&one), false));
+	certified(id, &one);
+	cr_assert_eq(targets_forget(&db, "192.0.2.2"), 1);
+	cr_expect_eq(fresh_until(id), 0, "forgotten, its certificate still says the address");
+	certified(id, &one);
+	cr_assert(targets_pin(&db, "192.0.2.3", mint_blob(&two), true));
+	cr_expect_eq(fresh_until(id), 0, "another has the address now");
+}
+
+Test(identity, names_of_a_target_begin_with_those_of_an_address)
+{
+	struct mint_key key;
+	char id[PUBLIC_KEY_FINGERPRINT_SIZE], address[TARGET_ADDRESS_SIZE];
+	struct words names = {0};
+
+	mint_key(&key);
+	public_key_fingerprint(mint_blob(&key), id);
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(address, sizeof(address), "192.0.%u.%u", i / 200, i % 200);
+		cr_assert(targets_pin(&db, address, mint_blob(&key), false));
+	}
+	cr_assert(targets_pin(&db, "[198.51.100.9]:2222", mint_blob(&key), false));
+	cr_assert(targets_name(&db, "[198.51.100.9]:2222", "victim"));
+	cr_assert(targets_name(&db, "192.0.0.1", "other"));
+	targets_names(&db, id, "[198.51.100.9]:2222", 256, &names);
+	cr_assert_eq(names.count, 256);
+	cr_expect_str_eq(names.at[0], "198.51.100.9");
+	cr_expect_str_eq(names.at[1], "victim");
+	words_free(&names);
+	targets_names(&db, id, "[198.51.100.9]:2222", 1000, &names);
+	cr_expect_eq(names.count, 303);
+	cr_expect(words_have(&names, "other"));
+	words_free(&names);
 }
 
 Test(identity, database_files_that_are_none)
