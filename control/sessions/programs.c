@@ -190,15 +190,14 @@ int session_on_program_end(void *context, struct rpc_link *link, struct rpc_mess
 /* -- EVENT ------------------------------------------------------------------------------------------------
  */
 
-/* Names that only control may write. */
-static bool event_is_ours(const char *event)
+/* What a worker may tell of its sessions; all other names in the log are control's own to write. */
+static bool event_is_workers(const char *event)
 {
-	static const char *const ours[] = {"session.start", "session.end", "session.data",
-	    "session.recording.access", "cert.create", "user.", "policy.", "ca.", "host_key.", "session.kill",
-	    "identity.", "krl.", "factor."};
+	static const char *const workers[] = {"auth", "origin.auth", "exec", "subsystem", "port",
+	    "x11-forward", "scp", "sftp", "resize", "refused"};
 
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		if (strncmp(event, ours[i], strlen(ours[i])) == 0)
+	for (size_t i = 0; i < sizeof(workers) / sizeof(workers[0]); i++)
+		if (strcmp(event, workers[i]) == 0)
 			return true;
 	return false;
 }
@@ -255,7 +254,7 @@ int session_on_event(void *context, struct rpc_link *link, struct rpc_message *m
 	    event[0] == '\0' || strspn(event, "abcdefghijklmnopqrstuvwxyz0123456789._-") != strlen(event))
 		return -EPROTO;
 	struct session *session = session_find(control, link->index, told.flow);
-	if (session == NULL || event_is_ours(event))
+	if (session == NULL || !event_is_workers(event))
 		return 0;
 	json_t *detail = read_detail(told.detail);
 	if (detail != NULL && !json_is_object(detail)) {

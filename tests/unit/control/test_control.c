@@ -89,6 +89,9 @@ Test(control_start, a_bad_policy_file_ends_the_start, .timeout = 30)
 
 Test(control, a_whole_session)
 {
+	/* Some of those that are control's to write. */
+	static const char *const forged[] = {"vault.put", "vault.use", "known_hosts.import",
+	    "host_cert.create", "session.kill", "user.add", "target.forget", "sftp.more", "unheard-of"};
 	json_t *response;
 	struct mint_key fresh;
 	uint8_t encapsulated[32] = {3}, chain[32] = {4};
@@ -156,6 +159,9 @@ Test(control, a_whole_session)
 	    .detail = wire_span_of("{\"program_id\":\"x\",\"command\":\"cat /etc/passwd\"}"));
 	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("session.start"),
 	    .detail = wire_span_of("{\"user\":\"mallory\"}"));
+	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++)
+		LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of(forged[i]),
+		    .detail = wire_span_of("{\"login\":\"mallory\"}"));
 	LAB_SEND(WORKER, SES_PROGRAM_END, ses_program_end, 0, .flow = 1, .program_id = wire_span_of(program),
 	    .chain = {chain, 32}, .blocks = 5, .lost_records = 2, .bytes_from_client = 11,
 	    .bytes_from_origin = 12);
@@ -189,6 +195,8 @@ Test(control, a_whole_session)
 	cr_expect_not(audited("session.start", "mallory"), "a worker made up an event that is control's");
 	cr_expect(audited("session.end", "\"close_reason\":\"closed\""));
 	cr_expect(audited("exec", "\"program_id\":\"x\""));
+	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++)
+		cr_expect_not(audited(forged[i], "mallory"), "%s", forged[i]);
 	cr_expect_not(audited("exec", "passwd"), "the command line stands in the log without log_exec");
 	cr_expect(audited("host_key.first_use", "198.51.100.2"));
 	cr_expect(strstr(lab.keeper_heard, " 0;") != NULL);
