@@ -101,6 +101,13 @@ int session_on_secret(void *context, struct rpc_link *link, struct rpc_message *
 
 /* -- SECRET_SIGN -- */
 
+/* SHA-1 is the rule's to allow, whatever the worker says of the origin. */
+static bool may_use(const struct session *session, struct wire_span algorithm)
+{
+	return !wire_span_is(algorithm, "ssh-rsa") ||
+	       (session->rule->ssh->legacy_origin & legacy_bit("ssh-rsa")) != 0;
+}
+
 static void answer_signature(struct peer *worker, uint32_t id, const char *error, struct wire_span signature)
 {
 	PEER_REPLY(worker, id, SES_SECRET_SIGN_REPLY, ses_secret_sign_reply, .error = wire_span_of(error),
@@ -137,6 +144,8 @@ int session_on_secret_sign(void *context, struct rpc_link *link, struct rpc_mess
 		return -EPROTO;
 	struct session *session = session_find(control, link->index, sign.flow);
 	const char *why = may_have_secrets(session);
+	if (why == NULL && !may_use(session, sign.algorithm))
+		why = "portreeve: the rule does not allow this algorithm";
 	struct call_options options = {.peer = &control->peers.keeper,
 	    .type = RPC_KEY_SECRET_SIGN,
 	    .reply_type = RPC_KEY_SECRET_SIGN_REPLY,

@@ -12,6 +12,7 @@
 
 #define WITH_VAULT 0 /* the rules, by their places */
 #define WITHOUT 1
+#define WITH_SHA1 2
 
 TestSuite(secret, .init = open_lab, .fini = close_lab, .timeout = 60);
 
@@ -24,7 +25,11 @@ static void apply_policy(void)
 	    "identities: [key, origin], origin_auth: [vault, password], command_logging: false}}\n"
 	    "- {name: c, action: audit_ssh, match: {dst_port: 2301}, ssh: {users: {groups: [sre]}, logins: "
 	    "[root], "
-	    "identities: [key], origin_auth: [certificate], command_logging: false}}\n";
+	    "identities: [key], origin_auth: [certificate], command_logging: false}}\n"
+	    "- {name: o, action: audit_ssh, match: {dst_port: 2302}, ssh: {users: {groups: [sre]}, logins: "
+	    "[root], "
+	    "identities: [key], origin_auth: [vault], command_logging: false, legacy: {origin: "
+	    "[ssh-rsa]}}}\n";
 	json_t *response;
 
 	cr_assert(lab_result(&lab, "policy.apply", json_pack("{s:s}", "text", text), &response) != NULL);
@@ -45,16 +50,22 @@ static bool secret_given(uint64_t flow)
 	return reply.error.len == 0;
 }
 
-static bool secret_signed(uint64_t flow)
+static bool secret_signed_by(uint64_t flow, const char *algorithm)
 {
 	struct rpc_message message;
 	struct rpc_ses_secret_sign_reply reply;
 
-	LAB_SEND(WORKER, SES_SECRET_SIGN, ses_secret_sign, 22, .flow = flow, .data = wire_span_of("data"));
+	LAB_SEND(WORKER, SES_SECRET_SIGN, ses_secret_sign, 22, .flow = flow,
+	    .algorithm = wire_span_of(algorithm), .data = wire_span_of("data"));
 	lab_await(&lab, WORKER, RPC_SES_SECRET_SIGN_REPLY, &message);
 	cr_assert(rpc_get_ses_secret_sign_reply(message.body, &reply));
 	cr_expect_eq(reply.error.len == 0, reply.signature.len > 0);
 	return reply.error.len == 0;
+}
+
+static bool secret_signed(uint64_t flow)
+{
+	return secret_signed_by(flow, "");
 }
 
 static void begin_at(uint64_t flow, uint32_t rule, uint16_t port)
@@ -91,6 +102,26 @@ Test(secret, for_granted_sessions_of_rules_that_name_the_vault)
 	cr_assert(may(2, "root").allowed);
 	cr_expect_not(secret_given(2), "the rule does not name the vault");
 	cr_expect_not(secret_signed(2));
+}
+
+static void granted_at(uint64_t flow, uint32_t rule, uint16_t port)
+{
+	begin_at(flow, rule, port);
+	cr_assert_eq(sign(flow).error.len, 0);
+	cr_assert(who_is(flow, mint_blob(&alice), "root", 1).accepted);
+	cr_assert(may(flow, "root").allowed);
+}
+
+Test(secret, no_sha1_where_the_rule_allows_none)
+{
+	add_user("alice", "root", "sre", &alice);
+	apply_policy();
+	granted_at(1, WITH_VAULT, 2300);
+	cr_expect_not(secret_signed_by(1, "ssh-rsa"));
+	cr_expect(secret_signed_by(1, "rsa-sha2-512"));
+	cr_expect(secret_signed_by(1, "ssh-ed25519"));
+	granted_at(2, WITH_SHA1, 2302);
+	cr_expect(secret_signed_by(2, "ssh-rsa"));
 }
 
 /* How often the keeper heard that a session lives (1) or is over (0). */
