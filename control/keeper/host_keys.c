@@ -135,14 +135,25 @@ int host_keys_rotate(struct host_keys *keys)
 	return 0;
 }
 
+/* What was renamed or unlinked is so for everybody, synced or not: memory must follow it. */
+static void sync_directory(const struct host_keys *keys)
+{
+	if (fsync(keys->directory) != 0)
+		rpc_log(RPC_LOG_ERROR,
+		    "keeper/ could not be synced (%s): after a power failure the host-key seeds may be those "
+		    "of "
+		    "before this step; see to the disk",
+		    strerror(errno));
+}
+
 int host_keys_commit(struct host_keys *keys)
 {
 	if (!host_keys_has(keys, HOST_SEED_NEXT))
 		return -ENOENT;
 	/* The one key file that is ever replaced, at once and by its successor. */
-	if (renameat2(keys->directory, NEXT_FILE, keys->directory, CURRENT_FILE, 0) != 0 ||
-	    fsync(keys->directory) != 0)
+	if (renameat2(keys->directory, NEXT_FILE, keys->directory, CURRENT_FILE, 0) != 0)
 		return -errno;
+	sync_directory(keys);
 	sodium_free(keys->seeds[HOST_SEED_PREVIOUS]);
 	keys->seeds[HOST_SEED_PREVIOUS] = keys->seeds[HOST_SEED_CURRENT];
 	keys->seeds[HOST_SEED_CURRENT] = keys->seeds[HOST_SEED_NEXT];
@@ -155,8 +166,9 @@ int host_keys_abandon(struct host_keys *keys)
 {
 	if (!host_keys_has(keys, HOST_SEED_NEXT))
 		return -ENOENT;
-	if (unlinkat(keys->directory, NEXT_FILE, 0) != 0 || fsync(keys->directory) != 0)
+	if (unlinkat(keys->directory, NEXT_FILE, 0) != 0)
 		return -errno;
+	sync_directory(keys);
 	sodium_free(keys->seeds[HOST_SEED_NEXT]);
 	keys->seeds[HOST_SEED_NEXT] = NULL;
 	rpc_log(RPC_LOG_NOTICE, "the next host-key seed is forgotten");

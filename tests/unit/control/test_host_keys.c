@@ -283,3 +283,27 @@ Test(host_keys, a_damaged_next_seed_stops_the_start)
 	close(fd);
 	cr_expect_null(host_keys_open(&keeper.keyring));
 }
+
+/* An O_PATH descriptor renames and unlinks, and cannot be synced. */
+Test(host_keys, a_step_is_taken_where_the_directory_cannot_be_synced)
+{
+	int unsynced = open(directory_path, O_PATH | O_DIRECTORY);
+	int synced = dup(keeper.keyring.directory);
+	uint8_t next[HOST_SEED_ID_SIZE], current[HOST_SEED_ID_SIZE];
+
+	cr_assert_eq(host_keys_rotate(keeper.host_keys), 0);
+	host_keys_seed_id(keeper.host_keys, HOST_SEED_NEXT, next);
+	cr_assert(dup2(unsynced, keeper.keyring.directory) >= 0);
+	cr_expect_eq(host_keys_commit(keeper.host_keys), 0);
+	cr_expect(!host_keys_has(keeper.host_keys, HOST_SEED_NEXT));
+	host_keys_seed_id(keeper.host_keys, HOST_SEED_CURRENT, current);
+	cr_expect_arr_eq(current, next, sizeof(next), "memory follows the disk");
+
+	cr_assert(dup2(synced, keeper.keyring.directory) >= 0);
+	cr_assert_eq(host_keys_rotate(keeper.host_keys), 0);
+	cr_assert(dup2(unsynced, keeper.keyring.directory) >= 0);
+	cr_expect_eq(host_keys_abandon(keeper.host_keys), 0);
+	cr_expect(!host_keys_has(keeper.host_keys, HOST_SEED_NEXT));
+	close(unsynced);
+	close(synced);
+}
