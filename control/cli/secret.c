@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,9 +47,39 @@ static bool read_line(int fd, struct secret *line)
 	return whole && line->len > 0;
 }
 
+static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+#define ENDS (sizeof(ends) / sizeof(ends[0]))
+/* The terminal that is asked at, and what it was like: for the handler. */
+static struct termios usual;
+static int terminal;
+
+/* Puts the echo back; the signal, which is the default's again (SA_RESETHAND), then ends us as it would have.
+ */
+static void end_at_prompt(int signal)
+{
+	(void)tcsetattr(terminal, TCSAFLUSH, &usual);
+	(void)raise(signal);
+}
+
+static void catch_ends(struct sigaction former[ENDS])
+{
+	const struct sigaction ending = {.sa_handler = end_at_prompt, .sa_flags = (int)SA_RESETHAND};
+
+	for (size_t i = 0; i < ENDS; i++)
+		if (sigaction(ends[i], NULL, &former[i]) == 0 && former[i].sa_handler != SIG_IGN)
+			(void)sigaction(ends[i], &ending, NULL);
+}
+
+static void release_ends(const struct sigaction former[ENDS])
+{
+	for (size_t i = 0; i < ENDS; i++)
+		(void)sigaction(ends[i], &former[i], NULL);
+}
+
 bool secret_ask(const char *prompt, struct secret *line)
 {
-	struct termios usual, quiet;
+	struct sigaction former[ENDS];
+	struct termios quiet;
 	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 
 	if (fd < 0 || tcgetattr(fd, &usual) != 0) {
@@ -58,11 +89,14 @@ bool secret_ask(const char *prompt, struct secret *line)
 		return false;
 	}
 	quiet = usual;
+	terminal = fd;
+	catch_ends(former);
 	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
 	bool good = tcsetattr(fd, TCSAFLUSH, &quiet) == 0;
 	dprintf(fd, "%s", prompt);
 	good = good && read_line(fd, line);
 	(void)tcsetattr(fd, TCSAFLUSH, &usual);
+	release_ends(former);
 	dprintf(fd, "\n");
 	close(fd);
 	if (!good) {
