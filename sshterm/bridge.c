@@ -15,6 +15,10 @@
  * leg's credit of slabs. One exception: while *both* legs exchange keys each must be read to get done, so
  * then packets may queue up to REKEY_MAX; a peer that sends more instead of its KEXINIT ends the session.
  *
+ * Answers of the box's own (PONG, refusals) go back on the leg that they were asked for on, so a peer that
+ * asks and does not read is not read either once ANSWERS_MAX wait for it; but during its key exchange, up to
+ * REKEY_MAX.
+ *
  * strict. A packet goes on once the record made of it is flushed; packets behind it on the same leg wait too
  * (struct held), so that order is kept. Messages of the transport never wait, key exchanges go on. At most
  * HOLD_MAX bytes wait a leg (then it is not read); when the oldest has waited recorder_patience the session
@@ -40,6 +44,7 @@
 #include "sshterm/session.h"
 
 #define UNSENT_MAX (64u * 1024)
+#define ANSWERS_MAX (1024u * 1024) /* more than what is relayed comes to */
 #define REKEY_MAX (16u * 1024 * 1024)
 #define HOLD_MAX (512u * 1024)
 #define EARLY_MAX (1024u * 1024)
@@ -452,13 +457,36 @@ static bool take_packet(struct bridge_leg *leg)
 	return gather_more(leg, want) && feed_gathered(leg);
 }
 
+/* What is to go to the leg's peer and has not gone. */
+static size_t waiting_for(const struct bridge_leg *leg)
+{
+	return packets_unsent(leg->packets) + leg->held.bytes;
+}
+
+/* Would the box keep too much for this peer if it went on answering it? Sending wakes us (there is room), and
+ * so does the recorder, whom held packets wait for. */
+static bool owed_too_much(struct bridge_leg *leg)
+{
+	if (waiting_for(leg) < ANSWERS_MAX)
+		return false;
+	(void)packets_flush(leg->packets);
+	size_t waiting = waiting_for(leg);
+	if (waiting < ANSWERS_MAX)
+		return false;
+	if (!packets_rekeying(leg->packets))
+		return true;
+	if (waiting >= REKEY_MAX)
+		end_with(leg->bridge, "protocol_error", "a key exchange was not answered");
+	return waiting >= REKEY_MAX;
+}
+
 static bool may_read(struct bridge_leg *leg)
 {
 	struct bridge_leg *to = other_leg(leg);
 	uint32_t unsent = packets_unsent(to->packets);
 	struct recording *busy = leg->bridge->programs.busy;
 
-	if (leg->bridge->reason != NULL || leg->done || to->held.bytes >= HOLD_MAX)
+	if (leg->bridge->reason != NULL || leg->done || to->held.bytes >= HOLD_MAX || owed_too_much(leg))
 		return false;
 	/* Faster than the recorder can take: slow it down to that. Key exchanges go on. */
 	if (busy != NULL && recording_is_pressed(busy) && !packets_rekeying(leg->packets))

@@ -108,12 +108,17 @@ static int on_ping(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 	if (ssh->client)
 		return SSH_PACKET_NOT_USED;
 	uint8_t *answer = malloc(len);
+	int rc = -1;
 	if (answer != NULL) {
 		memcpy(answer, payload, len);
 		answer[0] = SSH2_MSG_PONG;
-		(void)packets_send(packets, answer, len, 0);
+		rc = packets_send(packets, answer, len, 0);
 	}
 	free(answer);
+	if (rc != 0) {
+		ssh_set_error(ssh, SSH_FATAL, "a ping could not be answered");
+		ssh->session_state = SSH_SESSION_STATE_ERROR;
+	}
 	return SSH_PACKET_USED;
 }
 

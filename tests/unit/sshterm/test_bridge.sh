@@ -226,6 +226,16 @@ endings() {
 	expect "nothing lost while it slept" "" "$(grep ^program_end "$dir/out/control.log" | grep -v 'lost 0 ')"
 }
 
+# What the box answers by itself waits for a client that does not read: so much, and no more.
+deaf() {
+	/usr/bin/python3 -c 'import paramiko' 2>/dev/null || { echo "no python3-paramiko: nobody is deaf"; return; }
+	lab_box 0xffffffff best_effort
+	fresh
+	expect "a client that pings and does not read" $'stopped bounded\nall answered\ngoes on' \
+		"$(timeout 60 /usr/bin/python3 "$(dirname "$0")/deaf_client.py" "$box_port" "$(id -un)" "$box_pid" 2>&1)"
+	settled
+}
+
 trap lab_stop EXIT
 lab_setup
 features 0xffffffff best_effort
@@ -235,6 +245,7 @@ forwarding
 multiplexing
 refusals
 endings
+deaf
 bulk best_effort
 bulk strict
 expect "no sanitizer has anything to say" "" "$(grep -A8 Sanitizer "$dir/box.log")"

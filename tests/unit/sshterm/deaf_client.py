@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A client that pings with 32 KB, again and again, and reads nothing; then it reads, and goes on as if nothing were.
+
+    deaf_client.py PORT USER BOX_PID    prints how much memory that took in the box's youngest process
+
+(The system's Python: python3-paramiko is a Debian package.)
+"""
+import os
+import sys
+import threading
+import time
+
+import paramiko
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../lab"))
+from ssh_message import message
+
+PING, PONG = 192, 193
+SIZE, MOST = 32000, 3000
+listening = threading.Event()
+sent = answered = 0
+
+
+def on_pong(t, m):
+    global answered
+    listening.wait()  # in the thread that reads
+    assert len(m.get_string()) == SIZE
+    answered += 1
+
+
+def ping(t):
+    global sent
+    while sent < MOST and not listening.is_set():
+        t._send_message(message(PING, b"p" * SIZE))
+        sent += 1
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+
+def until_it_rests(value, seconds):
+    before, since = value(), time.time()
+    while time.time() - since < seconds:
+        time.sleep(0.05)
+        if value() != before:
+            before, since = value(), time.time()
+
+
+t = paramiko.Transport(("127.0.0.1", int(sys.argv[1])))
+t.start_client(timeout=20)
+t.auth_none(sys.argv[2])
+t._handler_table = dict(t._handler_table)
+t._handler_table[PONG] = on_pong
+with open(f"/proc/{sys.argv[3]}/task/{sys.argv[3]}/children") as children:
+    box = max(int(pid) for pid in children.read().split())
+before = resident(box)
+sender = threading.Thread(target=ping, args=(t,), daemon=True)
+sender.start()
+until_it_rests(lambda: sent, 2)
+grown = resident(box) - before
+print("stopped" if sent < MOST else "never stopped", "bounded" if grown < 8192 else f"grown by {grown} kB")
+listening.set()
+sender.join()
+until_it_rests(lambda: answered, 2)
+print("all answered" if answered == sent else f"{answered} of {sent} answered")
+channel = t.open_session(timeout=10)
+channel.exec_command("echo goes on")
+print(channel.recv(100).decode().strip())
+t.close()
