@@ -119,6 +119,34 @@ static int pretend(struct login *login, struct userauth_request *request, struct
 	return userauth_refuse(&login->auth, failure);
 }
 
+static bool is_pretended(const struct login *login, enum userauth_method method)
+{
+	return (method == USERAUTH_KEYBOARD && login->pretended.keyboard) ||
+	       (method == USERAUTH_PASSWORD && login->pretended.password);
+}
+
+/* From here on it is as relay_login.c does it: the name stays, keys are of no use, and control is not asked
+ * any more who that is. */
+static int pretend_first(struct login *login, struct userauth_request *request, struct leg_failure *failure)
+{
+	struct session *session = login->session;
+
+	login->pretending = true;
+	login->pretended = offered_last(session);
+	snprintf(session->login, sizeof(session->login), "%s", request->login);
+	userauth_offer(&login->auth, false, login->pretended.keyboard, login->pretended.password);
+	return is_pretended(login, request->method) ? pretend(login, request, failure)
+	                                            : userauth_pass_over(&login->auth, failure);
+}
+
+static int pretend_on(struct login *login, struct userauth_request *request, struct leg_failure *failure)
+{
+	if (is_pretended(login, request->method))
+		return pretend(login, request, failure);
+	return request->method == USERAUTH_NONE ? userauth_pass_over(&login->auth, failure)
+	                                        : userauth_refuse(&login->auth, failure);
+}
+
 static int try_origin(struct login *login, struct userauth_request *request, struct leg_failure *failure)
 {
 	struct session *session = login->session;
@@ -131,7 +159,7 @@ static int try_origin(struct login *login, struct userauth_request *request, str
 	if (known < 0)
 		return -1;
 	if (known == 0)
-		return pretend(login, request, failure);
+		return pretend_first(login, request, failure);
 	settle(login, request, RPC_WHO_ORIGIN);
 	if (may_ask(login, &denied) == 0)
 		return 1;
@@ -142,12 +170,14 @@ static int try_origin(struct login *login, struct userauth_request *request, str
 	/* Who asks has shown nothing yet: what the rule says of that login is not for them. */
 	*request = login->pending;
 	login->pending = (struct userauth_request){0};
-	session->user[0] = session->login[0] = '\0';
-	return pretend(login, request, failure);
+	session->user[0] = '\0';
+	return pretend_first(login, request, failure);
 }
 
 static int try_request(struct login *login, struct userauth_request *request, struct leg_failure *failure)
 {
+	if (login->pretending)
+		return pretend_on(login, request, failure);
 	switch (request->method) {
 	case USERAUTH_NONE:
 		return try_address(login, request, failure);

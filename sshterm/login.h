@@ -16,6 +16,7 @@
 #define SSHTERM_LOGIN_H
 
 #include "sshterm/libssh_userauth.h"
+#include "sshterm/offered.h"
 #include "sshterm/userauth.h"
 
 struct leg_failure;
@@ -30,6 +31,9 @@ struct login {
 	struct userauth_request pending; /* the client's request that is owed an answer */
 	bool proven; /* it went well: what it is answered with is success, be it partial */
 	bool fresh;  /* nothing was done with it: the origin is to judge it */
+
+	bool pretending; /* to somebody whose login is nobody's: as if the origin refused them */
+	struct offered_ways pretended; /* that it has, then */
 
 	enum rpc_who_method known_by;
 	enum rpc_factor second_factor;             /* still to be given */

@@ -140,8 +140,12 @@ enum origin_verdict relay_login(struct login *login, struct leg_failure *failure
 {
 	bool answer_owed = false;
 
-	userauth_offer(
-	    &login->auth, false, can_relay(login, USERAUTH_KEYBOARD), can_relay(login, USERAUTH_PASSWORD));
+	const struct offered_ways ways = {
+	    can_relay(login, USERAUTH_KEYBOARD), can_relay(login, USERAUTH_PASSWORD)};
+
+	userauth_offer(&login->auth, false, ways.keyboard, ways.password);
+	if (login->known_by == RPC_WHO_ORIGIN && !login->answers.partial)
+		offered_note(login->session, ways);
 	int asked = begin(login, failure);
 	for (;;) {
 		if (asked == 0)

@@ -9,6 +9,7 @@
 #include "sshterm/control_rpc.h"
 #include "sshterm/flow_channel.h"
 #include "sshterm/session.h"
+#include "sshterm/offered.h"
 #include "sshterm/sessions.h"
 
 #define WORKER_LCORES_MAX 64
@@ -47,6 +48,7 @@ struct worker {
 	struct sessions sessions;
 	struct record_channel *record;
 	struct worker_counters counters;
+	struct offered offered;
 };
 
 /* Takes what the supervisor configured. 0 or -errno. */

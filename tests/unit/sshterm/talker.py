@@ -6,6 +6,7 @@
     talker.py PORT echo LOGIN            answers prompt "7? " with "7", a long one with as many y
     talker.py PORT pipeline LOGIN        sends everything before it reads anything
     talker.py PORT signatures LOGIN KEY  three signed requests at once: a wrong signature, the right one, a wrong one
+    talker.py PORT guess LOGIN KEY       a wrong password, `none`, a key, then another login's name
     talker.py PORT rename | strayed | flood | mute | nones | rekey | farewell
 
 (The system's Python: python3-paramiko is a Debian package.)
@@ -108,6 +109,24 @@ def rename(t):
     raw.settle(1)
     raw.send(password("someone", "wrong"))
     raw.settle(2)
+
+
+def guess(t, login, file):
+    raw = Raw(t)
+    t._handler_table[53] = lambda tt, m: raw.got.append(m.get_text().strip())
+    key = paramiko.Ed25519Key.from_private_key_file(file)
+    requests = [
+        password(login, "wrong"),
+        message(REQUEST, login, "ssh-connection", "none"),
+        message(REQUEST, login, "ssh-connection", "publickey", False, "ssh-ed25519", key.asbytes()),
+        password("another", "wrong"),
+    ]
+    for n, request in enumerate(requests):
+        raw.send(request)
+        until = time.time() + 10
+        while len(raw.got) <= n and t.is_active() and time.time() < until:
+            time.sleep(0.02)
+    raw.settle(len(requests))
 
 
 def strayed(t):

@@ -131,6 +131,18 @@ has "sixty requests at once" '(over)' "$(talk flood)"
 down
 grep -q -e "$secret" -e 'a new one' out err && not_ok "no secret in what control is told" || ok "no secret in what control is told"
 
+# Whether a login is somebody's is not to be told from how a wrong password for it goes on.
+up --grace 30 --identities 11 --origin-auth 3,4
+is "a wrong password: the name stays, a key is of no use, the origin's methods alone" \
+	'failure password False | failure password False | failure password False | the login name cannot be changed any more (over)' "$(talk guess passwords enrolled)"
+for login in nobody refused; do
+	is "the same for $login" 'failure password False | failure password False | failure password False | the login name cannot be changed any more (over)' \
+		"$(talk guess "$login" enrolled)"
+done
+login_as "assword|wrong" nobody -o NumberOfPasswordPrompts=1 >/dev/null
+is "nobody is asked for what the origin takes" "nobody@127.0.0.1's password: " "$(cat asked)"
+down
+
 # -- time --
 up --grace 3 --identities 8 --origin-auth 4
 begun=$(date +%s)
