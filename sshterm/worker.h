@@ -8,8 +8,8 @@
 #include "control/rpc/rpc.h"
 #include "sshterm/control_rpc.h"
 #include "sshterm/flow_channel.h"
-#include "sshterm/session.h"
 #include "sshterm/offered.h"
+#include "sshterm/session.h"
 #include "sshterm/sessions.h"
 
 #define WORKER_LCORES_MAX 64
