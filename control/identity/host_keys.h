@@ -14,8 +14,7 @@
 
 #define HOST_KEYS_TYPE_SIZE 32
 #define HOST_KEYS_PUBLIC_MAX 600
-#define HOST_KEYS_CERTIFICATE_MAX 20480 /* well below what a key exchange may carry (RFC 4253 section 6.1)   \
-	                                 */
+#define HOST_KEYS_CERTIFICATE_MAX 20480 /* fits a key exchange (RFC 4253 section 6.1) */
 
 struct host_key_row {
 	uint8_t public_key[HOST_KEYS_PUBLIC_MAX];
