@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "control/identity/known_memo.h"
+
 #define HASHED "|1|"
 #define HASH_SIZE 20 /* HMAC-SHA1 */
 #define NAME_MAX_ALL 512
@@ -140,17 +142,24 @@ static int list_matches(const char *patterns, const char *name)
 	return matches;
 }
 
+bool known_line_hashed(const struct known_line *line)
+{
+	return strncmp(line->patterns, HASHED, strlen(HASHED)) == 0;
+}
+
 /* OpenSSH asks for the one name that was typed; here each name counts, and one that is negated counts against
  * all of them. */
 bool known_line_matches(const struct known_line *line, const struct words *names)
 {
-	bool hashed = strncmp(line->patterns, HASHED, strlen(HASHED)) == 0, matches = false;
+	bool hashed = known_line_hashed(line), matches = false;
 
 	for (size_t i = 0; i < names->count; i++) {
 		int one = hashed ? hashed_matches(line->patterns, names->at[i])
 		                 : list_matches(line->patterns, names->at[i]);
 		if (one < 0)
 			return false;
+		if (hashed && one > 0) /* nothing is negated in a hash */
+			return true;
 		matches = matches || one > 0;
 	}
 	return matches;
@@ -178,6 +187,7 @@ void known_hosts_free(struct known_hosts *known)
 	for (size_t i = 0; i < known->count; i++)
 		known_line_free(&known->lines[i]);
 	free(known->lines);
+	known_memo_destroy(known->memo);
 	*known = (struct known_hosts){0};
 }
 
@@ -194,7 +204,7 @@ bool known_hosts_load(struct known_hosts *known, struct database *db)
 		       (line.patterns == NULL || append(known, &line)) && good;
 		known_line_free(&line);
 	}
-	return good;
+	return known_memo_create(known) && good;
 }
 
 /* Puts one line into the database. False: it is wrong, or there are too many. */
@@ -269,9 +279,10 @@ enum known_verdict known_hosts_check(
 {
 	enum known_verdict verdict = KNOWN_NONE;
 
+	known_memo_look(known, names);
 	for (size_t i = 0; i < known->count; i++) {
 		const struct known_line *line = &known->lines[i];
-		if (line->marker != KNOWN_KEY || !known_line_matches(line, names))
+		if (line->marker != KNOWN_KEY || !known_memo_matches(known, i, names))
 			continue;
 		if (same(line, key))
 			return KNOWN_HERE;
@@ -302,14 +313,15 @@ static void add(char *list, size_t size, const char *names)
 void known_hosts_algorithms(
     const struct known_hosts *known, const struct words *names, char *list, size_t size)
 {
+	known_memo_look(known, names);
 	for (size_t i = 0; i < known->count; i++)
-		if (known->lines[i].marker == KNOWN_CA && known_line_matches(&known->lines[i], names)) {
+		if (known->lines[i].marker == KNOWN_CA && known_memo_matches(known, i, names)) {
 			add(list, size, known_hosts_certificates);
 			break;
 		}
 	for (size_t i = 0; i < known->count; i++) {
 		const struct known_line *line = &known->lines[i];
-		if (line->marker == KNOWN_KEY && known_line_matches(line, names))
+		if (line->marker == KNOWN_KEY && known_memo_matches(known, i, names))
 			add(list, size,
 			    line->type->kind == PUBLIC_KEY_RSA ? "rsa-sha2-512,rsa-sha2-256,ssh-rsa"
 			                                       : line->type->name);

@@ -29,18 +29,23 @@ struct known_line {
 	const struct public_key_type *type;
 };
 
+struct known_memo;
+
 struct known_hosts {
 	struct known_line *lines;
 	size_t count, room;
+	struct known_memo *memo; /* which hashed lines are of which name; NULL: there are none */
 };
 
 /* NULL, or what is wrong with the line ("… on line 3"); free the line in either case. */
 const char *known_line_parse(const char *text, size_t len, struct known_line *line);
 void known_line_free(struct known_line *line);
+/* Are its hosts hashed ("|1|salt|hash")? */
+bool known_line_hashed(const struct known_line *line);
 /* Do the line's patterns match one of the names ("198.51.100.2", "[web1]:2222")? */
 bool known_line_matches(const struct known_line *line, const struct words *names);
 
-/* What the database has. False: it could not be read, or there is no memory. */
+/* What the database has, instead of what was there. False: it could not be read, or there is no memory. */
 bool known_hosts_load(struct known_hosts *known, struct database *db);
 void known_hosts_free(struct known_hosts *known);
 

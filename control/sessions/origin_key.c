@@ -131,6 +131,16 @@ static enum origin_verdict judge_by_ca(const struct origin_key *key, enum target
 	return pinned == TARGETS_CHANGED ? ORIGIN_CHANGED : ORIGIN_UNKNOWN;
 }
 
+/* Would the lines for plain keys change anything? They may be many, and hashed: they are looked through only
+ * where they are what is gone by, so that connecting to what is pinned costs no time of everybody's. */
+static bool needs_lines(
+    const struct origin_key *key, enum targets_result pinned, bool by_admin, enum policy_host_keys mode)
+{
+	if (key->certified || mode == POLICY_HOST_KEYS_CA)
+		return false;
+	return pinned == TARGETS_UNKNOWN || (mode == POLICY_HOST_KEYS_KNOWN_HOSTS && !by_admin);
+}
+
 enum origin_verdict origin_key_judge(struct origin_key *key, struct database *db,
     const struct known_hosts *known, const char *address, enum policy_host_keys mode, time_t now)
 {
@@ -147,7 +157,9 @@ enum origin_verdict origin_key_judge(struct origin_key *key, struct database *db
 	if (certificate_is(key->shown) && certificate_parse(key->shown, &certificate))
 		judge_certificate(key, &certificate, known, &called, now);
 	bool revoked = is_revoked(key, known, &called, certificate.ca_blob);
-	enum known_verdict line = known_hosts_check(known, &called.full, plain_of(key));
+	enum known_verdict line = !revoked && needs_lines(key, pinned, by_admin, mode)
+	                              ? known_hosts_check(known, &called.full, plain_of(key))
+	                              : KNOWN_NONE;
 	called_free(&called);
 	bool vouched = key->certified || line == KNOWN_HERE;
 	if (revoked)

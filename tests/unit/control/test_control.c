@@ -161,7 +161,7 @@ Test(control, a_whole_session)
 	    .detail = wire_span_of("{\"user\":\"mallory\"}"));
 	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++)
 		LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of(forged[i]),
-		    .detail = wire_span_of("{\"login\":\"mallory\"}"));
+		    .detail = wire_span_of("{\"kind\":\"mallory\"}"));
 	LAB_SEND(WORKER, SES_PROGRAM_END, ses_program_end, 0, .flow = 1, .program_id = wire_span_of(program),
 	    .chain = {chain, 32}, .blocks = 5, .lost_records = 2, .bytes_from_client = 11,
 	    .bytes_from_origin = 12);

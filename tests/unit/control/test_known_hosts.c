@@ -3,10 +3,12 @@
 #include <criterion/criterion.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "control/certificate/host_certificate.h"
 #include "control/identity/known_hosts.h"
+#include "tests/unit/control/folder.h"
 
 #define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
 
@@ -74,6 +76,51 @@ Test(known_hosts, hashed_names)
 	cr_expect_not(matches("|1|", "web1", NULL));
 	cr_expect_not(matches("|1|AAAA|AAAA", "web1", NULL));
 	cr_expect_not(matches("|2|AAAA|AAAA", "web1", NULL));
+}
+
+/* Thousands of hashed lines are hashed once for a name, not at each connection. */
+Test(known_hosts, hashed_names_are_kept, .timeout = 20)
+{
+	struct known_hosts known = {0};
+	struct words web = names("web1", NULL), other = names("198.51.100.2", "web2"), list;
+	char path[] = "/tmp/reeve-known-XXXXXX", file[64], error[256], *text = calloc(1, 20000 * 160),
+	     *at = text;
+	struct known_import result;
+	struct database db;
+	struct public_key_line key;
+	char algorithms[512];
+
+	cr_assert(mkdtemp(path) != NULL && text != NULL);
+	snprintf(file, sizeof(file), "%s/control.db", path);
+	cr_assert(database_open(&db, file, error, sizeof(error)), "%s", error);
+	at += sprintf(at, "|1|UHaxf9isWQHSc9q491ev8wpgqYY=|x8PhKY8E9pxyLkrDywjQLrYbvzY= " KEY "\n");
+	for (unsigned i = 1; i < 19999; i++)
+		at += sprintf(at, "|1|UHaxf9isWQHSc9q491e%07u0=|x8PhKY8E9pxyLkrDywjQLrYbvzY= " KEY "\n", i);
+	sprintf(at, "plain1 " KEY "\n");
+	cr_assert(known_hosts_import(&known, &db, text, false, &result), "%s", result.wrong);
+	cr_assert_null(public_key_line_parse(KEY, strlen(KEY), &key));
+	struct wire_span blob = {key.blob, key.blob_len};
+	for (unsigned i = 0; i < 2000; i++) {
+		cr_assert_eq(known_hosts_check(&known, &web, blob), KNOWN_HERE);
+		cr_assert_eq(known_hosts_check(&known, &web, wire_span_of("another")), KNOWN_OTHER);
+		cr_assert_eq(known_hosts_check(&known, &other, blob), KNOWN_NONE);
+	}
+	algorithms[0] = '\0';
+	known_hosts_algorithms(&known, &web, algorithms, sizeof(algorithms));
+	cr_expect_str_eq(algorithms, "ssh-ed25519");
+	list = names("plain1", NULL);
+	cr_expect_eq(known_hosts_check(&known, &list, blob), KNOWN_HERE);
+	/* Other lines, other answers. */
+	cr_assert(known_hosts_import(&known, &db, "web2 " KEY, true, &result));
+	cr_expect_eq(known_hosts_check(&known, &web, blob), KNOWN_NONE);
+	cr_expect_eq(known_hosts_check(&known, &other, blob), KNOWN_HERE);
+	words_free(&list);
+	words_free(&web);
+	words_free(&other);
+	known_hosts_free(&known);
+	database_close(&db);
+	free(text);
+	folder_remove(path);
 }
 
 Test(known_hosts, lines)
