@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: control/identity/known_hosts.c, control/identity/words.c, control/identity/database.c,
+/* sources: control/identity/known_hosts.c, control/identity/known_memo.c, control/identity/words.c, control/identity/database.c,
  * control/certificate/public_key.c, control/certificate/verify.c; deps: rpc, libsodium, libcrypto, sqlite3,
  * jansson */
 /* A line of a known_hosts file and a name: whatever they are, the line is taken with all its parts, passed

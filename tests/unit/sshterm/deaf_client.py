@@ -61,7 +61,10 @@ sender = threading.Thread(target=ping, args=(t,), daemon=True)
 sender.start()
 until_it_rests(lambda: sent, 2)
 grown = resident(box) - before
-print("stopped" if sent < MOST else "never stopped", "bounded" if grown < 8192 else f"grown by {grown} kB")
+# AddressSanitizer keeps what was freed: 256 MB of it, as libssh's buffer grows by copying.
+with open(f"/proc/{box}/exe", "rb") as program:
+    bounded = grown < (65536 if b"__asan_init" in program.read() else 8192)
+print("stopped" if sent < MOST else "never stopped", "bounded" if bounded else f"grown by {grown} kB")
 listening.set()
 sender.join()
 until_it_rests(lambda: answered, 2)
