@@ -59,4 +59,4 @@ mood both tcp_ecn 1 2
 mood both tcp_fastopen 3 1
 mood both tcp_mtu_probing 2 0
 at_least "of these connections the box adopted" 50 "$(counter tcp.adopted)"
-wire_least=2000 wire_end
+wire_least=600 wire_end

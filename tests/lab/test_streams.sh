@@ -57,7 +57,7 @@ if [ -n "${FULL:-}" ]; then
 					start --pmd $pmd --mtu "${mtus##* }" --impair "loss=0%,side=$side"
 					printf '%s, the bad wire at the %s\n' $pmd $side
 					for loss in 0 0.1 1 5 10; do cell $family "$mtu" $loss; done
-					judge 1000
+					judge 300
 				done
 			done
 		done
@@ -69,9 +69,9 @@ side=client
 start --impair "loss=0%,side=client"
 cell v4 1280 10
 cell v6 1500 1
-judge 1000
+judge 300
 side=origin
 start --pmd af_packet --mtu 9000 --impair "loss=0%,side=origin"
 cell v4 9000 0.1
 cell v6 1500 5
-judge 1000
+judge 300
