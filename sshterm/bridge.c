@@ -99,6 +99,7 @@ struct bridge_leg {
 	struct held_queue early;  /* received before bridge_run */
 	struct held_queue held;   /* to be sent on this leg */
 	struct sequences sent[2]; /* the last packets relayed onto this leg: common ones, strange ones */
+	bool stopped;             /* not read to its end: too much waits for somebody */
 	bool done;                /* nothing more is taken from it: FIN or DISCONNECT came */
 	bool fin_sent;
 };
@@ -504,12 +505,11 @@ static bool may_read(struct bridge_leg *leg)
 	return unsent < REKEY_MAX;
 }
 
-static bool read_leg(struct bridge_leg *leg)
+static void read_leg(struct bridge_leg *leg)
 {
-	bool any = false;
-
-	while (may_read(leg) && take_packet(leg))
-		any = true;
+	do
+		leg->stopped = !may_read(leg);
+	while (!leg->stopped && take_packet(leg));
 	if (leg->bridge->linger_until_us != UINT64_MAX && packets_broken(leg->packets))
 		leg->done = true; /* one peer is done; what the other still had to say does not matter */
 	if (!leg->done && packets_broken(leg->packets)) {
@@ -523,7 +523,6 @@ static bool read_leg(struct bridge_leg *leg)
 		leg->gather = NULL;
 		leg->gather_size = 0;
 	}
-	return any;
 }
 
 /* Packets that came before the bridge ran. */
@@ -683,6 +682,17 @@ static uint64_t next_deadline(const struct bridge *bridge)
 	return deadline;
 }
 
+/* Did the end of a turn make room for what was not read in it? Then it is to be read now: nothing that is yet
+ * to happen need wake us, for what was received is there and what was to be sent has gone. */
+static bool may_go_on(struct bridge *bridge)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (bridge->legs[i].stopped && may_read(&bridge->legs[i]))
+			return true;
+	}
+	return bridge->reason != NULL;
+}
+
 /* One look at everything. The reason why the session is over, or NULL. */
 static const char *turn(struct bridge *bridge)
 {
@@ -692,7 +702,7 @@ static const char *turn(struct bridge *bridge)
 		end_with(bridge, session->close_reason != NULL ? session->close_reason : "killed",
 		    session->kill_reason);
 	for (unsigned i = 0; i < 2; i++)
-		(void)read_leg(&bridge->legs[i]);
+		read_leg(&bridge->legs[i]);
 	if (bridge->reason == NULL && vsock_at_eof(bridge->legs[LEG_ORIGIN].sock) &&
 	    bridge_agent_origin_left(bridge->agent, NULL, 0))
 		bridge->legs[LEG_ORIGIN].done = true;
@@ -853,7 +863,8 @@ const char *bridge_run(struct session *session)
 		reason = turn(bridge);
 		if (reason != NULL)
 			break;
-		session_wait(session, next_deadline(bridge));
+		if (!may_go_on(bridge))
+			session_wait(session, next_deadline(bridge));
 	}
 	settle(bridge, reason);
 	return reason;

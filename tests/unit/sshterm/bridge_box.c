@@ -9,7 +9,8 @@
  * control would be told to a log).
  *
  * bridge_box LISTEN_PORT ORIGIN_PORT USER KEY_FILE HOST_KEY_FILE OUT_DIR RECIPIENT_FILE [permits] [mode]
- * mode: best_effort (default), strict, none.
+ * mode: best_effort (default), strict, none. Environment: BOX_KEX (the origin leg's key exchange),
+ * BOX_DAWDLES.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -38,6 +40,10 @@
 
 #define SLABS 64
 #define SLAB_BYTES (66 * 1024)
+
+/* BOX_DAWDLES: after a write that found no room the peer has time to make some before the bridge looks again.
+ */
+#define DAWDLE_US 50000
 
 /* -- the worker's part -- */
 
@@ -147,6 +153,8 @@ uint32_t vsock_write(struct vsock *sock, const uint8_t *at, uint32_t len)
 	sock->blocked = put < (ssize_t)len;
 	if (put < 0 && errno != EAGAIN)
 		sock->reset = true;
+	if (put < 0 && getenv("BOX_DAWDLES") != NULL)
+		usleep(DAWDLE_US);
 	return put < 0 ? 0 : (uint32_t)put;
 }
 
@@ -417,6 +425,7 @@ int main(int argc, char **argv)
 			return 1;
 		if (fork() == 0) {
 			close(listener);
+			prctl(PR_SET_PDEATHSIG, SIGKILL); /* a session that hangs does not outlive its test */
 			serve(client, argv, argc);
 		}
 		close(client);

@@ -227,11 +227,11 @@ endings() {
 }
 
 # What the box answers by itself waits for a client that does not read: so much, and no more.
-deaf() {
+deaf() { # what is told of the box
 	/usr/bin/python3 -c 'import paramiko' 2>/dev/null || { echo "no python3-paramiko: nobody is deaf"; return; }
 	lab_box 0xffffffff best_effort
 	fresh
-	expect "a client that pings and does not read" $'stopped bounded\nall answered\ngoes on' \
+	expect "a client that pings and does not read, $1" $'stopped bounded\nall answered\ngoes on' \
 		"$(timeout 60 /usr/bin/python3 "$(dirname "$0")/deaf_client.py" "$box_port" "$(id -un)" "$box_pid" 2>&1)"
 	settled
 }
@@ -245,7 +245,9 @@ forwarding
 multiplexing
 refusals
 endings
-deaf
+deaf "a quick box"
+# What it waits for happens while it looks away.
+for i in 1 2 3; do BOX_DAWDLES=1 deaf "a slow box, $i"; done
 bulk best_effort
 bulk strict
 expect "no sanitizer has anything to say" "" "$(grep -A8 Sanitizer "$dir/box.log")"
