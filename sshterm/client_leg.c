@@ -135,17 +135,12 @@ void client_leg_fail(struct session *session, struct leg_failure *failure)
 static int set_algorithms(ssh_session ssh, const char *legacy, bool certificates)
 {
 	struct algorithms algorithms;
-	int bad = algorithms_of_client_leg(&algorithms, wire_span_of(legacy), certificates) ? 0 : -1;
 
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_KEY_EXCHANGE, algorithms.kex);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_HOSTKEYS, algorithms.host_keys);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_CIPHERS_C_S, algorithms.ciphers);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_CIPHERS_S_C, algorithms.ciphers);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_HMAC_C_S, algorithms.macs);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_HMAC_S_C, algorithms.macs);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES, algorithms.user_keys);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_RSA_MIN_SIZE, &algorithms.rsa_bits_min);
-	return bad < 0 ? -1 : 0;
+	return algorithms_of_client_leg(&algorithms, wire_span_of(legacy), certificates) &&
+	               leg_set_algorithms(ssh, &algorithms) == 0 &&
+	               ssh_options_set(ssh, SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES, algorithms.user_keys) >= 0
+	           ? 0
+	           : -1;
 }
 
 int client_leg_accept(struct session *session, const char *legacy, struct inside_requests *requests,

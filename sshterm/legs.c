@@ -80,6 +80,20 @@ void leg_fail_control(struct leg_failure *failure, int error)
 		    failure, "error", "the appliance could not settle this session (%s)", strerror(-error));
 }
 
+int leg_set_algorithms(ssh_session ssh, const struct algorithms *algorithms)
+{
+	int bad = 0;
+
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_KEY_EXCHANGE, algorithms->kex);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_HOSTKEYS, algorithms->host_keys);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_CIPHERS_C_S, algorithms->ciphers);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_CIPHERS_S_C, algorithms->ciphers);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_HMAC_C_S, algorithms->macs);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_HMAC_S_C, algorithms->macs);
+	bad |= ssh_options_set(ssh, SSH_OPTIONS_RSA_MIN_SIZE, &algorithms->rsa_bits_min);
+	return bad < 0 ? -1 : 0;
+}
+
 /* -- what control settles -- */
 
 static struct wire_span address_span(const struct session *session, const uint8_t *address)

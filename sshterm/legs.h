@@ -5,6 +5,7 @@
 #ifndef SSHTERM_LEGS_H
 #define SSHTERM_LEGS_H
 
+#include "sshterm/algorithms.h"
 #include "sshterm/session.h"
 
 /* The identification string of legs that mirror nobody (RFC 4253 section 4.2), without "SSH-2.0-". */
@@ -29,5 +30,8 @@ void leg_fail(struct leg_failure *failure, const char *close_reason, const char 
     __attribute__((format(printf, 3, 4)));
 /* The same for a call to control that failed with `error`. */
 void leg_fail_control(struct leg_failure *failure, int error);
+
+/* What a leg's key exchange may agree on. 0 or -1. */
+int leg_set_algorithms(struct ssh_session_struct *ssh, const struct algorithms *algorithms);
 
 #endif

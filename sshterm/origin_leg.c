@@ -19,19 +19,12 @@
 static int set_algorithms(ssh_session ssh, const struct origin_leg_terms *terms)
 {
 	struct algorithms algorithms;
-	int bad = algorithms_of_origin_leg(
-	              &algorithms, wire_span_of(terms->legacy), wire_span_of(terms->host_key_algs))
-	              ? 0
-	              : -1;
 
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_KEY_EXCHANGE, algorithms.kex);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_HOSTKEYS, algorithms.host_keys);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_CIPHERS_C_S, algorithms.ciphers);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_CIPHERS_S_C, algorithms.ciphers);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_HMAC_C_S, algorithms.macs);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_HMAC_S_C, algorithms.macs);
-	bad |= ssh_options_set(ssh, SSH_OPTIONS_RSA_MIN_SIZE, &algorithms.rsa_bits_min);
-	return bad < 0 ? -1 : 0;
+	return algorithms_of_origin_leg(
+	           &algorithms, wire_span_of(terms->legacy), wire_span_of(terms->host_key_algs)) &&
+	               leg_set_algorithms(ssh, &algorithms) == 0
+	           ? 0
+	           : -1;
 }
 
 static int set_options(ssh_session ssh, struct session *session, const struct origin_leg_terms *terms)

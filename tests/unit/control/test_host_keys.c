@@ -15,7 +15,7 @@
 #include "control/keeper/private_key.h"
 #include "tests/unit/control/folder.h"
 
-static char directory_path[64];
+static char directory_path[FOLDER_PATH_SIZE];
 static struct keeper keeper;
 static struct rpc_link keeper_end, control;
 
@@ -41,8 +41,7 @@ static void setup(void)
 	cr_assert(sodium_init() >= 0);
 	cr_assert_eq(private_key_start(), 0);
 	rpc_log_set((enum rpc_log_level)0);
-	snprintf(directory_path, sizeof(directory_path), "/tmp/reeve-host-keys-XXXXXX");
-	cr_assert(mkdtemp(directory_path) != NULL);
+	folder_make(directory_path, "host-keys");
 	for (unsigned i = 0; i < sizeof(seed); i++)
 		seed[i] = (uint8_t)i;
 	int directory = open(directory_path, O_RDONLY | O_DIRECTORY);

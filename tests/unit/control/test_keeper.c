@@ -16,14 +16,13 @@
 
 #define NOW 1800000000u
 
-static char directory_path[64];
+static char directory_path[FOLDER_PATH_SIZE];
 static int directory;
 
 static void setup(void)
 {
 	cr_assert(sodium_init() >= 0 && private_key_start() == 0);
-	snprintf(directory_path, sizeof(directory_path), "/tmp/reeve-keeper-XXXXXX");
-	cr_assert(mkdtemp(directory_path) != NULL);
+	folder_make(directory_path, "keeper");
 	directory = open(directory_path, O_RDONLY | O_DIRECTORY);
 	rpc_log_set((enum rpc_log_level)0);
 }

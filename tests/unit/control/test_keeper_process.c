@@ -21,7 +21,7 @@
 #include "control/rpc/rpc.h"
 #include "tests/unit/control/folder.h"
 
-static char lab[64];
+static char lab[FOLDER_PATH_SIZE];
 static int directory;
 
 struct process {
@@ -33,8 +33,7 @@ struct process {
 static void setup(void)
 {
 	cr_assert(sodium_init() >= 0);
-	snprintf(lab, sizeof(lab), "/tmp/reeve-keeper-process-XXXXXX");
-	cr_assert(mkdtemp(lab) != NULL);
+	folder_make(lab, "keeper-process");
 	char path[128];
 	snprintf(path, sizeof(path), "%s/keeper", lab);
 	mkdir(path, 0700);

@@ -83,14 +83,15 @@ Test(known_hosts, hashed_names_are_kept, .timeout = 20)
 {
 	struct known_hosts known = {0};
 	struct words web = names("web1", NULL), other = names("198.51.100.2", "web2"), list;
-	char path[] = "/tmp/reeve-known-XXXXXX", file[64], error[256], *text = calloc(1, 20000 * 160),
-	     *at = text;
+	char path[FOLDER_PATH_SIZE], file[FOLDER_PATH_SIZE + 16], error[256], *text = calloc(1, 20000 * 160),
+	                                                                      *at = text;
 	struct known_import result;
 	struct database db;
 	struct public_key_line key;
 	char algorithms[512];
 
-	cr_assert(mkdtemp(path) != NULL && text != NULL);
+	cr_assert_not_null(text);
+	folder_make(path, "known");
 	snprintf(file, sizeof(file), "%s/control.db", path);
 	cr_assert(database_open(&db, file, error, sizeof(error)), "%s", error);
 	at += sprintf(at, "|1|UHaxf9isWQHSc9q491ev8wpgqYY=|x8PhKY8E9pxyLkrDywjQLrYbvzY= " KEY "\n");

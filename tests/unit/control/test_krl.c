@@ -14,8 +14,9 @@
 
 #include "control/certificate/krl.h"
 #include "tests/unit/control/control_steps.h"
+#include "tests/unit/control/folder.h"
 
-static char directory[64];
+static char directory[FOLDER_PATH_SIZE];
 
 /* A shell command in the test's directory; its exit status. */
 static int shell(const char *format, ...)
@@ -33,13 +34,12 @@ static int shell(const char *format, ...)
 static void make_directory(void)
 {
 	cr_assert(sodium_init() >= 0);
-	snprintf(directory, sizeof(directory), "/tmp/reeve-krl-XXXXXX");
-	cr_assert_not_null(mkdtemp(directory));
+	folder_make(directory, "krl");
 }
 
 static void remove_directory(void)
 {
-	(void)shell("rm -rf %s", directory);
+	folder_remove(directory);
 }
 
 static size_t read_bytes(const char *name, uint8_t *bytes, size_t size)

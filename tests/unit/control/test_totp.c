@@ -16,15 +16,14 @@
 
 #define NOW 1800000015u
 
-static char directory_path[64];
+static char directory_path[FOLDER_PATH_SIZE];
 static struct keyring keyring;
 static uint8_t secret[TOTP_SECRET_SIZE];
 
 static void setup(void)
 {
 	cr_assert(sodium_init() >= 0 && private_key_start() == 0);
-	snprintf(directory_path, sizeof(directory_path), "/tmp/reeve-totp-XXXXXX");
-	cr_assert(mkdtemp(directory_path) != NULL);
+	folder_make(directory_path, "totp");
 	rpc_log_set((enum rpc_log_level)0);
 	cr_assert_eq(keyring_open(&keyring, open(directory_path, O_RDONLY | O_DIRECTORY)), 0);
 	cr_assert_eq(totp_enrol(&keyring, "alice", secret), 0);

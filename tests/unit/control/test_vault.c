@@ -16,15 +16,14 @@
 #define NOW 1800000000u
 #define TARGET "SHA256:target"
 
-static char directory_path[64];
+static char directory_path[FOLDER_PATH_SIZE];
 static int directory;
 static struct keyring keyring;
 
 static void setup(void)
 {
 	cr_assert(sodium_init() >= 0 && private_key_start() == 0);
-	snprintf(directory_path, sizeof(directory_path), "/tmp/reeve-vault-XXXXXX");
-	cr_assert(mkdtemp(directory_path) != NULL);
+	folder_make(directory_path, "vault");
 	directory = open(directory_path, O_RDONLY | O_DIRECTORY);
 	rpc_log_set((enum rpc_log_level)0);
 	cr_assert_eq(keyring_open(&keyring, directory), 0);
