@@ -373,7 +373,10 @@ uint32_t handoff_poll(struct handoff *handoff, struct tcp_shard *shard, uint64_t
 			handoff_detach(handoff, shard, i, now_us);
 		} else if (worker->starved) {
 			worker->starved = false; /* raised again by whoever still finds no room */
-			tcp_worker_ready(shard, (int)i, now_us);
+			if (tcp_worker_ready(shard, (int)i, now_us)) {
+				worker->starved = true; /* those whose turn is next found room, maybe */
+				n++;
+			}
 		}
 	}
 	return n;

@@ -119,7 +119,7 @@ void flow_settle(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us
 		flow_wait(shard, flow);
 }
 
-void tcp_worker_ready(struct tcp_shard *shard, int worker, uint64_t now_us)
+bool tcp_worker_ready(struct tcp_shard *shard, int worker, uint64_t now_us)
 {
 	struct worker_flows *flows = &shard->workers[worker];
 	uint32_t last = flows->wait_tail;
@@ -134,8 +134,9 @@ void tcp_worker_ready(struct tcp_shard *shard, int worker, uint64_t now_us)
 		flow->flags &= (uint8_t)~FLOW_WAITING;
 		flow_settle(shard, flow, now_us);
 		if (index == last)
-			break;
+			return false;
 	}
+	return flows->wait_head != NONE;
 }
 
 void tcp_worker_lost(struct tcp_shard *shard, int worker, uint64_t now_us)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The lcore's end of the slab channels, against a worker's end in the same process. */
 #include "dataplane/handoff.h"
+#include "dataplane/tcp/flow.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -9,6 +10,7 @@
 
 #define SLABS 64
 #define SLAB_BYTES 1024
+#define FLOWS 512
 #define FLOW(n) ((uint64_t)1 << 32 | (n))
 
 struct end {
@@ -21,9 +23,9 @@ static struct tcp_shard *shard;
 static struct tcp_hooks hooks;
 static struct end end[2];
 
-static void attach(uint32_t worker, uint32_t epoch)
+static void attach_with(uint32_t slabs, uint32_t worker, uint32_t epoch)
 {
-	int down = slab_create(SLABS, SLAB_BYTES, epoch), up = slab_create(SLABS, SLAB_BYTES, epoch);
+	int down = slab_create(slabs, SLAB_BYTES, epoch), up = slab_create(SLABS, SLAB_BYTES, epoch);
 
 	cr_assert_eq(slab_consumer_open(&end[worker].in, dup(down), -1), 0);
 	cr_assert_eq(slab_producer_open(&end[worker].out, dup(up), -1), 0);
@@ -31,12 +33,17 @@ static void attach(uint32_t worker, uint32_t epoch)
 	cr_assert_eq(handoff_attach(handoff, shard, worker, HANDOFF_FROM_WORKER, up, -1, epoch, 1), 0);
 }
 
+static void attach(uint32_t worker, uint32_t epoch)
+{
+	attach_with(SLABS, worker, epoch);
+}
+
 static void start(void)
 {
 	struct tcp_config config;
 
 	tcp_config_defaults(&config);
-	config.flows = 16;
+	config.flows = FLOWS;
 	config.workers = 2;
 	config.reorder_total = 1 << 20;
 	handoff = handoff_create(2, config.flows);
@@ -206,4 +213,51 @@ Test(handoff, sleeping_and_waking)
 	handoff_asleep(handoff, false);
 	cr_expect_eq(handoff_poll(handoff, shard, 2), 1u);
 	cr_expect_not(handoff_ready(handoff));
+}
+
+/* A connection that is over, of which its worker is to hear. */
+static void end_flow(uint16_t number)
+{
+	struct flow_key key = {0};
+
+	memcpy(&key, &number, sizeof(number));
+	struct tcp_flow *flow = flow_new(shard, &key);
+	cr_assert_not_null(flow);
+	flow->state = FLOW_TIME_WAIT;
+	flow->worker = 0;
+	flow->worker_epoch = shard->workers[0].epoch;
+	flow->flags = FLOW_HAS_WORKER | FLOW_TELL_GONE;
+	flow_settle(shard, flow, 1);
+}
+
+/* Everything that there is for the worker to take: how many GONEs are among it. */
+static unsigned drain(void)
+{
+	struct slab_desc desc;
+	const uint8_t *bytes;
+	unsigned gone = 0;
+
+	handoff_flush(handoff);
+	while (slab_get(end[0].in, &desc, &bytes))
+		gone += desc.type == SLAB_FLOW_GONE;
+	return gone;
+}
+
+Test(handoff, all_that_waited_for_room_have_their_turn)
+{
+	unsigned gone = 0;
+
+	/* A ring of 1024. */
+	attach_with(512, 0, 1);
+	open_flow(1);
+	while (hooks.worker_fin(hooks.worker_context, 0, FLOW(1), 0))
+		;
+	for (uint16_t i = 0; i < 300; i++)
+		end_flow(i);
+	cr_expect_eq(drain(), 0u, "there was room: nobody had to wait");
+	/* As long as the lcore would not go to sleep. */
+	while (handoff_poll(handoff, shard, 2) > 0 || handoff_ready(handoff))
+		gone += drain();
+	gone += drain();
+	cr_expect_eq(gone, 300u, "%u of 300 had their say", gone);
 }
