@@ -135,17 +135,6 @@ int host_keys_rotate(struct host_keys *keys)
 	return 0;
 }
 
-/* What was renamed or unlinked is so for everybody, synced or not: memory must follow it. */
-static void sync_directory(const struct host_keys *keys)
-{
-	if (fsync(keys->directory) != 0)
-		rpc_log(RPC_LOG_ERROR,
-		    "keeper/ could not be synced (%s): after a power failure the host-key seeds may be those "
-		    "of "
-		    "before this step; see to the disk",
-		    strerror(errno));
-}
-
 int host_keys_commit(struct host_keys *keys)
 {
 	if (!host_keys_has(keys, HOST_SEED_NEXT))
@@ -153,7 +142,7 @@ int host_keys_commit(struct host_keys *keys)
 	/* The one key file that is ever replaced, at once and by its successor. */
 	if (renameat2(keys->directory, NEXT_FILE, keys->directory, CURRENT_FILE, 0) != 0)
 		return -errno;
-	sync_directory(keys);
+	keyfile_sync(keys->directory);
 	sodium_free(keys->seeds[HOST_SEED_PREVIOUS]);
 	keys->seeds[HOST_SEED_PREVIOUS] = keys->seeds[HOST_SEED_CURRENT];
 	keys->seeds[HOST_SEED_CURRENT] = keys->seeds[HOST_SEED_NEXT];
@@ -168,7 +157,7 @@ int host_keys_abandon(struct host_keys *keys)
 		return -ENOENT;
 	if (unlinkat(keys->directory, NEXT_FILE, 0) != 0)
 		return -errno;
-	sync_directory(keys);
+	keyfile_sync(keys->directory);
 	sodium_free(keys->seeds[HOST_SEED_NEXT]);
 	keys->seeds[HOST_SEED_NEXT] = NULL;
 	rpc_log(RPC_LOG_NOTICE, "the next host-key seed is forgotten");

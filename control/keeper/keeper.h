@@ -79,6 +79,9 @@ int keyfile_write(
 int keyfile_load(int directory, const char *name, uint8_t *bytes, size_t size, size_t *len);
 /* Puts `bytes` in the place of what `name` held. */
 int keyfile_replace(int directory, const char *name, const uint8_t *bytes, size_t len);
+/* After a rename or unlink, which is so for everybody whether it can be synced or not: no error, for memory
+ * must follow it; it is logged. */
+void keyfile_sync(int directory);
 
 /* -- blobs.c: SSH encodings (RFC 4253 section 6.6, RFC 8709) -- */
 void blob_put_public(struct wire_out *out, const uint8_t public_key[KEEPER_PUBLIC_SIZE]);

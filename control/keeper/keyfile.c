@@ -98,6 +98,16 @@ static int write_synced(int fd, const uint8_t *bytes, size_t len)
 	return fsync(fd) != 0 ? -errno : 0;
 }
 
+void keyfile_sync(int directory)
+{
+	if (fsync(directory) != 0)
+		rpc_log(RPC_LOG_ERROR,
+		    "keeper/ could not be synced (%s): after a power failure its files may be those of "
+		    "before "
+		    "this step; see to the disk",
+		    strerror(errno));
+}
+
 /* Writes `name`.new whole and renames it to `name`; `flags` are renameat2's. */
 static int put(int directory, const char *name, const uint8_t *bytes, size_t len, unsigned flags)
 {
@@ -113,9 +123,9 @@ static int put(int directory, const char *name, const uint8_t *bytes, size_t len
 	close(fd);
 	if (error == 0 && renameat2(directory, temporary, directory, name, flags) != 0)
 		error = -errno;
-	if (error == 0 && fsync(directory) != 0)
-		error = -errno;
-	if (error != 0)
+	if (error == 0)
+		keyfile_sync(directory);
+	else
 		(void)unlinkat(directory, temporary, 0);
 	return error;
 }

@@ -183,7 +183,8 @@ int totp_remove(const struct keyring *keyring, const char *user)
 		return -EINVAL;
 	if (unlinkat(keyring->directory, name, 0) != 0)
 		return -errno;
-	return fsync(keyring->directory) != 0 ? -errno : 0;
+	keyfile_sync(keyring->directory);
+	return 0;
 }
 
 /* -- codes ------------------------------------------------------------------------------------------------

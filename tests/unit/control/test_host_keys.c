@@ -287,7 +287,6 @@ Test(host_keys, a_damaged_next_seed_stops_the_start)
 Test(host_keys, a_step_is_taken_where_the_directory_cannot_be_synced)
 {
 	int unsynced = open(directory_path, O_PATH | O_DIRECTORY);
-	int synced = dup(keeper.keyring.directory);
 	uint8_t next[HOST_SEED_ID_SIZE], current[HOST_SEED_ID_SIZE];
 
 	cr_assert_eq(host_keys_rotate(keeper.host_keys), 0);
@@ -298,11 +297,9 @@ Test(host_keys, a_step_is_taken_where_the_directory_cannot_be_synced)
 	host_keys_seed_id(keeper.host_keys, HOST_SEED_CURRENT, current);
 	cr_expect_arr_eq(current, next, sizeof(next), "memory follows the disk");
 
-	cr_assert(dup2(synced, keeper.keyring.directory) >= 0);
-	cr_assert_eq(host_keys_rotate(keeper.host_keys), 0);
-	cr_assert(dup2(unsynced, keeper.keyring.directory) >= 0);
+	cr_assert_eq(host_keys_rotate(keeper.host_keys), 0, "a file is in its place, synced or not");
+	cr_expect(host_keys_has(keeper.host_keys, HOST_SEED_NEXT));
 	cr_expect_eq(host_keys_abandon(keeper.host_keys), 0);
 	cr_expect(!host_keys_has(keeper.host_keys, HOST_SEED_NEXT));
 	close(unsynced);
-	close(synced);
 }

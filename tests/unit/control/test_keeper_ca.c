@@ -306,6 +306,23 @@ Test(ca, what_cannot_be_written_has_not_happened)
 	ca_close(&ca);
 }
 
+/* An O_PATH descriptor opens and renames, and cannot be synced. */
+Test(ca, what_is_in_its_place_has_happened_synced_or_not)
+{
+	struct ca ca = {0};
+	struct ca_file file = file_at(NOW);
+
+	file.directory = open(directory_path, O_PATH | O_DIRECTORY);
+	struct ca_key key = fresh(PRIVATE_KEY_ED25519), next = fresh(PRIVATE_KEY_ED25519);
+	cr_expect_eq(ca_add(&ca, &file, &key), 0);
+	cr_expect_eq(ca_add(&ca, &file, &next), 0);
+	cr_expect_eq(ca_commit(&ca, &file, 0), 0);
+	cr_expect_str_eq(states(&ca), "co");
+	close(file.directory);
+	expect_stored(&ca);
+	ca_close(&ca);
+}
+
 Test(ca, a_seed_of_version_1_is_its_current_key)
 {
 	static const uint8_t seed[KEEPER_SEED_SIZE] = {9, 8, 7};

@@ -140,6 +140,19 @@ Test(totp, users)
 	cr_expect_eq(check_at(NOW, code_at(NOW)), RPC_TOTP_NONE);
 }
 
+/* An O_PATH descriptor unlinks, and cannot be synced. */
+Test(totp, what_is_unlinked_is_gone_synced_or_not)
+{
+	int unsynced = open(directory_path, O_PATH | O_DIRECTORY);
+
+	cr_assert(dup2(unsynced, keyring.directory) >= 0);
+	cr_expect_eq(totp_remove(&keyring, "alice"), 0);
+	cr_expect_eq(check_at(NOW, code_at(NOW)), RPC_TOTP_NONE);
+	cr_expect_eq(totp_enrol(&keyring, "alice", secret), 0);
+	cr_expect_eq(check_at(NOW, code_at(NOW)), RPC_TOTP_GOOD);
+	close(unsynced);
+}
+
 /* The one file of alice's. */
 static void with_file(char path[256])
 {
