@@ -87,7 +87,7 @@ static void key_there(void *context, void *argument, int error, struct wire_span
 		control->host_seed_known = true;
 	}
 	if (host_keys_store(
-	        &control->db, reply.seed, session->target_id, type_of(question), reply.public_key))
+	        &control->db, reply.seed, question->target_id, type_of(question), reply.public_key))
 		go_on(control, session, question);
 	else
 		fail(control, session, question, -EIO);
@@ -112,7 +112,7 @@ static bool put_principals(struct control *control, const struct session *sessio
 /* The plain key is shown for a while: without a host CA, or where there is no certificate to be had. */
 static void go_without(struct control *control, struct session *session, struct keeper_question *question)
 {
-	if (host_keys_store_certificate(&control->db, seed_of(control, session), session->target_id,
+	if (host_keys_store_certificate(&control->db, seed_of(control, session), question->target_id,
 	        type_of(question), (struct wire_span){0}, time(NULL) + NO_CERTIFICATE_S))
 		go_on(control, session, question);
 	else
@@ -131,7 +131,7 @@ static void certificate_there(void *context, void *argument, int error, struct w
 		return;
 	}
 	if (reply.error.len == 0 &&
-	    host_keys_store_certificate(&control->db, seed_of(control, session), session->target_id,
+	    host_keys_store_certificate(&control->db, seed_of(control, session), question->target_id,
 	        type_of(question), reply.certificate, time(NULL) + CERTIFICATE_FRESH_S))
 		go_on(control, session, question);
 	else
@@ -166,15 +166,16 @@ static void go_on(struct control *control, struct session *session, struct keepe
 	struct host_key_row row;
 	struct wire_span seed = seed_of(control, session);
 
-	if (++question->steps > STEPS_MAX) {
+	/* The origin has shown another key meanwhile, and that is another target, or none. */
+	if (++question->steps > STEPS_MAX || strcmp(question->target_id, session->target_id) != 0) {
 		fail(control, session, question, -EIO);
 		return;
 	}
 	if (!control->host_seed_known ||
-	    !host_keys_find(&control->db, seed, session->target_id, type_of(question), &row)) {
+	    !host_keys_find(&control->db, seed, question->target_id, type_of(question), &row)) {
 		struct call_options options =
 		    ask(control, question, RPC_KEY_HOST, RPC_KEY_HOST_REPLY, key_there);
-		CALL(&options, key_host, .target_id = wire_span_of(session->target_id),
+		CALL(&options, key_host, .target_id = wire_span_of(question->target_id),
 		    .type = wire_span_of(type_of(question)), .next = is_former(control, session) ? 2 : 0);
 		return;
 	}

@@ -28,6 +28,7 @@ struct keeper_question *keeper_question(
 	    .worker = session->worker,
 	    .request_id = request_id,
 	    .saved.len = body.len};
+	memcpy(question->target_id, session->target_id, sizeof(question->target_id));
 	if (body.len > 0) {
 		question->saved.at = (const uint8_t *)(question + 1);
 		memcpy(question + 1, body.at, body.len);

@@ -151,8 +151,7 @@ int session_on_resume(void *context, struct rpc_link *link, struct rpc_message *
 /* -- what happens to them (lifecycle.c) -- */
 void session_end(struct control *control, struct session *session, const char *reason,
     uint64_t bytes_from_client, uint64_t bytes_from_origin);
-/* Its origin is not (or no longer) the one that was accepted: nothing is done for it until one is (target.c).
- */
+/* It has no origin (any more) that was accepted: the keeper does nothing for it until one is (target.c). */
 void session_forget_target(struct control *control, struct session *session);
 /* The worker's link is gone: its sessions are. */
 void sessions_worker_lost(struct control *control, uint32_t worker);
@@ -175,8 +174,11 @@ struct keeper_question {
 	uint32_t worker;     /* whose question it is */
 	uint32_t request_id; /* of the worker's request that it serves */
 	uint8_t verdict;     /* TARGET: what to answer */
-	uint8_t steps;       /* host_key.c */
+	/* host_key.c: how far it has come, and the target that it is about; the session may have come to
+	 * another. */
+	uint8_t steps;
 	bool certified;
+	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE];
 	host_key_shown shown;
 	struct wire_span saved; /* a copied message body, freed with the question */
 };

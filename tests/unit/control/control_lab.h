@@ -41,8 +41,10 @@ struct lab {
 	size_t host_certificate; /* bytes of the host certificates that the keeper makes; 0: it makes none */
 	uint8_t host_principals[20000]; /* of the last that it was asked for */
 	size_t host_principals_len;
-	uint8_t totp_verdict;    /* what the keeper says of codes: enum rpc_totp */
-	const char *totp_error;  /* and of second factors that are made or removed */
+	uint8_t totp_verdict;   /* what the keeper says of codes: enum rpc_totp */
+	const char *totp_error; /* and of second factors that are made or removed */
+	bool keeper_holds;      /* questions for host keys, until lab_host_answer is called */
+	uint32_t held[4], held_count;
 	char keeper_heard[4096]; /* "SESSION sid 1;HOST target;…" in order */
 	char evidence[2][2048];  /* the last two texts */
 	unsigned policies;
@@ -68,6 +70,8 @@ void lab_attach(struct lab *lab, struct rpc_link *link, enum rpc_role role, uint
 void lab_await(struct lab *lab, struct rpc_link *link, uint16_t type, struct rpc_message *message);
 /* Lets keeper and dataplane answer for a while. */
 void lab_idle(struct lab *lab, int ms);
+/* The keeper answers the n'th question for a host key that it held, by this key. */
+void lab_host_answer(struct lab *lab, unsigned n, const struct mint_key *key);
 /* True where nothing but silence (or the end) comes on the link within `ms`. */
 bool lab_silent(struct lab *lab, struct rpc_link *link, int ms);
 bool lab_hung_up(struct lab *lab, struct rpc_link *link);
