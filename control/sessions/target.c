@@ -50,9 +50,36 @@ static void accept_target(
 		    keeper_failure(-ENOMEM), "", NULL);
 }
 
+void session_forget_target(struct control *control, struct session *session)
+{
+	if (session->target_id[0] != '\0' && peer_up(&control->peers.keeper))
+		PEER_SEND(&control->peers.keeper, KEY_SESSION, key_session, 0, 0,
+		    .session_id = wire_span_of(session->session_id),
+		    .target_id = wire_span_of(session->target_id), .live = 0);
+	session->target_id[0] = '\0';
+}
+
+/* Whatever was accepted before: nothing is signed, certified or taken from the vault from here on, not after
+ * a restart either. The keeper hears of it now: at its end the session has no target any more to be taken
+ * back.
+ */
+static void take_back(struct control *control, struct session *session)
+{
+	if (session->target_id[0] == '\0')
+		return;
+	session_forget_target(control, session);
+	/* In a transaction of its own: RESUME believes what stands there, so it stands there before the
+	 * worker hears of it. */
+	bool begun = database_begin(&control->db);
+	history_update(control, session);
+	if (begun)
+		(void)database_end(&control->db, true);
+}
+
 static void refuse_target(struct control *control, struct session *session, uint32_t request_id,
     uint8_t verdict, const char *event, const char *message)
 {
+	take_back(control, session);
 	rpc_log(RPC_LOG_WARNING, "session %s to %s: %s", session->session_id, session->address, message);
 	snprintf(session->refusal, sizeof(session->refusal), "%s", message);
 	session_event(control, session, event,
@@ -89,17 +116,6 @@ static bool use_first(struct control *control, struct session *session, const st
 	return true;
 }
 
-/* Whatever was accepted before: nothing is signed, certified or taken from the vault from here on. The keeper
- * hears of it now: at its end the session has no target any more to be taken back. */
-void session_forget_target(struct control *control, struct session *session)
-{
-	if (session->target_id[0] != '\0' && peer_up(&control->peers.keeper))
-		PEER_SEND(&control->peers.keeper, KEY_SESSION, key_session, 0, 0,
-		    .session_id = wire_span_of(session->session_id),
-		    .target_id = wire_span_of(session->target_id), .live = 0);
-	session->target_id[0] = '\0';
-}
-
 static void refuse_unknown(
     struct control *control, struct session *session, uint32_t request_id, const struct origin_key *key)
 {
@@ -125,7 +141,6 @@ static void refuse_changed(
 {
 	char message[512];
 
-	session_forget_target(control, session);
 	if (key->expected[0] != '\0')
 		snprintf(message, sizeof(message),
 		    "portreeve: the host key of %s has changed (was %s, is %s): the session is stopped "
@@ -158,7 +173,6 @@ static void judge_target(
 		refuse_changed(control, session, request_id, key);
 		return;
 	case ORIGIN_REVOKED:
-		session_forget_target(control, session);
 		refuse_target(control, session, request_id, RPC_TARGET_CHANGED, "host_key.revoked",
 		    "portreeve: the origin's host key is revoked: the session is stopped before any secret "
 		    "is sent");

@@ -65,3 +65,49 @@ Test(shown_key, is_of_the_target_that_was_asked_about)
 	cr_expect_eq(reply.verdict, RPC_TARGET_FIRST_USE);
 	cr_expect_eq(reply.host_public.len, sizeof(second.blob));
 }
+
+static void resume(uint64_t flow, const char *id)
+{
+	LAB_SEND(WORKER, SES_RESUME, ses_resume, 0, .flow = flow, .session_id = wire_span_of(id),
+	    .client_addr = CLIENT, .client_port = 40000, .server_addr = SERVER, .server_port = 22, .rule = 1,
+	    .generation = 1, .rule_name = wire_span_of("prod-ssh"));
+}
+
+/* An origin that shows another key later, or one that is known no more, is refused after a restart, too. */
+Test(shown_key, a_target_that_was_refused_does_not_come_back)
+{
+	struct mint_key fresh;
+	json_t *response;
+	struct begun begun[3];
+
+	mint_key(&fresh);
+	add_user("alice", "root", "sre", &alice);
+	char *line = mint_line(&origin, "");
+	lab_result(&lab, "target.add",
+	    json_pack("{s:s, s:s}", "address", "[198.51.100.2]:2222", "host_key", line), &response);
+	json_decref(response);
+	free(line);
+	for (uint64_t flow = 1; flow < 3; flow++) {
+		begun[flow] = begin_rule(flow, 2, 1, 2222);
+		cr_assert_eq(target_of(flow, &origin).verdict, RPC_TARGET_KNOWN);
+		cr_assert(who_is(flow, mint_blob(&alice), "root", 1).accepted);
+		cr_assert(may(flow, "root").allowed);
+		cr_assert_eq(cert(flow, &fresh).error.len, 0);
+	}
+	cr_expect_eq(target_of(1, &other_origin).verdict, RPC_TARGET_CHANGED);
+	lab_result(&lab, "target.forget", json_pack("{s:s}", "address", "[198.51.100.2]:2222"), &response);
+	json_decref(response);
+	cr_expect_eq(target_of(2, &origin).verdict, RPC_TARGET_REFUSED);
+	for (unsigned restarted = 0; restarted < 2; restarted++) {
+		for (uint64_t flow = 1; flow < 3; flow++) {
+			cr_expect(cert(flow, &fresh).error.len > 0, "%u %u", restarted, (unsigned)flow);
+			cr_expect(sign(flow).error.len > 0, "%u %u", restarted, (unsigned)flow);
+		}
+		if (restarted > 0)
+			break;
+		lab_kill(&lab);
+		lab_start(&lab);
+		resume(1, begun[1].session_id);
+		resume(2, begun[2].session_id);
+	}
+}
