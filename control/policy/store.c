@@ -49,14 +49,22 @@ static void prune(struct control *control)
 	    "i", (int64_t)POLICIES_KEPT);
 }
 
-static bool put_in_force(struct control *control, struct policy *policy)
+/* From now on a restart loads this one. */
+static bool remember(struct control *control, const struct policy *policy)
 {
-	policy->applied_at = time(NULL);
 	database_durable(&control->db, true);
 	bool good = database_run(&control->db, "UPDATE policies SET applied_at = ? WHERE generation = ?",
 	    "ii", policy->applied_at, (int64_t)policy->generation);
 	database_durable(&control->db, false);
 	prune(control);
+	return good;
+}
+
+static bool put_in_force(struct control *control, struct policy *policy)
+{
+	policy->applied_at = time(NULL);
+	bool good = remember(control, policy);
+	control->policies.from_file = false;
 	policy_hold(policy);
 	policy_release(control->policies.in_force);
 	control->policies.in_force = policy;
@@ -134,14 +142,17 @@ bool policies_open(struct control *control, struct policy_fault *fault)
 	policy = from_file(control, fault);
 	if (policy == NULL)
 		return false;
-	bool good = store(control, policy) && put_in_force(control, policy);
-	if (good)
-		rpc_log(RPC_LOG_NOTICE, "policy generation %llu from %s is in force, %u rules",
-		    (unsigned long long)policy->generation, policy->name, policy->rule_count);
-	else
+	if (!store(control, policy)) {
 		snprintf(fault->text, sizeof(fault->text), "the policy could not be stored in control.db");
-	policy_release(policy);
-	return good;
+		policy_release(policy);
+		return false;
+	}
+	policy->applied_at = time(NULL);
+	control->policies.in_force = policy;
+	control->policies.from_file = true;
+	rpc_log(RPC_LOG_NOTICE, "policy generation %llu is that of %s, %u rules",
+	    (unsigned long long)policy->generation, policy->name, policy->rule_count);
+	return true;
 }
 
 void policies_close(struct control *control)
@@ -207,7 +218,10 @@ static void settle(
 		if (result != POLICIES_APPLIED && peer_up(&control->peers.dataplane))
 			push(control, policies->in_force, NULL, NULL);
 		pushed->done(control, pushed->argument, result, policy, text);
-	} else if (result != POLICIES_APPLIED) {
+	} else if (result == POLICIES_APPLIED) {
+		if (policies->from_file && policy == policies->in_force && remember(control, policy))
+			policies->from_file = false;
+	} else {
 		rpc_log(RPC_LOG_ERROR, "the dataplane did not take policy generation %llu: %s",
 		    (unsigned long long)policy->generation, text);
 	}

@@ -6,7 +6,8 @@
  * dataplane hears of it (connections that it hands to workers right away can be looked up), it is in force
  * once the dataplane says so, and only then does it become what a restart loads. Where the dataplane refuses
  * or dies, what was in force stays so, and is pushed again. Old generations are read back from the database
- * when a session refers to them.
+ * when a session refers to them. The configured file's policy, too, is remembered only once a dataplane has
+ * it: a first start that comes to nothing (a port that is not there) reads the file again.
  */
 #ifndef CONTROL_POLICY_STORE_H
 #define CONTROL_POLICY_STORE_H
@@ -23,6 +24,7 @@ struct policies {
 	struct policy *cached[POLICIES_CACHED];
 	unsigned next_cached;
 	struct policy *applying;       /* pushed, not confirmed yet */
+	bool from_file;                /* in_force is the file's, and no dataplane has confirmed it yet */
 	uint64_t dataplane_generation; /* what the dataplane confirmed last; 0: nothing */
 };
 
