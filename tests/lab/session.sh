@@ -11,6 +11,13 @@
 # own (LAB=t<pid>), so several run side by side; nothing is left behind, however it ends.
 set -uo pipefail
 
+# -h or --help of a test or benchmark prints the words that its file opens with.
+if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
+	[ -r "$0" ] || cd "$OLDPWD" || exit 1
+	awk '!/^#/ { exit } !/^#!|SPDX|^# shellcheck/ { sub(/^# ?/, ""); if (said++ || $0 != "") print }' "$0"
+	exit 0
+fi
+
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 export BUILD=${BUILD:-$root/build}
@@ -51,6 +58,8 @@ ssh_client() { client ssh -o BatchMode=yes "$@"; }
 lab_up() {
 	trap session_end EXIT
 	trap 'exit 130' INT TERM HUP
+	[ "$(id -u)" = 0 ] || give_up "this needs root (sudo $0)"
+	[ -x "$BUILD/control/cli/reeve" ] || give_up "nothing is built in $BUILD: tests/install && meson setup build && ninja -C build"
 	lab up "$@" || give_up "the lab does not come up"
 	wire_start
 	reeve keygen -o "$STATE/sshkey" >/dev/null || give_up "reeve keygen failed"
