@@ -403,15 +403,17 @@ int main(void)
 
 	umask(0027); /* who was where is nobody's business but the box's */
 	int error = rpc_child_start(RPC_CONTROL, 0, &supervisor);
+	if (error == -ENOTSOCK)
+		return EXIT_FAILURE;
 	if (error != 0 || sodium_init() < 0)
-		die("cannot start: this program is started by reeved");
+		die("cannot start: the system grants no limits or no randomness");
 	control.epoll = epoll_create1(EPOLL_CLOEXEC);
 	control.peers.message = on_message;
 	control.peers.lost = on_lost;
 	control.peers.context = &control;
 	peers_prepare(&control.peers, control.epoll);
 	if (control.epoll < 0 || peer_adopt(&control.peers.supervisor, &supervisor) != 0)
-		die("cannot start: no epoll, or descriptor 3 is not reeved's link");
+		die("cannot start: no epoll");
 	while (!control.stopping)
 		turn(&control, &next_tick);
 	close_all(&control);

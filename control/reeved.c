@@ -244,8 +244,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (arguments.check) {
-		printf("OK: %u links, %u lcores, %u workers\n", reeved.settings.link_count,
-		    reeved.settings.lcore_count, reeved.settings.worker_count);
+		printf("OK: %u link%s, %u lcore%s, %u worker%s\n", PLURAL(reeved.settings.link_count),
+		    PLURAL(reeved.settings.lcore_count), PLURAL(reeved.settings.worker_count));
 		return 0;
 	}
 	if (arguments.libexec != NULL)

@@ -10,6 +10,9 @@
 #include "control/rpc/rpc.h"
 #include "control/settings/settings.h"
 
+/* A count and the letter after its noun, for "%u link%s". */
+#define PLURAL(n) (n), (n) == 1 ? "" : "s"
+
 #define CHILDREN_MAX (4 + SETTINGS_WORKERS_MAX)
 #define LEAVING_MAX 64
 #define READY_TIMEOUT_US 30000000u /* from spawn to RPC_SUP_READY */

@@ -195,9 +195,9 @@ static void announce_when_all_up(struct reeved *reeved)
 	if (reeved->phase != REEVED_STARTING)
 		return;
 	reeved->phase = REEVED_SERVING;
-	rpc_log(RPC_LOG_NOTICE, "ready: %u links, %u lcores, %u workers; control socket %s",
-	    reeved->settings.link_count, reeved->settings.lcore_count, reeved->settings.worker_count,
-	    reeved->settings.socket);
+	rpc_log(RPC_LOG_NOTICE, "ready: %u link%s, %u lcore%s, %u worker%s; control socket %s",
+	    PLURAL(reeved->settings.link_count), PLURAL(reeved->settings.lcore_count),
+	    PLURAL(reeved->settings.worker_count), reeved->settings.socket);
 	notify("READY=1");
 }
 

@@ -420,8 +420,10 @@ int main(void)
 	struct recorder *recorder = &process.recorder;
 
 	int error = rpc_child_start(RPC_RECORDER, 0, &process.supervisor);
+	if (error == -ENOTSOCK)
+		return EXIT_FAILURE;
 	if (error != 0 || sodium_init() < 0) {
-		rpc_log(RPC_LOG_ERROR, "cannot start: %s. It is started by reeved.", strerror(-error));
+		rpc_log(RPC_LOG_ERROR, "cannot start: %s", error != 0 ? strerror(-error) : "no randomness");
 		return EXIT_FAILURE;
 	}
 	prepare(recorder);

@@ -107,13 +107,15 @@ int main(int argc, char **argv)
 	static struct worker worker;
 	uint32_t index = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
 
-	if (rpc_child_start(RPC_SSHTERM, index, &worker.supervisor) != 0) {
-		rpc_log(RPC_LOG_ERROR, "reeve-sshterm is started by reeved, not by hand");
-		return 2;
+	int error = rpc_child_start(RPC_SSHTERM, index, &worker.supervisor);
+	if (error != 0) {
+		if (error != -ENOTSOCK)
+			rpc_log(RPC_LOG_ERROR, "cannot start: %s", strerror(-error));
+		return 1;
 	}
 	if (start(&worker) != 0)
 		return 1;
-	int error = worker_loop(&worker);
+	error = worker_loop(&worker);
 	if (error != 0)
 		rpc_log(RPC_LOG_WARNING, "the supervisor is gone: %s", strerror(-error));
 	worker_free(&worker);

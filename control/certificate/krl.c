@@ -257,7 +257,7 @@ static void walk_all(struct walk *walk)
 	bool signature_seen = false;
 
 	if (wire_u64(&in) != KRL_MAGIC) {
-		fail(walk, "is none: expected a file that ssh-keygen -k made");
+		fail(walk, "is no file that ssh-keygen -k has made");
 		return;
 	}
 	if (wire_u32(&in) != KRL_VERSION) {

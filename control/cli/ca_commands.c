@@ -306,9 +306,10 @@ static int run_sign_host(const struct call *call)
 	int status = EXIT_FAILED;
 	if (result != NULL && certificate == NULL)
 		complain("the box answered without a certificate");
-	else if (certificate != NULL && call->json)
-		print_json(result), status = EXIT_OK;
-	else if (certificate != NULL)
+	else if (certificate != NULL && call->json) {
+		print_json(result);
+		status = output != NULL ? write_certificate(output, certificate) : EXIT_OK;
+	} else if (certificate != NULL)
 		status = write_host_certificate(output != NULL ? output : path, certificate);
 	json_decref(result);
 	return status;
@@ -366,9 +367,9 @@ const struct command ca_commands[6] = {
         .run = run_ca_fingerprint},
     {.group = "ca",
         .verb = "rotate",
-        .arguments =
-            "[--type user|client|host] [--algorithm NAME | --commit [--keep TIME] | --undo | --retire | "
-            "--abandon]",
+        .arguments = "[--type user|client|host] [--algorithm NAME | --pkcs11 URI | --commit [--keep TIME] | "
+                     "--undo | --retire | "
+                     "--abandon]",
         .summary = "replace a CA's key, step by step",
         .text =
             "Replaces the key of a CA without locking anybody out. Each step is a call:\n"

@@ -33,7 +33,7 @@ static int run_bind(const struct call *call)
 	else
 		table_print_one(bound, binding_columns, 3);
 	if (!call->json && replaced != NULL)
-		printf("it was %s's until now; %lld sessions ended\n", replaced,
+		printf("it was %s's until now; sessions ended: %lld\n", replaced,
 		    (long long)json_integer_value(json_object_get(result, "killed")));
 	json_decref(result);
 	return EXIT_OK;
@@ -50,7 +50,7 @@ static int run_unbind(const struct call *call)
 	if (call->json)
 		print_json(result);
 	else
-		printf("%s is not %s's any more; %lld sessions ended\n",
+		printf("%s is not %s's any more; sessions ended: %lld\n",
 		    json_string_value(json_object_get(result, "address")),
 		    json_string_value(json_object_get(result, "user")),
 		    (long long)json_integer_value(json_object_get(result, "killed")));

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "control/cli/command.h"
+#include "control/cli/table.h"
 #include "recorder/format/format.h"
 
 #define PATH_ROOM 4096
@@ -58,6 +59,13 @@ static int run_keygen(const struct call *call)
 	if (status != EXIT_OK)
 		return status;
 	format_key_encode(public, text);
+	if (call->json) {
+		json_t *made = json_pack(
+		    "{s:s, s:s, s:s}", "private_key", path, "public_key", public_path, "public", text);
+		print_json(made);
+		json_decref(made);
+		return EXIT_OK;
+	}
 	printf("private key: %s (keep it off the box; whoever has it reads the recordings)\n"
 	       "public key:  %s (name it under recorder.recipients)\n"
 	       "             %s\n",

@@ -261,6 +261,8 @@ static int print_all(const struct call *call, struct asked *asked)
 	else if (call_option(call, "sshfp") != NULL)
 		status = print_sshfp(list);
 	else {
+		if (json_array_size(list) == 0 && !asked->only_host)
+			complain("no origin is known yet: a session makes one known, or `reeve target add`");
 		print_lines(list);
 		if (!print_ca(asked, list, asked->only_host ? NULL : call_option(call, "ca-hosts")))
 			status = EXIT_FAILED;
@@ -304,7 +306,7 @@ const struct command known_hosts_command = {
             "under way (`reeve host-key`), the next keys as well. Which names an origin has `reeve target "
             "name` tells.\n\n"
             "With --for, only the lines of that one name, and none where it is not known: for ssh_config's\n"
-            "  KnownHostsCommand /usr/bin/reeve known-hosts --for %H\n\n"
+            "  KnownHostsCommand /usr/local/bin/reeve known-hosts --for %H\n\n"
             "--sshfp prints DNS records instead (RFC 4255, SHA-256), of names alone.",
     .options = {{"for", 0, "NAME", "one host, as KnownHostsCommand asks", false},
         {"type", 0, "T", "key types (default: ssh-ed25519 and ssh-rsa)", true},

@@ -53,7 +53,7 @@ static int show(const struct call *call, json_t *result)
 	else
 		table_print_one(result, krl_columns, KRL_COLUMNS);
 	if (!call->json && call_option(call, "kill") != NULL)
-		printf("%lld live sessions ended\n",
+		printf("live sessions ended: %lld\n",
 		    (long long)json_integer_value(json_object_get(result, "killed")));
 	json_decref(result);
 	return EXIT_OK;
@@ -104,7 +104,11 @@ const struct command krl_commands[3] = {
                 "the box's own. One that is damaged is refused, and the one before stays. Sessions that are "
                 "live\n"
                 "go on, unless --kill is given.\n\n"
-                "Example: ssh-keygen -k -f revoked.krl -s ca.pub serials; reeve krl load revoked.krl --kill",
+                "Example: a certificate of the box's client CA by its serial, which `reeve user cert` told:\n"
+                "  reeve ca show --type client >ca.pub\n"
+                "  echo 'serial: 7' >serials.txt\n"
+                "  ssh-keygen -k -f revoked.krl -s ca.pub serials.txt\n"
+                "  reeve krl load revoked.krl --kill",
         .options = {{"kill", 0, NULL, "also end live sessions whose key or certificate is revoked", false}},
         .run = run_load},
     {.group = "krl",

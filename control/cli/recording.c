@@ -44,6 +44,7 @@ int recording_read_key(const char *path, uint8_t key[FORMAT_KEY_SIZE])
 struct file_source {
 	struct recording_source source;
 	int fd;
+	const char *path; /* the caller's */
 };
 
 static ssize_t file_read(void *context, uint64_t offset, void *buffer, size_t size)
@@ -52,7 +53,7 @@ static ssize_t file_read(void *context, uint64_t offset, void *buffer, size_t si
 	ssize_t got = pread(file->fd, buffer, size, (off_t)offset);
 
 	if (got < 0)
-		complain("cannot read the recording: %s", strerror(errno));
+		complain("cannot read the recording %s: %s", file->path, strerror(errno));
 	return got;
 }
 
@@ -62,6 +63,7 @@ struct recording_source *recording_file(const char *path)
 
 	if (file == NULL)
 		return complain("out of memory"), NULL;
+	file->path = path;
 	file->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (file->fd < 0) {
 		complain("cannot open the recording %s: %s", path, strerror(errno));
@@ -192,9 +194,16 @@ static int read_header(struct recording *r)
 		return complain("out of memory"), -1;
 	size_t consumed = 0;
 	memcpy(bytes, length, 4);
-	bool whole = read_whole(r, bytes + 4, n) == (ssize_t)n;
-	int error = whole ? format_header_decode(bytes, 4 + n, &r->header, &consumed) : -EBADMSG;
+	got = read_whole(r, bytes + 4, n);
+	int error = got == (ssize_t)n ? format_header_decode(bytes, 4 + n, &r->header, &consumed) : -EBADMSG;
 	free(bytes);
+	if (got < 0)
+		return -1;
+	if (got < (ssize_t)n)
+		return complain("%s ends within its header, after %zd of %zu bytes: it was cut off, or is no "
+		                "recording",
+		           r->name, got + 4, n + 4),
+		       -1;
 	if (error != 0)
 		return complain("%s is not a recording: its header does not decode", r->name), -1;
 	return 0;

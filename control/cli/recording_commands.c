@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "control/cli/command.h"
@@ -95,6 +96,15 @@ static long long copy_source(const struct recording_source *source, int fd, cons
 	}
 }
 
+static int print_file(const char *path, long long bytes)
+{
+	json_t *file = json_pack("{s:s, s:I}", "file", path, "bytes", (json_int_t)bytes);
+
+	print_json(file);
+	json_decref(file);
+	return EXIT_OK;
+}
+
 static int fetch(struct control_socket *socket, const struct call *call, int number, const char *output)
 {
 	struct recording_source *source = recording_remote(socket, call->arguments[0], number);
@@ -118,8 +128,40 @@ static int fetch(struct control_socket *socket, const struct call *call, int num
 		unlink(output);
 		return EXIT_FAILED;
 	}
+	if (call->json)
+		return print_file(output, copied);
 	printf("%s: %lld bytes, sealed; `reeve decrypt -i %s -k KEY` opens it\n", output, copied, output);
 	return EXIT_OK;
+}
+
+/* Is the id a session's? Then its recordings' rows, else NULL. */
+static json_t *session_rows(struct control_socket *socket, const char *id)
+{
+	json_t *result = control_call(
+	    socket, "recordings.ls", json_pack("{s:s, s:i}", "session", id, "limit", PROGRAMS_MAX));
+	json_t *rows = json_incref(json_object_get(result, "recordings"));
+
+	json_decref(result);
+	if (json_array_size(rows) > 0)
+		return rows;
+	json_decref(rows);
+	return NULL;
+}
+
+/* Which program of the session to fetch, where the id is a session's: its only one. 0: the id is no
+ * session's, -1 after a message. */
+static int only_program(struct control_socket *socket, const char *id)
+{
+	json_t *rows = session_rows(socket, id);
+	size_t count = json_array_size(rows);
+
+	json_decref(rows);
+	if (count > 1)
+		return complain("%s is a session of %zu programs: --program takes the number of one, from 1 "
+		                "(reeve ls --session %s)",
+		           id, count, id),
+		       -1;
+	return (int)count;
 }
 
 static int run_get(const struct call *call)
@@ -137,7 +179,9 @@ static int run_get(const struct call *call)
 	struct control_socket *socket = control_connect(call->socket_path);
 	if (socket == NULL)
 		return EXIT_FAILED;
-	int status = fetch(socket, call, number, output);
+	if (number == 0)
+		number = only_program(socket, call->arguments[0]);
+	int status = number < 0 ? EXIT_FAILED : fetch(socket, call, number, output);
 	control_close(socket);
 	return status;
 }
@@ -201,20 +245,6 @@ static int play_session(struct control_socket *socket, json_t *rows, const uint8
 	return EXIT_OK;
 }
 
-/* Is the id a session's? Then its recordings' rows, else NULL. */
-static json_t *session_rows(struct control_socket *socket, const char *id)
-{
-	json_t *result = control_call(
-	    socket, "recordings.ls", json_pack("{s:s, s:i}", "session", id, "limit", PROGRAMS_MAX));
-	json_t *rows = json_incref(json_object_get(result, "recordings"));
-
-	json_decref(result);
-	if (json_array_size(rows) > 0)
-		return rows;
-	json_decref(rows);
-	return NULL;
-}
-
 static int play_remote(
     const struct call *call, int number, const uint8_t key[FORMAT_KEY_SIZE], const struct replay_pace *pace)
 {
@@ -234,6 +264,14 @@ static int play_remote(
 	return status;
 }
 
+/* Is --json asked of a replay? Said, then: what it writes is what was recorded. */
+static bool no_json(const struct call *call)
+{
+	if (call->json)
+		complain("a replay has no JSON: what it writes is what was recorded");
+	return call->json;
+}
+
 static int run_play(const struct call *call)
 {
 	uint8_t key[FORMAT_KEY_SIZE];
@@ -242,7 +280,7 @@ static int run_play(const struct call *call)
 	const char *input = call_option(call, "input");
 	int number = program_number(call);
 
-	if (number < 0 || !replay_pace_of(call, &pace))
+	if (number < 0 || !replay_pace_of(call, &pace) || no_json(call))
 		return EXIT_USAGE;
 	if ((call->argument_count == 1) == (input != NULL))
 		return complain("name either a session or program of the box, or a file by -i"), EXIT_USAGE;
@@ -279,10 +317,11 @@ const struct command recording_commands[3] = {
         .argument_min = 1,
         .argument_max = 1,
         .summary = "fetch a recording, sealed as it is",
-        .text =
-            "Fetches the file of a program, or of the N-th program of a session. The file stays sealed: it "
-            "can\n"
-            "be kept or sent anywhere, and is read by `reeve decrypt` or ssh-log-cli with the private key.",
+        .text = "Fetches the file of a program, or of the N-th program of a session (N may be left out where "
+                "there\n"
+                "is one only). The file stays sealed: it can be kept or sent anywhere, and is read by `reeve "
+                "decrypt`\n"
+                "or ssh-log-cli with the private key.",
         .options = {{"output", 'o', "FILE", "where to write it (default: ID.sshlog)", false},
             {"program", 0, "N", "the N-th program of the session ID", false}},
         .run = run_get},
@@ -299,6 +338,16 @@ const struct command recording_commands[3] = {
 
 /* -- decrypt -- */
 
+static int said_file(const struct call *call, const char *path)
+{
+	struct stat file;
+
+	if (call->json)
+		return print_file(path, stat(path, &file) == 0 ? (long long)file.st_size : 0);
+	printf("%s\n", path);
+	return EXIT_OK;
+}
+
 static int run_decrypt(const struct call *call)
 {
 	char name[PATH_ROOM];
@@ -310,7 +359,7 @@ static int run_decrypt(const struct call *call)
 
 	if (input == NULL || key_path == NULL)
 		return complain("-i RECORDING and -k PRIVATE-KEY are needed"), EXIT_USAGE;
-	if (!replay_pace_of(call, &pace))
+	if (!replay_pace_of(call, &pace) || (call_option(call, "replay") != NULL && no_json(call)))
 		return EXIT_USAGE;
 	if (recording_read_key(key_path, key) != 0)
 		return EXIT_FAILED;
@@ -327,10 +376,8 @@ static int run_decrypt(const struct call *call)
 	struct recording_source *source = recording_file(input);
 	struct recording *recording = source != NULL ? recording_open(source, input, key) : NULL;
 	sodium_memzero(key, sizeof(key));
-	if (recording != NULL && zip_export(recording, output) == 0) {
-		printf("%s\n", output);
-		status = EXIT_OK;
-	}
+	if (recording != NULL && zip_export(recording, output) == 0)
+		status = said_file(call, output);
 	recording_close(recording);
 	recording_source_close(source);
 	return status;

@@ -60,10 +60,16 @@ int complain(const char *format, ...)
 	return EXIT_FAILED;
 }
 
+/* "group verb ARGUMENTS", as far as there are any. Returns the columns. */
+static int print_call(FILE *out, const struct command *c)
+{
+	return fprintf(out, "%s%s%s%s%s", c->group, c->verb != NULL ? " " : "",
+	    c->verb != NULL ? c->verb : "", c->arguments[0] != '\0' ? " " : "", c->arguments);
+}
+
 static void print_words(const struct command *c)
 {
-	int width = printf("  %s%s%s %s", c->group, c->verb != NULL ? " " : "",
-	    c->verb != NULL ? c->verb : "", c->arguments);
+	int width = printf("  ") + print_call(stdout, c);
 	if (width >= 44)
 		width = printf("\n") - 1;
 	printf("%*s%s\n", 44 - width, "", c->summary);
@@ -83,7 +89,7 @@ static void print_help(void)
 	puts("\nEverywhere:\n"
 	     "  --socket PATH   the box's control socket (default " DEFAULT_SOCKET ",\n"
 	     "                  or PORTREEVE_SOCKET in the environment)\n"
-	     "  --json          print JSON instead of a table\n"
+	     "  --json          print what the box answered, or the result, as JSON\n"
 	     "  --help          of the tool, or of one command\n"
 	     "  --version\n\n"
 	     "Sessions and programs may be named by the first characters of their ids, six at least.\n"
@@ -92,8 +98,9 @@ static void print_help(void)
 
 static void print_command_help(const struct command *c)
 {
-	printf("Usage: reeve %s%s%s %s\n\n%s\n", c->group, c->verb != NULL ? " " : "",
-	    c->verb != NULL ? c->verb : "", c->arguments, c->text);
+	printf("Usage: reeve ");
+	print_call(stdout, c);
+	printf("\n\n%s\n", c->text);
 	if (c->options[0].name != NULL)
 		puts("\nOptions:");
 	for (size_t i = 0; i < COMMAND_OPTIONS_MAX && c->options[i].name != NULL; i++) {
@@ -102,7 +109,9 @@ static void print_command_help(const struct command *c)
 		if (o->letter != 0)
 			snprintf(letter, sizeof(letter), "-%c, ", o->letter);
 		int width = printf("  %s--%s %s", letter, o->name, o->value != NULL ? o->value : "");
-		printf("%*s%s\n", width < 28 ? 28 - width : 1, "", o->help);
+		if (width >= 28)
+			width = printf("\n") - 1;
+		printf("%*s%s\n", 28 - width, "", o->help);
 	}
 }
 
@@ -137,6 +146,22 @@ static const struct command *find_command(const char *group, const char *verb, b
 	return NULL;
 }
 
+/* `reeve ca --help`: the commands that begin with this word. */
+static void print_group_help(const char *group)
+{
+	puts("Usage:");
+	for (size_t s = 0; s < SECTION_COUNT; s++)
+		for (size_t i = 0; i < sections[s].count; i++)
+			if (strcmp(sections[s].rows[i].group, group) == 0)
+				print_words(&sections[s].rows[i]);
+	printf("\n`reeve %s WORD --help` tells all of one.\n", group);
+}
+
+static bool asks_for_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 static void print_verbs(FILE *out, const char *group)
 {
 	const char *comma = "";
@@ -155,11 +180,13 @@ static int usage_error(const struct call *call, const char *what, const char *wo
 	const struct command *c = call->command;
 
 	fprintf(stderr, "reeve: %s%s%s\n", what, word != NULL ? " " : "", word != NULL ? word : "");
-	if (c != NULL)
-		fprintf(stderr, "Usage: reeve %s%s%s %s\n", c->group, c->verb != NULL ? " " : "",
-		    c->verb != NULL ? c->verb : "", c->arguments);
-	else
+	if (c != NULL) {
+		fputs("Usage: reeve ", stderr);
+		print_call(stderr, c);
+		fputc('\n', stderr);
+	} else {
 		fputs("`reeve --help` lists the commands.\n", stderr);
+	}
 	return EXIT_USAGE;
 }
 
@@ -245,8 +272,7 @@ static int parse_words(struct call *call, char **argv, int argc)
 		int taken = only_arguments ? 0 : take_global(call, argv + i, argc - i);
 		if (taken < 0)
 			return usage_error(call, "a path must follow", argv[i]);
-		if (taken == 0 && !only_arguments &&
-		    (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0))
+		if (taken == 0 && !only_arguments && asks_for_help(argv[i]))
 			return -1;
 		if (taken == 0 && !only_arguments && strcmp(argv[i], "--") == 0) {
 			only_arguments = true;
@@ -340,6 +366,27 @@ static int unknown_command(const char *group, const char *verb, bool group_known
 	return EXIT_USAGE;
 }
 
+/* Finds the command that the words begin with, reads the rest of them, and runs it. */
+static int run_words(struct call *call, char **words, int count, bool only_help)
+{
+	bool group_known;
+	const char *verb = count > 1 && words[1][0] != '-' ? words[1] : NULL;
+
+	call->command = find_command(words[0], verb, &group_known);
+	if (call->command == NULL) {
+		bool asked = only_help || (count > 1 && asks_for_help(words[1]));
+		if (!group_known || verb != NULL || !asked)
+			return unknown_command(words[0], verb, group_known);
+		print_group_help(words[0]);
+		return EXIT_OK;
+	}
+	int own = call->command->verb != NULL ? 2 : 1;
+	int status = only_help ? -1 : parse_words(call, words + own, count - own);
+	if (status == -1)
+		return print_command_help(call->command), EXIT_OK;
+	return status == EXIT_OK ? call->command->run(call) : status;
+}
+
 int main(int argc, char **argv)
 {
 	static struct call call;
@@ -354,28 +401,20 @@ int main(int argc, char **argv)
 			return usage_error(&call, "a path must follow", argv[i]);
 		if (taken == 0 && strcmp(argv[i], "--version") == 0)
 			return puts("reeve (Portreeve) " REEVE_VERSION), EXIT_OK;
-		if (taken == 0 && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0))
+		if (taken == 0 && asks_for_help(argv[i]))
 			return print_help(), EXIT_OK;
 		if (taken == 0)
 			return usage_error(&call, "unknown option", argv[i]);
 		i += taken;
 	}
-	if (i >= argc || strcmp(argv[i], "help") == 0) {
+	if (i >= argc) {
 		print_help();
-		return i >= argc ? EXIT_USAGE : EXIT_OK;
+		return EXIT_USAGE;
 	}
-	bool group_known;
-	const char *verb = i + 1 < argc && argv[i + 1][0] != '-' ? argv[i + 1] : NULL;
-	call.command = find_command(argv[i], verb, &group_known);
-	if (call.command == NULL)
-		return unknown_command(argv[i], verb, group_known);
-	i += call.command->verb != NULL ? 2 : 1;
-	int status = parse_words(&call, argv + i, argc - i);
-	if (status == -1)
-		return print_command_help(call.command), EXIT_OK;
-	if (status != EXIT_OK)
-		return status;
-	status = call.command->run(&call);
+	bool only_help = strcmp(argv[i], "help") == 0;
+	if (only_help && ++i == argc)
+		return print_help(), EXIT_OK;
+	int status = run_words(&call, argv + i, argc - i, only_help);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return complain("could not write the output: is the disk full or the pipe closed?");
 	return status;

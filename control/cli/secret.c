@@ -85,7 +85,7 @@ bool secret_ask(const char *prompt, struct secret *line)
 	if (fd < 0 || tcgetattr(fd, &usual) != 0) {
 		if (fd >= 0)
 			close(fd);
-		complain("there is no terminal to ask at");
+		complain("there is no terminal to ask at (a password can come by --password-stdin)");
 		return false;
 	}
 	quiet = usual;

@@ -140,7 +140,10 @@ static int run_kill(const struct call *call)
 
 	if (result == NULL)
 		return EXIT_FAILED;
-	printf("%s: told to end\n", call->arguments[0]);
+	if (call->json)
+		print_json(result);
+	else
+		printf("%s: told to end\n", call->arguments[0]);
 	json_decref(result);
 	return EXIT_OK;
 }

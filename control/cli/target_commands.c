@@ -41,12 +41,15 @@ static int run_target_add(const struct call *call)
 	    json_pack("{s:s, s:s}", "address", call->arguments[0], "host_key", line));
 	if (result == NULL)
 		return EXIT_FAILED;
-	printf("%s: pinned\n", call->arguments[0]);
+	if (call->json)
+		print_json(result);
+	else
+		printf("%s: pinned\n", call->arguments[0]);
 	json_decref(result);
 	return EXIT_OK;
 }
 
-static int change_names(const struct call *call, const char *method)
+static int change_names(const struct call *call, const char *method, const char *done)
 {
 	json_t *names = json_array();
 
@@ -56,26 +59,22 @@ static int change_names(const struct call *call, const char *method)
 	    json_pack("{s:s, s:o}", "address", call->arguments[0], "names", names));
 	if (result == NULL)
 		return EXIT_FAILED;
+	if (call->json)
+		print_json(result);
+	else
+		printf("%s: %s\n", call->arguments[0], done);
 	json_decref(result);
 	return EXIT_OK;
 }
 
 static int run_target_name(const struct call *call)
 {
-	int status = change_names(call, "target.name");
-
-	if (status == EXIT_OK)
-		printf("%s: named\n", call->arguments[0]);
-	return status;
+	return change_names(call, "target.name", "named");
 }
 
 static int run_target_unname(const struct call *call)
 {
-	int status = change_names(call, "target.unname");
-
-	if (status == EXIT_OK)
-		printf("%s: the names are taken away\n", call->arguments[0]);
-	return status;
+	return change_names(call, "target.unname", "the names are taken away");
 }
 
 static int run_target_forget(const struct call *call)
@@ -91,7 +90,10 @@ static int run_target_forget(const struct call *call)
 
 	if (result == NULL)
 		return EXIT_FAILED;
-	puts("forgotten: the next session pins the host key that it meets");
+	if (call->json)
+		print_json(result);
+	else
+		puts("forgotten: the next session pins the host key that it meets");
 	json_decref(result);
 	return EXIT_OK;
 }
@@ -134,8 +136,8 @@ static int run_target_import(const struct call *call)
 	if (call->json)
 		print_json(result);
 	else
-		printf("%lld lines taken, %lld passed over (of a key type that is not spoken here); %lld are "
-		       "known now\n",
+		printf("lines taken: %lld; passed over, of a key type that is not spoken here: %lld; known "
+		       "now: %lld\n",
 		    (long long)json_integer_value(json_object_get(result, "lines")),
 		    (long long)json_integer_value(json_object_get(result, "passed_over")),
 		    (long long)json_integer_value(json_object_get(result, "total")));

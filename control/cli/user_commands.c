@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "control/cli/command.h"
 #include "control/cli/socket.h"
@@ -118,8 +119,33 @@ static int run_rm(const struct call *call)
 
 	if (result == NULL)
 		return EXIT_FAILED;
-	printf("%s is no user any more; live sessions go on (`reeve session kill`)\n", call->arguments[0]);
+	if (call->json)
+		print_json(result);
+	else
+		printf("%s is no user any more; live sessions go on (`reeve session kill`)\n",
+		    call->arguments[0]);
 	json_decref(result);
+	return EXIT_OK;
+}
+
+/* Writes the certificate and says what it is: its serial is what a revocation list names. With --json it is
+ * printed, and written only where -o says so. */
+static int give_certificate(
+    const struct call *call, const json_t *result, const char *path, const char *certificate)
+{
+	char until[32];
+	time_t end = (time_t)json_integer_value(json_object_get(result, "valid_before"));
+
+	if (call->json)
+		print_json(result);
+	if (call->json && call_option(call, "output") == NULL)
+		return EXIT_OK;
+	int status = write_certificate(path, certificate);
+	if (status != EXIT_OK || call->json)
+		return status;
+	strftime(until, sizeof(until), "%F %T", localtime(&end));
+	printf("%s: serial %lld, good until %s; ssh finds it beside its private key\n", path,
+	    (long long)json_integer_value(json_object_get(result, "serial")), until);
 	return EXIT_OK;
 }
 
@@ -148,13 +174,8 @@ static int run_cert(const struct call *call)
 	int status = EXIT_FAILED;
 	if (result != NULL && certificate == NULL)
 		complain("the box answered without a certificate");
-	else if (certificate != NULL && call->json)
-		print_json(result), status = EXIT_OK;
-	else if (certificate != NULL) {
-		status = write_certificate(output != NULL ? output : path, certificate);
-		if (status == EXIT_OK)
-			printf("%s: ssh finds it beside its private key\n", output != NULL ? output : path);
-	}
+	else if (certificate != NULL)
+		status = give_certificate(call, result, output != NULL ? output : path, certificate);
 	json_decref(result);
 	return status;
 }
@@ -170,7 +191,9 @@ const struct command user_commands[4] = {
             "Enrols NAME: the logins that NAME may use on origins (as far as the rule allows them too), the\n"
             "public keys that prove it is NAME, and the groups that rules name. --login, --key and --group "
             "may\n"
-            "be repeated. A user without a key needs a certificate (`reeve user cert`).\n\n"
+            "be repeated. A user without a key needs a certificate (`reeve user cert`). To change a user, "
+            "remove\n"
+            "and add: certificates that were issued before are worth nothing then.\n\n"
             "Example: reeve user add alice --login alice,root --key alice.pub --group sre",
         .options = {{"login", 0, "A,B", "logins at the origin", true},
             {"key", 0, "FILE", "a public key of the user", true},
@@ -207,7 +230,9 @@ const struct command user_commands[4] = {
         .text =
             "Signs the user's public key with the box's client CA and writes the certificate beside it, as\n"
             "FILE-cert.pub, where ssh finds it by itself. The box checks it at each login; origins never see "
-            "it.",
+            "it.\n"
+            "With --json the certificate is printed, and written only where -o says.\n\n"
+            "Example: reeve user cert alice --key alice.pub --ttl 8h",
         .options = {{"key", 0, "FILE", "the public key to certify", false},
             {"ttl", 0, "TIME", "how long it is good: 30m, 8h (default), 7d", false},
             {"output", 'o', "FILE", "where to write it", false}},

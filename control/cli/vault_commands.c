@@ -14,7 +14,21 @@
 #define PLAIN_MAX (20 * 1024)
 #define PADDED_TO 256 /* bytes: lengths of passwords are nobody's business */
 
-/* The fingerprint of the target, which may be named by an address that the box has met. False after a
+static bool lists(const json_t *row, const char *key, const char *text)
+{
+	size_t i;
+	const json_t *one;
+
+	json_array_foreach(json_object_get(row, key), i, one)
+	{
+		const char *value = json_string_value(one);
+		if (value != NULL && strcmp(value, text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The fingerprint of the target, which may be named by an address or name that the box knows. False after a
  * message. */
 static bool find_target(const struct call *call, const char *named, char target[64])
 {
@@ -22,25 +36,31 @@ static bool find_target(const struct call *call, const char *named, char target[
 		return snprintf(target, 64, "%s", named) < 64 ||
 		       (complain("'%s' is no fingerprint of a host key", named), false);
 	json_t *result = control_ask(call->socket_path, "targets.ls", NULL);
-	size_t i, j;
-	const json_t *row, *address;
-	bool found = false;
+	size_t i;
+	const json_t *row;
+	unsigned found = 0;
 
 	if (result == NULL)
 		return false;
-	json_array_foreach(json_object_get(result, "targets"), i, row) json_array_foreach(
-	    json_object_get(row, "addresses"), j, address) if (strcmp(json_string_value(address), named) == 0)
+	json_array_foreach(json_object_get(result, "targets"), i, row)
 	{
 		const char *id = json_string_value(json_object_get(row, "target_id"));
-		found = id != NULL && snprintf(target, 64, "%s", id) < 64;
+		if ((lists(row, "addresses", named) || lists(row, "names", named)) && id != NULL &&
+		    snprintf(target, 64, "%s", id) < 64)
+			found++;
 	}
 	json_decref(result);
-	if (!found)
-		complain("no host key is pinned for %s, and a secret goes to the holder of a host key only: "
-		         "pin it first "
-		         "(reeve target add %s --key FILE.pub), or let a session meet it (reeve target ls)",
-		    named, named);
-	return found;
+	if (found == 0)
+		complain(
+		    "no host key is pinned for %s, and a secret goes to the holder of a host key only: "
+		    "pin it first "
+		    "(reeve target add ADDRESS --key FILE.pub), or let a session meet it (reeve target ls)",
+		    named);
+	else if (found > 1)
+		complain("%s is a name of %u targets; give the address or the fingerprint of one of them "
+		         "(reeve target ls)",
+		    named, found);
+	return found == 1;
 }
 
 /* --target and --login; false after a message. */
@@ -166,15 +186,18 @@ static int run_rm(const struct call *call)
 	    call->socket_path, "vault.rm", json_pack("{s:s, s:s}", "target", target, "login", login));
 	if (result == NULL)
 		return EXIT_FAILED;
-	puts("removed: sessions as that login find no secret any more");
+	if (call->json)
+		print_json(result);
+	else
+		puts("removed: sessions as that login find no secret any more");
 	json_decref(result);
 	return EXIT_OK;
 }
 
 #define TARGET_OPTION                                                                                        \
 	{                                                                                                    \
-		"target", 0, "ADDRESS|SHA256:…", "the origin, by an address it was met at or its host key",  \
-		    false                                                                                    \
+		"target", 0, "ADDRESS|SHA256:…",                                                             \
+		    "the origin: its address, a name (`reeve target name`) or host key", false               \
 	}
 #define LOGIN_OPTION                                                                                         \
 	{                                                                                                    \

@@ -204,7 +204,7 @@ int main(void)
 
 	if (error == 0)
 		error = serve(&process);
-	if (error != 0 && error != -ECONNRESET)
+	if (error != 0 && error != -ECONNRESET && error != -ENOTSOCK)
 		rpc_log(RPC_LOG_ERROR, "ends: %s", strerror(-error));
 	host_keys_close(process.keeper.host_keys);
 	vault_close(process.keeper.vault);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define LOG_LINE_MAX 1024
@@ -29,6 +30,15 @@ static enum rpc_log_level level_from_environment(void)
 	return RPC_LOG_INFO;
 }
 
+/* Descriptor 3 is the supervisor's socket, unless somebody has started the program by hand. */
+static bool started_by_reeved(void)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(RPC_SUPERVISOR_FD, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
+}
+
 int rpc_child_start(enum rpc_role role, uint32_t index, struct rpc_link *supervisor)
 {
 	struct rlimit no_core = {0, 0};
@@ -43,6 +53,10 @@ int rpc_child_start(enum rpc_role role, uint32_t index, struct rpc_link *supervi
 	signal(SIGPIPE, SIG_IGN);
 	if (role == RPC_SUPERVISOR)
 		return 0;
+	if (!started_by_reeved()) {
+		rpc_log(RPC_LOG_ERROR, "this program is started by reeved (reeved --help), not by hand");
+		return -ENOTSOCK;
+	}
 	signal(SIGINT, SIG_IGN);
 	/* SIGTERM is for the supervisor; it tells its children by RPC_SUP_STOP so that sessions end in order.
 	 */

@@ -597,7 +597,7 @@ const char *rpc_role_name(enum rpc_role role);
 /* -- what every child does first and last -- */
 /* Names the process in logs and in ps, switches core dumps off (PR_SET_DUMPABLE 0, RLIMIT_CORE 0), sets
  * PR_SET_PDEATHSIG so that no child outlives the supervisor, ignores SIGPIPE and SIGINT, opens `supervisor`.
- */
+ * -ENOTSOCK after a message: nobody's child, somebody has started it by hand. */
 int rpc_child_start(enum rpc_role role, uint32_t index, struct rpc_link *supervisor);
 
 /* Sends RPC_SUP_BLAME to the supervisor of this process; from any thread. Nothing where rpc_child_start() did

@@ -290,6 +290,23 @@ bool yaml_choice(struct yaml_doc *doc, const struct yaml_node *node, const char 
 	return wrong_type(doc, node, text);
 }
 
+/* A time as it is best read, in the largest unit that it is whole in. */
+static const char *written_time(uint64_t ms, char text[32])
+{
+	static const struct {
+		const char *name;
+		uint64_t ms;
+	} units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}};
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (ms >= units[i].ms && ms % units[i].ms == 0) {
+			snprintf(text, 32, "%llu%s", (unsigned long long)(ms / units[i].ms), units[i].name);
+			return text;
+		}
+	snprintf(text, 32, "%llu%s", (unsigned long long)ms, ms == 0 ? "s" : "ms");
+	return text;
+}
+
 bool yaml_duration(
     struct yaml_doc *doc, const struct yaml_node *node, uint64_t min_ms, uint64_t max_ms, uint64_t *value_ms)
 {
@@ -297,7 +314,7 @@ bool yaml_duration(
 		const char *name;
 		uint64_t ms;
 	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
-	char expected[128];
+	char expected[128], least[32], most[32];
 
 	if (absent(doc, node))
 		return false;
@@ -311,7 +328,7 @@ bool yaml_duration(
 		*value_ms = v;
 		return true;
 	}
-	snprintf(expected, sizeof(expected), "a time with its unit (ms, s, m, h, d), from %llums to %llus",
-	    (unsigned long long)min_ms, (unsigned long long)(max_ms / 1000));
+	snprintf(expected, sizeof(expected), "a time with its unit (ms, s, m, h, d), from %s to %s",
+	    written_time(min_ms, least), written_time(max_ms, most));
 	return wrong_type(doc, node, expected);
 }

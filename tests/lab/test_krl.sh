@@ -29,7 +29,7 @@ client ssh -n -o BatchMode=yes -o IdentitiesOnly=yes -F none -o UserKnownHostsFi
 live() { [ "$(reeve sessions --live --json | json 'len([r for r in rows if r["granted"]])')" = 1 ]; }
 eventually 15 "a session is there" live
 ssh-keygen -q -k -u -f "$STATE/list" "$keys/plain.pub"
-contains "it ends with its key" "1 live sessions ended" "$(reeve krl load "$STATE/list" --kill)"
+contains "it ends with its key" "live sessions ended: 1" "$(reeve krl load "$STATE/list" --kill)"
 wait $! || true
 contains "and the user is told why" "revoked" "$(cat "$STATE/said")"
 contains "as whoever comes with it" "your key is revoked" "$(try plain)"

@@ -185,7 +185,7 @@ Test(reeved, starts_connects_and_stops, .timeout = 60)
 	struct lab lab;
 	lab_up(&lab, "");
 	lab.reeved = start(&lab, "log");
-	wait_log(&lab, "reeved: notice: ready: 1 links, 1 lcores, 2 workers", 1, 10);
+	wait_log(&lab, "reeved: notice: ready: 1 link, 1 lcore, 2 workers", 1, 10);
 	/* Each child: descriptors 0 to 3 and PATH, nothing else. */
 	cr_expect_eq(occurrences(lab.log, "trace: start fds=4 env=1"), 6, "%s", lab.log);
 	cr_expect(strstr(lab.log, "reeve-control: info: trace: config recipients=1 workers=2") != NULL);
@@ -529,7 +529,7 @@ Test(reeved, words, .timeout = 30)
 	} cases[] = {
 	    {"--help", "usage: reeved -c FILE", 0},
 	    {"--version", "reeved (Portreeve) ", 0},
-	    {"-c reeved.yaml --check", "OK: 1 links, 1 lcores, 2 workers\n", 0},
+	    {"-c reeved.yaml --check", "OK: 1 link, 1 lcore, 2 workers\n", 0},
 	    {"-c none.yaml --check", "none.yaml: cannot read it: No such file or directory\n", 2},
 	    {"-c policy.yaml --check", "policy.yaml:1:1: unknown key 'default'; expected one of control,", 2},
 	    {"", "expected -c FILE", 2},

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+# The tool as somebody new meets it: help, ids that are a session's, --json of every command, files that are cut off,
+# and programs that are not for starting by hand.
+# Runs beside others.
+. "$(dirname "${BASH_SOURCE[0]}")/session.sh"
+wire_least=1
+session_start
+policy <<-'YAML'
+	default: allow
+	rules:
+	  - {name: a, action: audit_ssh, match: {dst_port: 22}, ssh: {users: {groups: [sre]}, logins: [alice]}}
+YAML
+
+# told WHAT TEXT CMD…: the command fails, and its message has the text
+told() {
+	local what=$1 text=$2
+	shift 2
+	capture "$@"
+	if [ "$status" = 0 ]; then mismatch "$what" "a failure" "success: $out"; else contains "$what" "$text" "$err"; fi
+}
+contains "reeve ca --help lists the CA's commands" "ca rotate" "$(reeve ca --help)"
+lacks "and no others" "user add" "$(reeve ca --help)"
+equal "reeve help ca is the same" "$(reeve ca --help)" "$(reeve help ca)"
+equal "reeve help user add is reeve user add --help" "$(reeve user add --help)" "$(reeve help user add)"
+told "half a command" "create, show" reeve ca
+told "help on nothing" "unknown command 'nothing'" reeve help nothing
+
+for program in control/reeve-control control/keeper/reeve-keeper sshterm/reeve-sshterm recorder/reeve-recorder dataplane/reeve-dataplane; do
+	told "${program##*/} by hand" "started by reeved" "$BUILD/$program"
+	told "${program##*/} with a file for a socket" "started by reeved" bash -c "'$BUILD/$program' 3</dev/null"
+done
+
+# Sessions and their programs. One connection with two of them is one session.
+listed() { [ "$(reeve ls --json | json 'len(rows)')" = "$1" ]; }
+ssh_client -q alice@origin echo one >/dev/null
+wait_until 10 listed 1
+one=$(reeve ls --json | json "rows[0]['SessionID']")
+holds "get SESSION takes its only program" reeve get "$one" -o "$STATE/one.sshlog"
+equal "and it is that" one "$(reeve play -i "$STATE/one.sshlog" -k "$STATE/sshkey" --no-wait)"
+client bash -c 'ssh -qMNf -S ~/mux alice@origin; ssh -q -S ~/mux alice@origin echo first; ssh -q -S ~/mux alice@origin echo second; ssh -q -S ~/mux -O exit alice@origin' >/dev/null 2>&1
+wait_until 10 listed 3
+two=$(reeve ls --json | json "rows[0]['SessionID']")
+told "of two it asks which" "a session of 2 programs: --program" reeve get "$two" -o "$STATE/two.sshlog"
+holds "--program 2 is an answer" reeve get "$two" --program 2 -o "$STATE/two.sshlog"
+
+# Files that are no recordings.
+head -c 100 "$STATE/one.sshlog" >"$STATE/cut"
+told "cut off within its header" "ends within its header, after 100 of" reeve decrypt -i "$STATE/cut" -k "$STATE/sshkey"
+told "a folder" "cannot read the recording $STATE: Is a directory" reeve decrypt -i "$STATE" -k "$STATE/sshkey"
+
+# --json, where there is no table as well.
+as_json() {
+	local what=$1
+	shift
+	capture reeve "$@" --json
+	equal "$what --json is JSON" object "$(python3 -c 'import json, sys; print("object" if isinstance(json.load(sys.stdin), dict) else "none")' <<<"$out" 2>/dev/null)"
+}
+origin_key=$STATE/origin/ssh_host_ed25519_key.pub
+as_json "user add" user add carol --login carol
+as_json "user cert" user cert carol --key "$STATE/client/.ssh/alice.pub" -o "$STATE/carol-cert.pub"
+holds "which -o writes, too" ssh-keygen -Lf "$STATE/carol-cert.pub"
+as_json "user rm" user rm carol
+as_json "target name" target name 198.51.100.2 www
+as_json "target unname" target unname 198.51.100.2 www
+as_json "target add" target add 198.51.100.9 --key "$origin_key"
+as_json "target forget" target forget 198.51.100.9
+as_json "keygen" keygen -o "$STATE/another"
+as_json "get" get "$one" -o "$STATE/three.sshlog"
+as_json "decrypt" decrypt -i "$STATE/three.sshlog" -k "$STATE/sshkey"
+told "play has none" "a replay has no JSON" reeve play "$one" -k "$STATE/sshkey" --json
+serial=$(ssh-keygen -Lf "$STATE/carol-cert.pub" | awk '$1 == "Serial:" { print $2 + 1 }')
+contains "user cert tells the serial and the end" "serial $serial, good until 20" "$(reeve user cert alice --key "$STATE/client/.ssh/alice.pub")"
+
+# A vault's target by the name that target name told.
+reeve target name 198.51.100.2 www.example.com >/dev/null
+vault() { printf 'secret\n' | limited "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" vault put --login root --password-stdin --target "$1"; }
+holds "vault put --target NAME" vault www.example.com
+told "and of a name that nobody has" "no host key is pinned for nowhere" vault nowhere
+as_json "vault rm" vault rm --target www.example.com --login root
