@@ -89,8 +89,11 @@ static const char schema_6[] =
     " loaded_at INTEGER NOT NULL);"
     "ALTER TABLE sessions ADD COLUMN came_with BLOB;";
 
+/* The seed of the host keys that a live session is shown, to its end. */
+static const char schema_7[] = "ALTER TABLE sessions ADD COLUMN host_seed BLOB;";
+
 /* What makes of each version the next; a new file begins with the first. */
-static const char *const schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6};
+static const char *const schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7};
 #define SCHEMA_VERSION ((int)(sizeof(schemas) / sizeof(schemas[0])))
 
 static bool execute(struct database *db, const char *sql)

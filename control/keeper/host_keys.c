@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control/keeper/private_key.h"
 
 #define CURRENT_FILE "host.seed" /* the keyring's own name of it */
 #define NEXT_FILE "host-next.seed"
+#define PREVIOUS_FILE "host-previous.seed"
 #define WAYS 8u
 #define CACHED 1024u    /* keys, but RSA's */
 #define CACHED_RSA 256u /* of those: OpenSSL's secure heap is small */
@@ -29,6 +31,7 @@ struct cached {
 struct host_keys {
 	int directory;
 	uint8_t *seeds[HOST_SEEDS]; /* locked, read-only; NULL: there is none */
+	uint64_t previous_since;    /* unix seconds */
 	struct cached cache[CACHED], rsa[CACHED_RSA];
 	uint64_t uses;
 };
@@ -62,6 +65,31 @@ static int read_next(struct host_keys *keys)
 	return error;
 }
 
+/* It is needed by few and for a while: a damaged one is no reason not to start. */
+static void read_previous(struct host_keys *keys)
+{
+	uint8_t *seed = locked_seed();
+	int error = seed == NULL ? -ENOMEM
+	                         : keyfile_read_dated(keys->directory, PREVIOUS_FILE, KEYRING_HOST_SEED, seed,
+	                               &keys->previous_since);
+
+	if (error == 0) {
+		sodium_mprotect_readonly(seed);
+		keys->seeds[HOST_SEED_PREVIOUS] = seed;
+		/* A commit that was cut short had written it and no more. */
+		if (sodium_memcmp(seed, keys->seeds[HOST_SEED_CURRENT], KEEPER_SEED_SIZE) == 0)
+			host_keys_forget_previous(keys);
+		return;
+	}
+	sodium_free(seed);
+	if (error != -ENOENT)
+		rpc_log(RPC_LOG_ERROR,
+		    "the former host-key seed in keeper/" PREVIOUS_FILE
+		    " cannot be read (%s): sessions of before the last `reeve host-key commit` end when they "
+		    "exchange keys anew",
+		    strerror(-error));
+}
+
 struct host_keys *host_keys_open(const struct keyring *keyring)
 {
 	struct host_keys *keys = calloc(1, sizeof(*keys));
@@ -81,6 +109,7 @@ struct host_keys *host_keys_open(const struct keyring *keyring)
 		host_keys_close(keys);
 		return NULL;
 	}
+	read_previous(keys);
 	return keys;
 }
 
@@ -135,14 +164,32 @@ int host_keys_rotate(struct host_keys *keys)
 	return 0;
 }
 
+/* A commit has failed half-way: the file says again what it said. */
+static void put_back_previous(const struct host_keys *keys)
+{
+	if (host_keys_has(keys, HOST_SEED_PREVIOUS))
+		(void)keyfile_rewrite(
+		    keys->directory, PREVIOUS_FILE, KEYRING_HOST_SEED, keys->seeds[HOST_SEED_PREVIOUS]);
+	else
+		(void)unlinkat(keys->directory, PREVIOUS_FILE, 0);
+}
+
 int host_keys_commit(struct host_keys *keys)
 {
 	if (!host_keys_has(keys, HOST_SEED_NEXT))
 		return -ENOENT;
-	/* The one key file that is ever replaced, at once and by its successor. */
-	if (renameat2(keys->directory, NEXT_FILE, keys->directory, CURRENT_FILE, 0) != 0)
-		return -errno;
+	int error = keyfile_rewrite(
+	    keys->directory, PREVIOUS_FILE, KEYRING_HOST_SEED, keys->seeds[HOST_SEED_CURRENT]);
+	if (error != 0)
+		return error;
+	/* Replaced at once and by its successor. */
+	if (renameat2(keys->directory, NEXT_FILE, keys->directory, CURRENT_FILE, 0) != 0) {
+		error = -errno;
+		put_back_previous(keys);
+		return error;
+	}
 	keyfile_sync(keys->directory);
+	keys->previous_since = (uint64_t)time(NULL);
 	sodium_free(keys->seeds[HOST_SEED_PREVIOUS]);
 	keys->seeds[HOST_SEED_PREVIOUS] = keys->seeds[HOST_SEED_CURRENT];
 	keys->seeds[HOST_SEED_CURRENT] = keys->seeds[HOST_SEED_NEXT];
@@ -162,6 +209,38 @@ int host_keys_abandon(struct host_keys *keys)
 	keys->seeds[HOST_SEED_NEXT] = NULL;
 	rpc_log(RPC_LOG_NOTICE, "the next host-key seed is forgotten");
 	return 0;
+}
+
+bool host_keys_by_id(const struct host_keys *keys, const uint8_t id[HOST_SEED_ID_SIZE], enum host_seed *seed)
+{
+	static const enum host_seed signing[] = {HOST_SEED_CURRENT, HOST_SEED_PREVIOUS};
+	uint8_t own[HOST_SEED_ID_SIZE];
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (!host_keys_has(keys, signing[i]))
+			continue;
+		host_keys_seed_id(keys, signing[i], own);
+		*seed = signing[i];
+		if (memcmp(own, id, sizeof(own)) == 0)
+			return true;
+	}
+	return false;
+}
+
+uint64_t host_keys_previous_age(const struct host_keys *keys, uint64_t now_s)
+{
+	return now_s > keys->previous_since ? now_s - keys->previous_since : 0;
+}
+
+void host_keys_forget_previous(struct host_keys *keys)
+{
+	if (unlinkat(keys->directory, PREVIOUS_FILE, 0) != 0 && errno != ENOENT)
+		rpc_log(RPC_LOG_ERROR, "the former host-key seed cannot be removed: %s", strerror(errno));
+	else
+		keyfile_sync(keys->directory);
+	sodium_free(keys->seeds[HOST_SEED_PREVIOUS]);
+	keys->seeds[HOST_SEED_PREVIOUS] = NULL;
+	rpc_log(RPC_LOG_NOTICE, "the former host-key seed is forgotten");
 }
 
 /* -- keys -- */

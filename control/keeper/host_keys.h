@@ -6,7 +6,8 @@
  * type, so it is the same for the same target for ever, and whoever has the seed's copy has them all. What is
  * derived is kept in memory, for an RSA key takes a third of a second to find. Rotation: `rotate` makes a
  * next seed, whose public keys can be handed out beforehand; `commit` makes it the current one. Sessions that
- * live at that moment go on with the keys that they began with, as long as this process lives.
+ * live at that moment go on with the keys that they began with: the former seed is kept until none of them is
+ * left, or the next commit, or PREVIOUS_MAX_S.
  */
 #ifndef CONTROL_KEEPER_HOST_KEYS_H
 #define CONTROL_KEEPER_HOST_KEYS_H
@@ -17,7 +18,7 @@
 #include "config/wire/wire.h"
 #include "control/keeper/keeper.h"
 
-#define HOST_SEED_ID_SIZE 8
+#define PREVIOUS_MAX_S (30u * 24u * 3600u)
 #define HOST_KEY_BLOB_MAX 600      /* bytes of a public key: RSA has 407 */
 #define HOST_KEY_SIGNATURE_MAX 512 /* RSA has 404 */
 
@@ -25,7 +26,8 @@ enum host_seed { HOST_SEED_CURRENT = 0, HOST_SEED_NEXT, HOST_SEED_PREVIOUS, HOST
 
 struct host_keys;
 
-/* Takes the current seed from the keyring and reads the next one, if there is one. NULL: logged. */
+/* Takes the current seed from the keyring and reads the next and the previous one, if there are. NULL:
+ * logged. */
 struct host_keys *host_keys_open(const struct keyring *keyring);
 void host_keys_close(struct host_keys *keys); /* NULL is nothing */
 
@@ -38,6 +40,11 @@ int host_keys_rotate(struct host_keys *keys);
 int host_keys_commit(struct host_keys *keys);
 /* Forgets the next seed: -ENOENT where there is none. */
 int host_keys_abandon(struct host_keys *keys);
+/* Which seed is it, of those that keys sign by? False: neither the current one nor the previous. */
+bool host_keys_by_id(const struct host_keys *keys, const uint8_t id[HOST_SEED_ID_SIZE], enum host_seed *seed);
+/* Seconds since it was the current one. */
+uint64_t host_keys_previous_age(const struct host_keys *keys, uint64_t now_s);
+void host_keys_forget_previous(struct host_keys *keys);
 
 /* Appends the public key blob. type: "ssh-ed25519", "ecdsa-sha2-nistp256", …384, …521 or "ssh-rsa". False:
  * there is no such seed or type, or the target has no id. */

@@ -43,8 +43,8 @@ static const char *sign_for(
     struct keeper *keeper, const char *session_id, const struct rpc_key_host_sign *body, struct wire_out *out)
 {
 	const char *target_id = live_target(keeper->live, session_id);
-	enum host_seed seed =
-	    live_has_former_seed(keeper->live, session_id) ? HOST_SEED_PREVIOUS : HOST_SEED_CURRENT;
+	const uint8_t *seed_id = live_seed(keeper->live, session_id);
+	enum host_seed seed;
 	struct wire_span algorithm = body->algorithm.len > 0 ? body->algorithm : wire_span_of("ssh-ed25519");
 
 	if (target_id == NULL)
@@ -53,6 +53,8 @@ static const char *sign_for(
 		return "an exchange hash has 20 to 64 bytes";
 	if (target_id[0] == '\0')
 		return "the session has no target yet";
+	if (seed_id == NULL || !host_keys_by_id(keeper->host_keys, seed_id, &seed))
+		return "the host-key seed that the session began with is forgotten";
 	if (!host_keys_sign(keeper->host_keys, seed, target_id, algorithm, body->hash, out))
 		return "there is no host key for this algorithm";
 	return NULL;
@@ -89,12 +91,26 @@ static const char *do_with_seed(struct keeper *keeper, uint8_t action)
 	else if (action == RPC_HOST_SEED_ABANDON)
 		error = host_keys_abandon(keeper->host_keys);
 	if (error == 0 && action == RPC_HOST_SEED_COMMIT)
-		live_outlive_seed(keeper->live);
+		keeper->look_at_previous_at = keeper->now_s() + PREVIOUS_NEEDED_S;
 	if (error == -EEXIST)
 		return "there is a next host-key seed already; commit it, or abandon it";
 	if (error == -ENOENT)
 		return "there is no next host-key seed; make it with: reeve host-key rotate";
 	return error == 0 ? "" : strerror(-error);
+}
+
+void host_seed_look(struct keeper *keeper)
+{
+	uint8_t previous[HOST_SEED_ID_SIZE];
+	uint64_t now = keeper->now_s();
+
+	if (!host_keys_has(keeper->host_keys, HOST_SEED_PREVIOUS) || now < keeper->look_at_previous_at)
+		return;
+	keeper->look_at_previous_at = now + PREVIOUS_NEEDED_S;
+	host_keys_seed_id(keeper->host_keys, HOST_SEED_PREVIOUS, previous);
+	if (!live_needs_seed(keeper->live, previous) ||
+	    host_keys_previous_age(keeper->host_keys, now) > PREVIOUS_MAX_S)
+		host_keys_forget_previous(keeper->host_keys);
 }
 
 int on_host_seed(void *context, struct rpc_link *link, struct rpc_message *message)

@@ -100,6 +100,7 @@ static int on_attach(void *context, struct rpc_link *link, struct rpc_message *m
 	rpc_link_close(&process->control);
 	/* The former control's word ends with it: a session that ended meanwhile must not stay live here. */
 	live_clear(process->keeper.live);
+	process->keeper.look_at_previous_at = process->keeper.now_s() + PREVIOUS_NEEDED_S;
 	int fd = message->fds[0];
 	message->fds[0] = -1;
 	return rpc_link_open(&process->control, fd, RPC_CONTROL, body.index, body.epoch);

@@ -19,6 +19,7 @@
 #define KEEPER_TARGET_ID_MAX 128
 #define KEEPER_SESSIONS_MAX 131072u
 #define KEEPER_ERROR_MAX 256
+#define HOST_SEED_ID_SIZE 8 /* tells host seeds apart */
 #define KEEPER_CERTIFICATE_MAX 32768u
 #define KEEPER_PRINCIPALS_MAX 256u
 
@@ -72,8 +73,14 @@ bool keyring_ca_sign(const struct keyring *keyring, enum keyring_kind kind, stru
 /* -- keyfile.c: files of keys, 0600, written whole or not at all -- */
 /* A seed. 0, -ENOENT, -EBADMSG (damaged), -EPERM (open to others), -errno. */
 int keyfile_read(int directory, const char *name, enum keyring_kind kind, uint8_t seed[KEEPER_SEED_SIZE]);
+/* The same; *made_at: unix seconds, when it was written. */
+int keyfile_read_dated(int directory, const char *name, enum keyring_kind kind,
+    uint8_t seed[KEEPER_SEED_SIZE], uint64_t *made_at);
 /* -EEXIST where the name is taken. */
 int keyfile_write(
+    int directory, const char *name, enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE]);
+/* In the place of what `name` held. */
+int keyfile_rewrite(
     int directory, const char *name, enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE]);
 /* Any file's bytes, less than `size`; errors as of keyfile_read. */
 int keyfile_load(int directory, const char *name, uint8_t *bytes, size_t size, size_t *len);
@@ -125,9 +132,10 @@ bool live_add(struct live *live, const char *session_id, const char *target_id);
 void live_remove(struct live *live, const char *session_id);
 /* The target's id, or NULL where the session is not live. */
 const char *live_target(const struct live *live, const char *session_id);
-/* The host seed has changed: those that are live now keep the former one. */
-void live_outlive_seed(struct live *live);
-bool live_has_former_seed(const struct live *live, const char *session_id);
+/* By which host seed's keys the session is signed for; live_seed: NULL where none was set. */
+void live_set_seed(struct live *live, const char *session_id, const uint8_t seed[HOST_SEED_ID_SIZE]);
+const uint8_t *live_seed(const struct live *live, const char *session_id);
+bool live_needs_seed(const struct live *live, const uint8_t seed[HOST_SEED_ID_SIZE]);
 void live_clear(struct live *live);
 uint32_t live_count(const struct live *live);
 
@@ -139,7 +147,8 @@ struct keeper {
 	struct host_keys *host_keys;
 	struct live *live;
 	struct vault *vault;
-	uint64_t (*now_s)(void); /* unix time; tests have their own */
+	uint64_t (*now_s)(void);      /* unix time; tests have their own */
+	uint64_t look_at_previous_at; /* when to ask whether anybody still needs the former host seed */
 };
 /* -- ca_requests.c: the handlers of what concerns the CAs -- */
 /* "user", "client", "host" of enum rpc_ca; NULL: there is no such. */
@@ -151,6 +160,10 @@ int on_seal(void *context, struct rpc_link *link, struct rpc_message *message);
 int on_host(void *context, struct rpc_link *link, struct rpc_message *message);
 int on_host_sign(void *context, struct rpc_link *link, struct rpc_message *message);
 int on_host_seed(void *context, struct rpc_link *link, struct rpc_message *message);
+/* Forgets the former host seed once no live session needs it. To be called now and then. */
+#define PREVIOUS_NEEDED_S                                                                                    \
+	3600 /* at least so long after control came: it must say first which sessions live */
+void host_seed_look(struct keeper *keeper);
 /* -- vault_requests.c -- */
 int on_vault_put(void *context, struct rpc_link *link, struct rpc_message *message);
 int on_vault_list(void *context, struct rpc_link *link, struct rpc_message *message);

@@ -22,7 +22,8 @@
 #define KEYFILE_SUM 32
 #define KEYFILE_SIZE (8 + 1 + 1 + 8 + 4 + KEEPER_SEED_SIZE + KEYFILE_SUM)
 
-static int decode(const uint8_t *bytes, enum keyring_kind kind, uint8_t seed[KEEPER_SEED_SIZE])
+static int decode(
+    const uint8_t *bytes, enum keyring_kind kind, uint8_t seed[KEEPER_SEED_SIZE], uint64_t *made_at)
 {
 	uint8_t sum[KEYFILE_SUM];
 	struct wire in = wire_over(bytes, KEYFILE_SIZE);
@@ -30,7 +31,7 @@ static int decode(const uint8_t *bytes, enum keyring_kind kind, uint8_t seed[KEE
 	uint8_t version = wire_u8(&in);
 	uint8_t stored_kind = wire_u8(&in);
 
-	(void)wire_u64(&in);
+	*made_at = wire_u64(&in);
 	struct wire_span stored = wire_string(&in);
 	struct wire_span stored_sum = wire_bytes(&in, KEYFILE_SUM);
 	crypto_generichash(sum, sizeof(sum), bytes, KEYFILE_SIZE - KEYFILE_SUM, NULL, 0);
@@ -63,16 +64,24 @@ int keyfile_load(int directory, const char *name, uint8_t *bytes, size_t size, s
 	return error;
 }
 
-int keyfile_read(int directory, const char *name, enum keyring_kind kind, uint8_t seed[KEEPER_SEED_SIZE])
+int keyfile_read_dated(int directory, const char *name, enum keyring_kind kind,
+    uint8_t seed[KEEPER_SEED_SIZE], uint64_t *made_at)
 {
 	uint8_t bytes[KEYFILE_SIZE + 1];
 	size_t len = 0;
 	int error = keyfile_load(directory, name, bytes, sizeof(bytes), &len);
 
 	if (error == 0)
-		error = len != KEYFILE_SIZE ? -EBADMSG : decode(bytes, kind, seed);
+		error = len != KEYFILE_SIZE ? -EBADMSG : decode(bytes, kind, seed, made_at);
 	sodium_memzero(bytes, sizeof(bytes));
 	return error;
+}
+
+int keyfile_read(int directory, const char *name, enum keyring_kind kind, uint8_t seed[KEEPER_SEED_SIZE])
+{
+	uint64_t made_at;
+
+	return keyfile_read_dated(directory, name, kind, seed, &made_at);
 }
 
 static void encode(uint8_t bytes[KEYFILE_SIZE], enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE])
@@ -135,14 +144,26 @@ int keyfile_replace(int directory, const char *name, const uint8_t *bytes, size_
 	return put(directory, name, bytes, len, 0);
 }
 
-int keyfile_write(
-    int directory, const char *name, enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE])
+static int put_seed(int directory, const char *name, enum keyring_kind kind,
+    const uint8_t seed[KEEPER_SEED_SIZE], unsigned flags)
 {
 	uint8_t bytes[KEYFILE_SIZE];
 
 	encode(bytes, kind, seed);
-	/* The new name must not replace a key, even one that came into being meanwhile. */
-	int error = put(directory, name, bytes, sizeof(bytes), RENAME_NOREPLACE);
+	int error = put(directory, name, bytes, sizeof(bytes), flags);
 	sodium_memzero(bytes, sizeof(bytes));
 	return error;
+}
+
+int keyfile_write(
+    int directory, const char *name, enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE])
+{
+	/* The new name must not replace a key, even one that came into being meanwhile. */
+	return put_seed(directory, name, kind, seed, RENAME_NOREPLACE);
+}
+
+int keyfile_rewrite(
+    int directory, const char *name, enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE])
+{
+	return put_seed(directory, name, kind, seed, 0);
 }

@@ -12,7 +12,7 @@
 struct live_entry {
 	char session_id[KEEPER_SESSION_ID_MAX]; /* empty: free */
 	char target_id[KEEPER_TARGET_ID_MAX];
-	bool former_seed;
+	uint8_t seed[HOST_SEED_ID_SIZE]; /* by which host keys sign for it; all zero: none */
 };
 
 struct live {
@@ -75,7 +75,7 @@ bool live_add(struct live *live, const char *session_id, const char *target_id)
 		if (live->count == live->capacity)
 			return false;
 		live->count++;
-		entry->former_seed = false;
+		memset(entry->seed, 0, sizeof(entry->seed));
 		memcpy(entry->session_id, session_id, strlen(session_id) + 1);
 	}
 	memcpy(entry->target_id, target_id, strlen(target_id) + 1);
@@ -122,15 +122,32 @@ uint32_t live_count(const struct live *live)
 	return live->count;
 }
 
-void live_outlive_seed(struct live *live)
+void live_set_seed(struct live *live, const char *session_id, const uint8_t seed[HOST_SEED_ID_SIZE])
 {
-	for (uint32_t at = 0; at <= live->mask; at++)
-		live->entries[at].former_seed = live->entries[at].session_id[0] != '\0';
+	struct live_entry *entry = &live->entries[find(live, session_id)];
+
+	if (session_id[0] != '\0' && entry->session_id[0] != '\0')
+		memcpy(entry->seed, seed, HOST_SEED_ID_SIZE);
 }
 
-bool live_has_former_seed(const struct live *live, const char *session_id)
+const uint8_t *live_seed(const struct live *live, const char *session_id)
 {
 	const struct live_entry *entry = &live->entries[find(live, session_id)];
+	bool there = session_id[0] != '\0' && entry->session_id[0] != '\0';
 
-	return entry->session_id[0] != '\0' && entry->former_seed;
+	return there && !sodium_is_zero(entry->seed, HOST_SEED_ID_SIZE) ? entry->seed : NULL;
+}
+
+bool live_needs_seed(const struct live *live, const uint8_t seed[HOST_SEED_ID_SIZE])
+{
+	uint32_t left = live->count;
+
+	for (uint32_t at = 0; left > 0 && at <= live->mask; at++) {
+		if (live->entries[at].session_id[0] == '\0')
+			continue;
+		if (memcmp(live->entries[at].seed, seed, HOST_SEED_ID_SIZE) == 0)
+			return true;
+		left--;
+	}
+	return false;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What control may ask. Control itself may be taken over: each request is judged by the keeper's own rules.
  */
-#include "control/keeper/keeper.h"
+#include "control/keeper/host_keys.h"
 #include "control/keeper/totp.h"
 
 #include <errno.h>
@@ -82,9 +82,11 @@ static int on_session(void *context, struct rpc_link *link, struct rpc_message *
 	struct keeper *keeper = context;
 	struct rpc_key_session body;
 	char session_id[KEEPER_SESSION_ID_MAX], target_id[KEEPER_TARGET_ID_MAX];
+	uint8_t seed[HOST_SEED_ID_SIZE];
 
 	(void)link;
 	if (!rpc_get_key_session(message->body, &body) || body.live > 1 || body.session_id.len == 0 ||
+	    (body.seed.len != 0 && body.seed.len != sizeof(seed)) ||
 	    !wire_span_copy(body.session_id, session_id, sizeof(session_id)) ||
 	    !wire_span_copy(body.target_id, target_id, sizeof(target_id)))
 		return -EPROTO;
@@ -93,6 +95,14 @@ static int on_session(void *context, struct rpc_link *link, struct rpc_message *
 	else if (!live_add(keeper->live, session_id, target_id))
 		rpc_log(RPC_LOG_ERROR, "session %s: %u sessions are live, no more are signed for", session_id,
 		    live_count(keeper->live));
+	if (body.seed.len > 0) {
+		memcpy(seed, body.seed.at, sizeof(seed));
+		live_set_seed(keeper->live, session_id, seed);
+	} else if (live_seed(keeper->live, session_id) == NULL) {
+		host_keys_seed_id(keeper->host_keys, HOST_SEED_CURRENT, seed);
+		live_set_seed(keeper->live, session_id, seed);
+	}
+	host_seed_look(keeper);
 	return 0;
 }
 

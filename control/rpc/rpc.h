@@ -385,10 +385,11 @@ enum rpc_permit {
 	    F(span, source_address) F(span, force_command) F(u32, permits) F(u64, serial)
 #define KEY_CERTIFY_REPLY_FIELDS(F) F(span, error) F(span, certificate)
 /* live 1: control approves the session, HOST_SIGN for `target_id` and CERTIFY may follow (say it again when
- * the target is known, or another one); 0: it is over. No reply. The keeper forgets all live sessions when it
+ * the target is known, or another one); 0: it is over. seed: by which host keys sign for it, as HOST_REPLY says
+ * it; empty: the current one, or what was said before. No reply. The keeper forgets all live sessions when it
  * or control is replaced: control says it again for each on SES_RESUME, and when it gets a new link to the
  * keeper. */
-#define KEY_SESSION_FIELDS(F) F(span, session_id) F(span, target_id) F(u8, live)
+#define KEY_SESSION_FIELDS(F) F(span, session_id) F(span, target_id) F(span, seed) F(u8, live)
 /* The host key of a target. type: of the key ("ssh-ed25519", "ssh-rsa", …). next: 0 the current seed's, 1
  * the next one's, 2 the one before. seed: tells seeds apart, 8 bytes. */
 #define KEY_HOST_FIELDS(F) F(span, target_id) F(span, type) F(u8, next)

@@ -136,12 +136,13 @@ void history_update(struct control *control, const struct session *session)
 {
 	(void)database_run(&control->db,
 	    "UPDATE sessions SET user = ?, login = ?, target_id = ?, granted = ?, permits = ?, force_command "
-	    "= ?, identity = ?, came_with = ?"
+	    "= ?, identity = ?, came_with = ?, host_seed = ?"
 	    " WHERE session_id = ?",
-	    "tttiitibt", session->user, session->login, session->target_id, (int64_t)session->granted,
+	    "tttiitibbt", session->user, session->login, session->target_id, (int64_t)session->granted,
 	    (int64_t)(session->granted ? session->permits : session->key_permits),
 	    session->force_command == NULL ? "" : session->force_command, (int64_t)session->identity,
-	    (struct wire_span){session->came_with, session->came_with_len}, session->session_id);
+	    (struct wire_span){session->came_with, session->came_with_len}, session_seed(session),
+	    session->session_id);
 }
 
 void history_end(struct control *control, const struct session *session, const char *reason,

@@ -55,7 +55,7 @@ static struct call_options ask(struct control *control, struct keeper_question *
 /* A session keeps the seed it began with: the keeper signs for it by that one. */
 static bool is_former(const struct control *control, const struct session *session)
 {
-	return session->shown.count > 0 && control->host_seed_known &&
+	return session->has_seed && control->host_seed_known &&
 	       memcmp(session->host_seed, control->host_seed, sizeof(control->host_seed)) != 0;
 }
 
@@ -65,6 +65,17 @@ static struct wire_span seed_of(const struct control *control, const struct sess
 	    sizeof(control->host_seed)};
 }
 
+/* From the first key that it is shown to its end, whatever is committed or restarted meanwhile. */
+static void settle_seed(struct control *control, struct session *session, struct wire_span seed)
+{
+	if (session->has_seed && memcmp(session->host_seed, seed.at, sizeof(session->host_seed)) == 0)
+		return;
+	memcpy(session->host_seed, seed.at, sizeof(session->host_seed));
+	session->has_seed = true;
+	history_update(control, session);
+	session_tell_keeper(control, session, true);
+}
+
 static void key_there(void *context, void *argument, int error, struct wire_span body)
 {
 	struct control *control = context;
@@ -72,14 +83,16 @@ static void key_there(void *context, void *argument, int error, struct wire_span
 	struct session *session = session_by_serial(control, question->serial);
 	struct rpc_key_host_reply reply;
 
-	if (session == NULL || error != 0 || !rpc_get_key_host_reply(body, &reply) || reply.error.len > 0 ||
-	    reply.seed.len != sizeof(control->host_seed)) {
+	bool read = error == 0 && rpc_get_key_host_reply(body, &reply);
+	if (read && reply.error.len > 0 && question->former)
+		error = -ESTALE;
+	if (session == NULL || !read || reply.error.len > 0 || reply.seed.len != sizeof(control->host_seed)) {
 		fail(control, session, question, error);
 		return;
 	}
-	if (is_former(control, session)) {
+	if (question->former) {
 		if (memcmp(session->host_seed, reply.seed.at, sizeof(session->host_seed)) != 0) {
-			fail(control, session, question, -ENOENT); /* it began two rotations ago */
+			fail(control, session, question, -ESTALE); /* it began two rotations ago */
 			return;
 		}
 	} else {
@@ -94,6 +107,11 @@ static void key_there(void *context, void *argument, int error, struct wire_span
 }
 
 /* -- the certificate -- */
+
+static struct wire_span seed_asked(const struct keeper_question *question)
+{
+	return (struct wire_span){question->seed, sizeof(question->seed)};
+}
 
 /* What the client may have typed to get here: the target's addresses and the names known for them. Where they
  * are too many, this session's own come first: others cannot take its certificate away by adding theirs. */
@@ -112,7 +130,7 @@ static bool put_principals(struct control *control, const struct session *sessio
 /* The plain key is shown for a while: without a host CA, or where there is no certificate to be had. */
 static void go_without(struct control *control, struct session *session, struct keeper_question *question)
 {
-	if (host_keys_store_certificate(&control->db, seed_of(control, session), question->target_id,
+	if (host_keys_store_certificate(&control->db, seed_asked(question), question->target_id,
 	        type_of(question), (struct wire_span){0}, time(NULL) + NO_CERTIFICATE_S))
 		go_on(control, session, question);
 	else
@@ -131,7 +149,7 @@ static void certificate_there(void *context, void *argument, int error, struct w
 		return;
 	}
 	if (reply.error.len == 0 &&
-	    host_keys_store_certificate(&control->db, seed_of(control, session), question->target_id,
+	    host_keys_store_certificate(&control->db, seed_asked(question), question->target_id,
 	        type_of(question), reply.certificate, time(NULL) + CERTIFICATE_FRESH_S))
 		go_on(control, session, question);
 	else
@@ -148,11 +166,12 @@ static void ask_certificate(struct control *control, struct session *session,
 	uint64_t now = (uint64_t)time(NULL), serial;
 	char key_id[PUBLIC_KEY_FINGERPRINT_SIZE + 16];
 
+	memcpy(question->seed, seed_of(control, session).at, sizeof(question->seed));
 	if (!put_principals(control, session, &out)) {
 		go_without(control, session, question);
 		return;
 	}
-	snprintf(key_id, sizeof(key_id), "portreeve:%s", session->target_id);
+	snprintf(key_id, sizeof(key_id), "portreeve:%s", question->target_id);
 	randombytes_buf(&serial, sizeof(serial));
 	CALL(&options, key_certify_host, .public_key = {row->public_key, row->public_len},
 	    .key_id = wire_span_of(key_id), .principals = {room, wire_written(&out)},
@@ -175,8 +194,9 @@ static void go_on(struct control *control, struct session *session, struct keepe
 	    !host_keys_find(&control->db, seed, question->target_id, type_of(question), &row)) {
 		struct call_options options =
 		    ask(control, question, RPC_KEY_HOST, RPC_KEY_HOST_REPLY, key_there);
+		question->former = is_former(control, session);
 		CALL(&options, key_host, .target_id = wire_span_of(question->target_id),
-		    .type = wire_span_of(type_of(question)), .next = is_former(control, session) ? 2 : 0);
+		    .type = wire_span_of(type_of(question)), .next = question->former ? 2 : 0);
 		return;
 	}
 	/* Where the client has negotiated a certificate, there was one a moment ago: it is asked for again.
@@ -188,7 +208,7 @@ static void go_on(struct control *control, struct session *session, struct keepe
 		ask_certificate(control, session, question, &row);
 		return;
 	}
-	memcpy(session->host_seed, seed.at, sizeof(session->host_seed));
+	settle_seed(control, session, seed);
 	crypto_hash_sha256(session->shown.digest[0], row.public_key, row.public_len);
 	crypto_hash_sha256(session->shown.digest[1], row.certificate, row.certificate_len);
 	session->shown.count = row.certificate_len > 0 ? 2 : 1;

@@ -44,6 +44,9 @@ void keeper_question_free(struct keeper_question *question)
 
 const char *keeper_failure(int error)
 {
+	if (error == -ESTALE)
+		return "portreeve: the host key that this connection began with is given up; please connect "
+		       "again";
 	return error == -ETIMEDOUT || error == -EPIPE
 	           ? "portreeve: the key service of this gateway does not answer; please try again in a "
 	             "moment"

@@ -182,13 +182,27 @@ bool session_kill(struct control *control, struct session *session, const char *
 /* -- restarts ---------------------------------------------------------------------------------------------
  */
 
+struct wire_span session_seed(const struct session *session)
+{
+	return (struct wire_span){session->host_seed, session->has_seed ? sizeof(session->host_seed) : 0};
+}
+
+void session_tell_keeper(struct control *control, const struct session *session, bool live)
+{
+	struct peer *keeper = &control->peers.keeper;
+
+	if (peer_up(keeper)) /* else it hears of all sessions when it comes, before it is asked */
+		PEER_SEND(keeper, KEY_SESSION, key_session, 0, 0,
+		    .session_id = wire_span_of(session->session_id),
+		    .target_id = wire_span_of(session->target_id), .seed = session_seed(session),
+		    .live = live);
+}
+
 void sessions_tell_keeper(struct control *control)
 {
 	for (struct session *session = control->sessions.first; session != NULL; session = session->next)
 		if (session->target_id[0] != '\0')
-			PEER_SEND(&control->peers.keeper, KEY_SESSION, key_session, 0, 0,
-			    .session_id = wire_span_of(session->session_id),
-			    .target_id = wire_span_of(session->target_id), .live = 1);
+			session_tell_keeper(control, session, true);
 }
 
 /* What the database says of a session that a worker claims to go on with. False: it knows nothing of it as
@@ -197,7 +211,8 @@ static bool restore(struct control *control, struct session *session)
 {
 	sqlite3_stmt *row = database_query(&control->db,
 	    "SELECT user, login, target_id, granted, permits, force_command, rule, started_at, generation, "
-	    "rule_index, identifier, identity, came_with FROM sessions WHERE session_id = ? AND worker = ? "
+	    "rule_index, identifier, identity, came_with, host_seed FROM sessions WHERE session_id = ? AND "
+	    "worker = ? "
 	    "AND "
 	    "flow = ? "
 	    "AND "
@@ -221,6 +236,10 @@ static bool restore(struct control *control, struct session *session)
 	int64_t rule = sqlite3_column_int64(row, 9);
 	session->identity = (uint32_t)sqlite3_column_int64(row, 11);
 	session_keep_key(session, database_blob(row, 12));
+	struct wire_span seed = database_blob(row, 13);
+	session->has_seed = seed.len == sizeof(session->host_seed);
+	if (session->has_seed)
+		memcpy(session->host_seed, seed.at, seed.len);
 	struct wire_span identifier = database_blob(row, 10);
 	if (identifier.len > 0 && identifier.len <= sizeof(session->identifier)) {
 		memcpy(session->identifier, identifier.at, identifier.len);
@@ -310,10 +329,8 @@ int session_on_resume(void *context, struct rpc_link *link, struct rpc_message *
 	if (session->granted)
 		session_count_user(control, session);
 	control->sessions.resumed++;
-	if (session->target_id[0] != '\0' && peer_up(&control->peers.keeper))
-		PEER_SEND(&control->peers.keeper, KEY_SESSION, key_session, 0, 0,
-		    .session_id = wire_span_of(session->session_id),
-		    .target_id = wire_span_of(session->target_id), .live = 1);
+	if (session->target_id[0] != '\0')
+		session_tell_keeper(control, session, true);
 	return 0;
 }
 

@@ -66,7 +66,8 @@ struct session {
 	char rule_name[POLICY_RULE_NAME_SIZE];
 	char address[TARGET_ADDRESS_SIZE];
 	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE]; /* empty: TARGET has not gone well (yet) */
-	uint8_t host_seed[8];                        /* of what is shown */
+	uint8_t host_seed[8]; /* of what it is shown, from its first host key to its end */
+	bool has_seed;
 	struct proof_host_keys shown; /* of the client leg; none: not known any more (after RESUME) */
 	uint8_t identifier[64];       /* the first exchange hash that was signed for it; length 0: none yet */
 	uint8_t identifier_len;
@@ -151,6 +152,10 @@ int session_on_resume(void *context, struct rpc_link *link, struct rpc_message *
 /* -- what happens to them (lifecycle.c) -- */
 void session_end(struct control *control, struct session *session, const char *reason,
     uint64_t bytes_from_client, uint64_t bytes_from_origin);
+/* Tells the keeper, if it is there, that the session lives, or lives no more. */
+void session_tell_keeper(struct control *control, const struct session *session, bool live);
+/* As the keeper calls it; empty: none yet. */
+struct wire_span session_seed(const struct session *session);
 /* It has no origin (any more) that was accepted: the keeper does nothing for it until one is (target.c). */
 void session_forget_target(struct control *control, struct session *session);
 /* The worker's link is gone: its sessions are. */
@@ -178,6 +183,8 @@ struct keeper_question {
 	 * another. */
 	uint8_t steps;
 	bool certified;
+	bool former;     /* it is about the seed before the current one */
+	uint8_t seed[8]; /* of the key whose certificate is asked for */
 	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE];
 	host_key_shown shown;
 	struct wire_span saved; /* a copied message body, freed with the question */

@@ -37,13 +37,13 @@ static void host_key_there(struct control *control, struct session *session,
 static void accept_target(
     struct control *control, struct session *session, uint32_t request_id, uint8_t verdict)
 {
-	struct peer *keeper = &control->peers.keeper;
-
+	if (!session->has_seed && control->host_seed_known) {
+		memcpy(session->host_seed, control->host_seed, sizeof(session->host_seed));
+		session->has_seed = true;
+	}
 	history_update(control, session);
-	if (peer_up(keeper)) /* else it hears of it when it comes, before it is asked */
-		PEER_SEND(keeper, KEY_SESSION, key_session, 0, 0,
-		    .session_id = wire_span_of(session->session_id),
-		    .target_id = wire_span_of(session->target_id), .live = 1);
+	if (session->has_seed) /* else once it is known */
+		session_tell_keeper(control, session, true);
 	if (!session_show_host_key(
 	        control, session, request_id, "ssh-ed25519", false, verdict, host_key_there))
 		answer_target(&control->peers.workers[session->worker], request_id, RPC_TARGET_REFUSED,
@@ -52,10 +52,8 @@ static void accept_target(
 
 void session_forget_target(struct control *control, struct session *session)
 {
-	if (session->target_id[0] != '\0' && peer_up(&control->peers.keeper))
-		PEER_SEND(&control->peers.keeper, KEY_SESSION, key_session, 0, 0,
-		    .session_id = wire_span_of(session->session_id),
-		    .target_id = wire_span_of(session->target_id), .live = 0);
+	if (session->target_id[0] != '\0')
+		session_tell_keeper(control, session, false);
 	session->target_id[0] = '\0';
 }
 

@@ -39,6 +39,9 @@ static void start(void)
 	if (keeper.host_keys == NULL)
 		abort();
 	live_add(keeper.live, "s1", "t1");
+	uint8_t seed[HOST_SEED_ID_SIZE];
+	host_keys_seed_id(keeper.host_keys, HOST_SEED_CURRENT, seed);
+	live_set_seed(keeper.live, "s1", seed);
 	keeper.vault = vault_open(&keeper.keyring);
 	struct private_key *key = private_key_generate(PRIVATE_KEY_ED25519, 0);
 	if (keeper.vault == NULL || key == NULL ||

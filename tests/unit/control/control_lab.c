@@ -73,6 +73,7 @@ void lab_open(struct lab *lab)
 	for (int i = 1; i < 4; i++)
 		mint_key(&lab->cas[i]);
 	lab->totp_error = "";
+	lab->host_seed = "seed one";
 	lab->ca_exists[RPC_CA_CLIENT] = lab->ca_exists[RPC_CA_USER] = true;
 	lab->supervisor.fd = lab->keeper.fd = lab->dataplane.fd = lab->recorder.fd = -1;
 	lab->workers[0].fd = lab->workers[1].fd = -1;
@@ -313,6 +314,15 @@ static void keeper_evidence(struct lab *lab, struct rpc_message *message)
 	    0);
 }
 
+static void answer_host(struct lab *lab, const struct rpc_message *message, const char *seed)
+{
+	cr_assert_eq(RPC_SEND(&lab->keeper, KEY_HOST_REPLY, key_host_reply, RPC_FLAG_REPLY, message->id,
+	                 .error = wire_span_of(seed == NULL ? "there is no such host-key seed" : ""),
+	                 .public_key = mint_blob(&lab->cas[RPC_CA_HOST]),
+	                 .seed = wire_span_of(seed == NULL ? "" : seed)),
+	    0);
+}
+
 static void play_keeper(struct lab *lab)
 {
 	struct rpc_message message;
@@ -341,19 +351,17 @@ static void play_keeper(struct lab *lab)
 	case RPC_KEY_SESSION:
 		cr_assert(rpc_get_key_session(message.body, &session));
 		heard(lab, "SESSION", session.session_id, session.live);
+		text_of(session.seed, lab->told_seed, sizeof(lab->told_seed));
 		break;
 	case RPC_KEY_HOST:
 		cr_assert(rpc_get_key_host(message.body, &host));
-		heard(lab, "HOST", host.target_id, 0);
+		heard(lab, "HOST", host.target_id, host.next);
 		if (lab->keeper_holds) {
 			cr_assert_lt(lab->held_count, 4);
 			lab->held[lab->held_count++] = message.id;
 			break;
 		}
-		cr_assert_eq(
-		    RPC_SEND(&lab->keeper, KEY_HOST_REPLY, key_host_reply, RPC_FLAG_REPLY, message.id,
-		        .public_key = mint_blob(&lab->cas[RPC_CA_HOST]), .seed = wire_span_of("seed one")),
-		    0);
+		answer_host(lab, &message, host.next == 2 ? lab->former_host_seed : lab->host_seed);
 		break;
 	case RPC_KEY_CERTIFY_HOST:
 		keeper_certify_host(lab, &message);
@@ -408,7 +416,7 @@ void lab_host_answer(struct lab *lab, unsigned n, const struct mint_key *key)
 {
 	cr_assert_lt(n, lab->held_count);
 	cr_assert_eq(RPC_SEND(&lab->keeper, KEY_HOST_REPLY, key_host_reply, RPC_FLAG_REPLY, lab->held[n],
-	                 .public_key = mint_blob(key), .seed = wire_span_of("seed one")),
+	                 .public_key = mint_blob(key), .seed = wire_span_of(lab->host_seed)),
 	    0);
 }
 

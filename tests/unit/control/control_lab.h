@@ -45,8 +45,10 @@ struct lab {
 	const char *totp_error; /* and of second factors that are made or removed */
 	bool keeper_holds;      /* questions for host keys, until lab_host_answer is called */
 	uint32_t held[4], held_count;
-	char keeper_heard[4096]; /* "SESSION sid 1;HOST target;…" in order */
-	char evidence[2][2048];  /* the last two texts */
+	const char *host_seed, *former_host_seed; /* of host keys; 8 letters; former NULL: none */
+	char keeper_heard[4096];                  /* "SESSION sid 1;HOST target 0;…" in order */
+	char told_seed[16];                       /* of the last SESSION */
+	char evidence[2][2048];                   /* the last two texts */
 	unsigned policies;
 	uint64_t policy_generation;
 	uint8_t *policy_blob;

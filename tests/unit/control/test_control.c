@@ -109,9 +109,8 @@ Test(control, a_whole_session)
 	cr_expect_eq(target.host_public_len, 51);
 	cr_expect(strncmp(target.target_id, "SHA256:", 7) == 0);
 	char expected[256];
-	snprintf(expected, sizeof(expected), "SESSION %s 1;HOST %s 0;", begun.session_id, target.target_id);
-	cr_expect_str_eq(
-	    lab.keeper_heard, expected, "the keeper must hear of the session before it is asked");
+	snprintf(expected, sizeof(expected), "HOST %s 0;SESSION %s 1;", target.target_id, begun.session_id);
+	cr_expect_str_eq(lab.keeper_heard, expected, "the keeper must hear of the session, and once");
 	cr_expect_eq(sign(1).signature.len, 32);
 	cr_expect(who_is(1, mint_blob(&alice), "root", 0).accepted);
 	cr_expect_not(may(1, "root").allowed, "an offered key proves nothing");

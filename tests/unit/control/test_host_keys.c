@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control/certificate/public_key.h"
@@ -16,7 +17,12 @@
 #include "tests/unit/control/folder.h"
 
 static char directory_path[FOLDER_PATH_SIZE];
-static struct keeper keeper;
+static uint64_t now_s = 1000;
+static uint64_t test_now(void)
+{
+	return now_s;
+}
+static struct keeper keeper = {.now_s = test_now};
 static struct rpc_link keeper_end, control;
 
 static void start_keys(void)
@@ -272,6 +278,119 @@ Test(host_keys, rotate_with_an_overlap)
 	cr_expect_arr_eq(host(plain, 0).public_key.at, next_key, 51);
 	cr_expect_eq(seeds(RPC_HOST_SEED_SHOW).next.len, 0);
 	cr_expect_eq(ASK(KEY_HOST_SEED, key_host_seed, .action = 4), -EPROTO);
+}
+
+static void say_live(const char *session, const uint8_t *seed)
+{
+	ASK(KEY_SESSION, key_session, .session_id = wire_span_of(session), .target_id = wire_span_of("t1"),
+	    .seed = {seed, seed == NULL ? 0 : HOST_SEED_ID_SIZE}, .live = 1);
+}
+
+static bool has_previous(void)
+{
+	return host_keys_has(keeper.host_keys, HOST_SEED_PREVIOUS) &&
+	       faccessat(keeper.keyring.directory, "host-previous.seed", F_OK, 0) == 0;
+}
+
+/* Keeper and control are replaced: the session's seed is what control says it is, and the keeper has it. */
+Test(host_keys, an_old_session_is_signed_for_by_its_seed_after_a_restart)
+{
+	uint8_t first[HOST_SEED_ID_SIZE], unknown[HOST_SEED_ID_SIZE] = {1};
+	const char *plain = "ssh-ed25519";
+
+	host_keys_seed_id(keeper.host_keys, HOST_SEED_CURRENT, first);
+	say_live("old", NULL);
+	seeds(RPC_HOST_SEED_ROTATE);
+	cr_assert_eq(seeds(RPC_HOST_SEED_COMMIT).error.len, 0);
+	live_clear(keeper.live);
+	stop_keys();
+	start_keys();
+	say_live("old", first);
+	say_live("new", NULL);
+	say_live("odd", unknown);
+	cr_expect_null(sign("old", plain, 32, HOST_SEED_PREVIOUS, "t1", plain));
+	cr_expect_null(
+	    sign("old", "ecdsa-sha2-nistp256", 32, HOST_SEED_PREVIOUS, "t1", "ecdsa-sha2-nistp256"));
+	cr_expect_null(sign("new", plain, 32, HOST_SEED_CURRENT, "t1", plain));
+	cr_expect_not_null(sign("odd", plain, 32, HOST_SEED_CURRENT, "t1", plain));
+	/* Said again without a seed, it is what it was. */
+	say_live("old", NULL);
+	cr_expect_null(sign("old", plain, 32, HOST_SEED_PREVIOUS, "t1", plain));
+	/* The next commit takes its place: the session is not signed for by a key that it never met. */
+	seeds(RPC_HOST_SEED_ROTATE);
+	cr_assert_eq(seeds(RPC_HOST_SEED_COMMIT).error.len, 0);
+	cr_expect_not_null(sign("old", plain, 32, HOST_SEED_PREVIOUS, "t1", plain));
+	cr_expect_null(sign("new", plain, 32, HOST_SEED_PREVIOUS, "t1", plain));
+	cr_expect_eq(
+	    ASK(KEY_SESSION, key_session, .session_id = wire_span_of("s"), .seed = {first, 7}, .live = 1),
+	    -EPROTO);
+}
+
+Test(host_keys, the_former_seed_goes_with_the_last_that_needs_it)
+{
+	seeds(RPC_HOST_SEED_ROTATE);
+	say_live("old", NULL);
+	seeds(RPC_HOST_SEED_COMMIT);
+	now_s += PREVIOUS_NEEDED_S + 1;
+	say_live("new", NULL);
+	cr_expect(has_previous(), "a live session needs it");
+	ASK(KEY_SESSION, key_session, .session_id = wire_span_of("old"), .live = 0);
+	cr_expect(has_previous(), "it is not looked for each time");
+	now_s += PREVIOUS_NEEDED_S + 1;
+	say_live("new", NULL);
+	cr_expect_not(has_previous());
+	cr_expect_null(sign("new", "ssh-ed25519", 32, HOST_SEED_CURRENT, "t1", "ssh-ed25519"));
+	stop_keys();
+	start_keys();
+	cr_expect_not(has_previous());
+
+	/* And after its time, whoever needs it. */
+	seeds(RPC_HOST_SEED_ROTATE);
+	seeds(RPC_HOST_SEED_COMMIT);
+	now_s = (uint64_t)time(NULL) + PREVIOUS_MAX_S - 10;
+	say_live("new", NULL);
+	cr_expect(has_previous());
+	now_s += PREVIOUS_NEEDED_S;
+	say_live("new", NULL);
+	cr_expect_not(has_previous());
+	cr_expect_not_null(sign("new", "ssh-ed25519", 32, HOST_SEED_CURRENT, "t1", "ssh-ed25519"));
+}
+
+Test(host_keys, a_commit_that_fails_changes_nothing)
+{
+	uint8_t before[HOST_SEED_ID_SIZE], after[HOST_SEED_ID_SIZE];
+
+	seeds(RPC_HOST_SEED_ROTATE);
+	host_keys_seed_id(keeper.host_keys, HOST_SEED_CURRENT, before);
+	cr_assert_eq(mkdirat(keeper.keyring.directory, "host-previous.seed", 0700), 0);
+	cr_expect_neq(seeds(RPC_HOST_SEED_COMMIT).error.len, 0);
+	cr_assert_eq(unlinkat(keeper.keyring.directory, "host-previous.seed", AT_REMOVEDIR), 0);
+	cr_assert_eq(
+	    renameat(keeper.keyring.directory, "host-next.seed", keeper.keyring.directory, "away"), 0);
+	cr_expect_neq(seeds(RPC_HOST_SEED_COMMIT).error.len, 0);
+	cr_expect_not(has_previous());
+	cr_expect_neq(faccessat(keeper.keyring.directory, "host-previous.seed", F_OK, 0), 0);
+	host_keys_seed_id(keeper.host_keys, HOST_SEED_CURRENT, after);
+	cr_expect_arr_eq(before, after, sizeof(before));
+	cr_assert_eq(
+	    renameat(keeper.keyring.directory, "away", keeper.keyring.directory, "host-next.seed"), 0);
+	cr_expect_eq(seeds(RPC_HOST_SEED_COMMIT).error.len, 0);
+	/* One that was cut short had written the current seed beside itself, and one that is damaged is none.
+	 */
+	int fd = openat(keeper.keyring.directory, "host-previous.seed", O_WRONLY);
+	cr_assert_eq(pwrite(fd, "x", 1, 30), 1);
+	close(fd);
+	stop_keys();
+	start_keys();
+	cr_expect_not(host_keys_has(keeper.host_keys, HOST_SEED_PREVIOUS));
+	uint8_t seed[KEEPER_SEED_SIZE];
+	cr_assert_eq(keyfile_read(keeper.keyring.directory, "host.seed", KEYRING_HOST_SEED, seed), 0);
+	cr_assert_eq(
+	    keyfile_rewrite(keeper.keyring.directory, "host-previous.seed", KEYRING_HOST_SEED, seed), 0);
+	stop_keys();
+	start_keys();
+	cr_expect_not(host_keys_has(keeper.host_keys, HOST_SEED_PREVIOUS));
+	cr_expect_neq(faccessat(keeper.keyring.directory, "host-previous.seed", F_OK, 0), 0);
 }
 
 Test(host_keys, a_damaged_next_seed_stops_the_start)

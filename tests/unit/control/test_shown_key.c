@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "control/identity/database.h"
 #include "tests/unit/control/control_steps.h"
 
 TestSuite(shown_key, .init = open_lab, .fini = close_lab, .timeout = 60);
@@ -110,4 +111,50 @@ Test(shown_key, a_target_that_was_refused_does_not_come_back)
 		resume(1, begun[1].session_id);
 		resume(2, begun[2].session_id);
 	}
+}
+
+/* The error that the worker is told, or "". */
+static const char *ask_host_key(uint64_t flow, const char *algorithm)
+{
+	static char error[256];
+	struct rpc_ses_host_key_reply reply;
+
+	LAB_SEND(WORKER, SES_HOST_KEY, ses_host_key, 20, .flow = flow, .algorithm = wire_span_of(algorithm));
+	lab_await(&lab, WORKER, RPC_SES_HOST_KEY_REPLY, &answer);
+	cr_assert(rpc_get_ses_host_key_reply(answer.body, &reply));
+	copy(reply.error, error, sizeof(error));
+	cr_expect_eq(reply.host_public.len > 0, error[0] == '\0');
+	return error;
+}
+
+/* Control and the keeper are replaced, and the seed is another: the keeper hears by which one an old session
+ * is signed for, and that one's keys are shown to it. */
+Test(shown_key, is_by_the_seed_that_the_session_began_with)
+{
+	struct begun old = begin(1);
+
+	cr_assert_eq(target_of(1, &origin).verdict, RPC_TARGET_FIRST_USE);
+	cr_expect_str_eq(lab.told_seed, "seed one");
+	lab_idle(&lab, 3 * DATABASE_BATCH_MS);
+	lab_kill(&lab);
+	lab.host_seed = "seed two";
+	lab.former_host_seed = "seed one";
+	lab_start(&lab);
+	begin(2);
+	cr_assert_eq(target_of(2, &origin).verdict, RPC_TARGET_KNOWN);
+	cr_expect_str_eq(lab.told_seed, "seed two");
+	resume(1, old.session_id);
+	lab_idle(&lab, 50);
+	cr_expect_str_eq(lab.told_seed, "seed one");
+	lab.keeper_heard[0] = '\0';
+	cr_expect_str_eq(ask_host_key(1, "ecdsa-sha2-nistp256"), "");
+	cr_expect(strstr(lab.keeper_heard, " 2;") != NULL, "asked for %s", lab.keeper_heard);
+	/* A new keeper hears it, too. */
+	lab_attach(&lab, &lab.keeper, RPC_KEEPER, 0);
+	lab.told_seed[0] = '\0';
+	lab_idle(&lab, 50);
+	cr_expect_str_eq(lab.told_seed, "seed one");
+	/* The keeper has it no more. */
+	lab.former_host_seed = NULL;
+	cr_expect(strstr(ask_host_key(1, "ecdsa-sha2-nistp384"), "please connect again") != NULL);
 }
