@@ -54,8 +54,8 @@ struct control_socket *control_connect(const char *path)
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	struct control_socket *socket = calloc(1, sizeof(*socket));
-	FILE *in = fdopen(fd, "r");
-	if (socket == NULL || in == NULL) {
+	FILE *in = socket == NULL ? NULL : fdopen(fd, "r");
+	if (in == NULL) {
 		complain("out of memory");
 		close(fd);
 		free(socket);
