@@ -104,17 +104,24 @@ static bool read_cpus(struct yaml_doc *doc, const struct yaml_node *list, uint32
 	return true;
 }
 
+/* What follows 1 to `most` hexadecimal digits and `end`; NULL: something else stands there. */
+static const char *after_hex(const char *text, size_t most, char end)
+{
+	size_t digits = text == NULL ? 0 : strspn(text, "0123456789abcdefABCDEF");
+
+	return digits >= 1 && digits <= most && text[digits] == end ? text + digits + 1 : NULL;
+}
+
+/* "03:00.0" */
+static bool is_bus_address(const char *text)
+{
+	return after_hex(after_hex(after_hex(text, 2, ':'), 2, '.'), 1, '\0') != NULL;
+}
+
 /* "0000:03:00.0", or without the domain. */
 static bool is_pci(const char *text)
 {
-	unsigned domain, bus, device, function;
-	int used = 0;
-
-	if (sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &used) == 4 &&
-	    text[used] == '\0')
-		return true;
-	used = 0;
-	return sscanf(text, "%2x:%2x.%1x%n", &bus, &device, &function, &used) == 3 && text[used] == '\0';
+	return is_bus_address(text) || is_bus_address(after_hex(text, 4, ':'));
 }
 
 static bool is_vdev(const char *text)

@@ -188,6 +188,7 @@ static const struct {
         "f:4:53: dataplane.links[0].outside: expected a PCI address (\"0000:03:00.0\") or a DPDK vdev"},
     {"net_null1", "net_", "f:4:53: dataplane.links[0].outside: expected a PCI address"},
     {"net_null1", "0000:03:00.0x", "f:4:53: dataplane.links[0].outside: expected a PCI address"},
+    {"net_null1", "-3:00.0", "f:4:53: dataplane.links[0].outside: expected a PCI address"},
     {"\"net_null1\"}", "\"net_null1\"}, {name: lab, inside: net_null2, outside: net_null3}",
         "f:4:74: dataplane.links[1].name: there is a link 'lab' already"},
     {"\"net_null1\"}", "\"net_null1\"}, {name: b, inside: net_null1, outside: net_null3}",
