@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What sessions need signed: exchange hashes of the client leg, certificates for the origin. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -188,26 +189,28 @@ static const char *may_certify(const struct session *session, struct wire_span p
 	return NULL;
 }
 
+/* As a certificate's source-address has it. */
+static void source_address(const struct session *session, char text[INET6_ADDRSTRLEN + 4])
+{
+	char ip[INET6_ADDRSTRLEN] = "";
+
+	inet_ntop(session->addr_len == 4 ? AF_INET : AF_INET6, session->client_addr, ip, sizeof(ip));
+	snprintf(text, INET6_ADDRSTRLEN + 4, "%s/%u", ip, session->addr_len * 8u);
+}
+
 static void certify(struct control *control, struct session *session, struct keeper_question *question,
     struct wire_span public_key)
 {
 	uint8_t principals[WORD_SIZE + 4];
 	struct wire_out out = wire_into(principals, sizeof(principals));
-	char key_id[256], client[64], *port;
+	char key_id[256], client[INET6_ADDRSTRLEN + 4];
 	int64_t now = time(NULL);
 	uint64_t serial;
 
 	wire_put_cstring(&out, session->login);
 	snprintf(key_id, sizeof(key_id), "portreeve:%s:%s", session->session_id, session->user);
 	/* The box is transparent: the origin sees the client's own address. */
-	session_endpoint(session->client_addr, session->addr_len, 0, client);
-	port = strrchr(client, ':');
-	*port = '\0';
-	if (session->addr_len == 16) {
-		memmove(client, client + 1, strlen(client));
-		*strchr(client, ']') = '\0';
-	}
-	strcat(client, session->addr_len == 4 ? "/32" : "/128");
+	source_address(session, client);
 	randombytes_buf(&serial, sizeof(serial));
 	struct call_options options = {.peer = &control->peers.keeper,
 	    .type = RPC_KEY_CERTIFY,
