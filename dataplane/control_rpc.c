@@ -291,9 +291,9 @@ bool control_rpc_wait_start(struct control_rpc *c)
 	return true;
 }
 
-void *control_rpc_run(void *context)
+void *control_rpc_run(void *control_rpc)
 {
-	struct control_rpc *c = context;
+	struct control_rpc *c = control_rpc;
 
 	while (turn(c))
 		;

@@ -43,7 +43,6 @@ struct item {
 	struct rte_mbuf *m;
 	enum path path;
 	unsigned ask;
-	bool sender_low;
 	uint64_t low, high;
 	struct decision_entry4 *bucket;
 	struct decision known;

@@ -449,9 +449,9 @@ static bool tx_waits(const struct lcore *lc)
 	return false;
 }
 
-int lcore_run(void *argument)
+int lcore_run(void *lcore)
 {
-	struct lcore *lc = argument;
+	struct lcore *lc = lcore;
 
 	(void)prctl(PR_SET_TIMERSLACK, 1UL); /* rests are shorter than the default slack of 50 us */
 	find_waits(lc);

@@ -171,7 +171,7 @@ struct packet {
 	struct frame *frame;
 };
 
-void lcore_send(struct lcore *lcore, unsigned port, struct rte_mbuf *m);
+void lcore_send(struct lcore *lcore, unsigned number, struct rte_mbuf *m);
 void lcore_flush(struct lcore *lcore);
 /* Sends the packet on by the opposite port, or frees it. */
 void lcore_pass(struct lcore *lcore, struct packet *packet);

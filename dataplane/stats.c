@@ -148,14 +148,15 @@ static void write_rules(struct text *t, const struct policy *policy)
 	line(t, not_shown, "rules.not_shown");
 }
 
-size_t stats_write(const struct dataplane *dp, const struct policy *policy, char *text, size_t size)
+/* NOLINTNEXTLINE(readability-non-const-parameter): written through `t` */
+size_t stats_write(const struct dataplane *dataplane, const struct policy *policy, char *text, size_t size)
 {
 	struct text t = {.at = text, .size = size};
 
-	line(&t, dp->lcore_count, "lcores");
-	write_ports(&t, dp);
-	write_lcores(&t, dp);
-	write_tcp(&t, dp);
+	line(&t, dataplane->lcore_count, "lcores");
+	write_ports(&t, dataplane);
+	write_lcores(&t, dataplane);
+	write_tcp(&t, dataplane);
 	if (policy != NULL)
 		write_rules(&t, policy);
 	return t.len;

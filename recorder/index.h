@@ -35,7 +35,7 @@ struct index_row {
 
 /* Opens or makes the index in the directory at `path`. *made tells of a new one. 0 or -errno (-EBADMSG: the
  * file is there and is no index). */
-int index_open(struct index **index, const char *path, bool *made);
+int index_open(struct index **out, const char *path, bool *made);
 void index_close(struct index *index);
 /* All return 0 or -EIO (told in the log). `log` is a session-log object as text. */
 int index_insert(struct index *index, const struct index_row *row, const char *log);

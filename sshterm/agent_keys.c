@@ -220,7 +220,7 @@ void agent_fingerprint(char out[AGENT_FINGERPRINT_MAX], struct wire_span blob)
 			blob = (struct wire_span){plain, wire_written(&o)};
 	}
 	crypto_hash_sha256(hash, blob.at, blob.len);
-	memcpy(out, "SHA256:", 7);
+	snprintf(out, AGENT_FINGERPRINT_MAX, "SHA256:");
 	(void)sodium_bin2base64(out + 7, AGENT_FINGERPRINT_MAX - 7, hash, sizeof(hash),
 	    sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
 }

@@ -324,7 +324,7 @@ static bool give_message(struct recording *recording, enum slab_to_recorder type
 	bool given = false;
 
 	if (len > 0 && len <= slab_size(pool->end) && slab < pool->capacity) {
-		memcpy(bytes, text, len);
+		memcpy(bytes, text, len); /* NOLINT(bugprone-not-null-terminated-result): .len tells */
 		given = give(channel, recording, NULL,
 		    &(struct slab_desc){.slab = slab,
 		        .len = (uint32_t)len,

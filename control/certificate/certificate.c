@@ -97,7 +97,7 @@ bool certificate_address_in(const char *list, struct wire_span address, bool *ma
 	*malformed = strlen(list) >= sizeof(copy) || list[0] == '\0';
 	if (*malformed)
 		return false;
-	strcpy(copy, list);
+	snprintf(copy, sizeof(copy), "%s", list);
 	for (char *entry = strtok_r(copy, ",", &rest); entry != NULL; entry = strtok_r(NULL, ",", &rest)) {
 		int match = address_in_entry(entry, address);
 		*malformed = *malformed || match < 0;

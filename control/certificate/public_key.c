@@ -148,7 +148,7 @@ void public_key_fingerprint(struct wire_span blob, char text[PUBLIC_KEY_FINGERPR
 	uint8_t hash[crypto_hash_sha256_BYTES];
 
 	crypto_hash_sha256(hash, blob.at, blob.len);
-	memcpy(text, "SHA256:", 7);
+	snprintf(text, PUBLIC_KEY_FINGERPRINT_SIZE, "SHA256:");
 	sodium_bin2base64(text + 7, PUBLIC_KEY_FINGERPRINT_SIZE - 7, hash, sizeof(hash),
 	    sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
 }
@@ -224,9 +224,7 @@ char *public_key_line_print(struct wire_span blob, const char *comment)
 		return NULL;
 	int at = snprintf(line, size, "%.*s ", (int)type.len, type.len > 0 ? (const char *)type.at : "");
 	sodium_bin2base64(line + at, base64, blob.at, blob.len, sodium_base64_VARIANT_ORIGINAL);
-	if (comment[0] != '\0') {
-		strcat(line, " ");
-		strcat(line, comment);
-	}
+	if (comment[0] != '\0')
+		snprintf(line + at + base64 - 1, strlen(comment) + 2, " %s", comment);
 	return line;
 }

@@ -142,7 +142,7 @@ static bool decrypt(const struct openssh_key *key, const struct secret *passphra
 	    EVP_CIPHER_CTX_set_padding(context, 0) == 1 &&
 	    EVP_DecryptUpdate(context, plain, &len, key->private_part.at, (int)key->private_part.len) == 1 &&
 	    EVP_DecryptFinal_ex(context, plain + len, &last) == 1 &&
-	    (size_t)(len + last) == key->private_part.len;
+	    (size_t)len + (size_t)last == key->private_part.len;
 	EVP_CIPHER_CTX_free(context);
 	sodium_free(derived);
 	return good;

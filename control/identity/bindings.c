@@ -33,9 +33,8 @@ bool binding_address_read(const char *typed, char text[TARGET_ADDRESS_SIZE])
 	unsigned long vlan = 0;
 	uint8_t addr[16];
 
-	if (strlen(typed) >= sizeof(copy))
+	if ((size_t)snprintf(copy, sizeof(copy), "%s", typed) >= sizeof(copy))
 		return false;
-	strcpy(copy, typed);
 	char *vlan_at = strstr(copy, "%vlan");
 	if (vlan_at != NULL) {
 		*vlan_at = '\0';
@@ -99,14 +98,14 @@ static void holder(struct database *db, const char *address, int64_t now, char n
 	database_stop(row);
 }
 
-enum bindings_result bindings_add(struct database *db, const char *address, const char *name, int64_t now,
+enum bindings_result bindings_add(struct database *db, const char *address, const char *user, int64_t now,
     int64_t expires_at, int64_t uid, char replaced[WORD_SIZE])
 {
-	struct user user;
+	struct user enrolled;
 
-	if (!users_find(db, name, &user))
+	if (!users_find(db, user, &enrolled))
 		return BINDINGS_NO_USER;
-	user_free(&user);
+	user_free(&enrolled);
 	holder(db, address, now, replaced);
 	/* A renewal keeps the time from which on it was the user's. */
 	if (!database_run(db,
@@ -114,9 +113,9 @@ enum bindings_result bindings_add(struct database *db, const char *address, cons
 	        " ON CONFLICT(address) DO UPDATE SET bound_at = CASE WHEN user_id = excluded.user_id AND"
 	        " expires_at > excluded.bound_at THEN bound_at ELSE excluded.bound_at END,"
 	        " user_id = excluded.user_id, expires_at = excluded.expires_at, bound_by = excluded.bound_by",
-	        "ttiii", address, user.user_id, now, expires_at, uid))
+	        "ttiii", address, enrolled.user_id, now, expires_at, uid))
 		return BINDINGS_FAILED;
-	return replaced[0] != '\0' && strcmp(replaced, name) != 0 ? BINDINGS_REPLACED : BINDINGS_OK;
+	return replaced[0] != '\0' && strcmp(replaced, user) != 0 ? BINDINGS_REPLACED : BINDINGS_OK;
 }
 
 bool bindings_remove(struct database *db, const char *address, int64_t now, char user[WORD_SIZE])

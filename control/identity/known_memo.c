@@ -23,7 +23,9 @@ static void drop(struct kept *kept)
 {
 	free(kept->name);
 	free(kept->lines);
-	*kept = (struct kept){0};
+	kept->name = NULL;
+	kept->lines = NULL;
+	kept->count = 0;
 }
 
 void known_memo_destroy(struct known_memo *memo)

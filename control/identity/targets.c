@@ -35,9 +35,8 @@ bool target_address_read(const char *typed, char text[TARGET_ADDRESS_SIZE])
 	uint16_t port = 22, vlan = 0;
 	uint8_t addr[16];
 
-	if (strlen(typed) >= sizeof(copy))
+	if ((size_t)snprintf(copy, sizeof(copy), "%s", typed) >= sizeof(copy))
 		return false;
-	strcpy(copy, typed);
 	vlan_at = strstr(copy, "%vlan");
 	if (vlan_at != NULL) {
 		*vlan_at = '\0';
@@ -109,15 +108,17 @@ bool targets_pin(struct database *db, const char *address, struct wire_span host
 	return database_end(db, good);
 }
 
-int targets_forget(struct database *db, const char *name)
+int targets_forget(struct database *db, const char *target_or_address)
 {
 	int forgotten = 0;
 
 	database_durable(db, true);
 	if (database_begin(db)) {
-		recertify(db, name); /* who is left without the address must not go on being called so */
-		bool good = database_run(
-		    db, "DELETE FROM target_addresses WHERE address = ?1 OR target_id = ?1", "t", name);
+		recertify(db,
+		    target_or_address); /* who is left without the address must not go on being called so */
+		bool good =
+		    database_run(db, "DELETE FROM target_addresses WHERE address = ?1 OR target_id = ?1", "t",
+		        target_or_address);
 		forgotten = good ? database_changes(db) : 0;
 		/* A target that is met nowhere any more is no target. */
 		good =

@@ -150,7 +150,7 @@ static bool log_in(struct pkcs11 *p, const char *token, char error[PKCS11_ERROR_
 static bool need_session(struct pkcs11 *p, const char *token, char error[PKCS11_ERROR_MAX])
 {
 	CK_SESSION_INFO info;
-	CK_SLOT_ID slot;
+	CK_SLOT_ID slot = 0;
 
 	if (p->session != 0 && strcmp(p->token, token) == 0 &&
 	    p->f->C_GetSessionInfo(p->session, &info) == CKR_OK && info.state == CKS_RW_USER_FUNCTIONS)

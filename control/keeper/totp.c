@@ -74,7 +74,7 @@ static bool file_name(const struct keyring *keyring, const char *user, char name
 	if (!keyring_has(keyring, KEYRING_SEAL) || user[0] == '\0')
 		return false;
 	hashed(keyring, NAME_CONTEXT, user, hash, sizeof(hash));
-	memcpy(name, "totp-", 5);
+	snprintf(name, NAME_SIZE, "totp-");
 	sodium_bin2hex(name + 5, NAME_SIZE - 5, hash, sizeof(hash));
 	return true;
 }
@@ -167,9 +167,8 @@ int totp_enrol(const struct keyring *keyring, const char *user, uint8_t secret[T
 	if (error != -ENOENT)
 		return error == 0 ? -EEXIST : error;
 	factor = (struct factor){0};
-	if (strlen(user) >= sizeof(factor.user))
+	if ((size_t)snprintf(factor.user, sizeof(factor.user), "%s", user) >= sizeof(factor.user))
 		return -EINVAL;
-	strcpy(factor.user, user);
 	randombytes_buf(secret, TOTP_SECRET_SIZE);
 	seal_secret(keyring, &factor, secret);
 	return store(keyring, &factor);

@@ -29,8 +29,8 @@ int totp_enrol(const struct keyring *keyring, const char *user, uint8_t secret[T
 /* 0, -ENOENT, -errno. */
 int totp_remove(const struct keyring *keyring, const char *user);
 /* *wait_s: how long a locked user has to wait. What cannot be stored is not good: RPC_TOTP_FAILED. */
-enum rpc_totp totp_check(
-    const struct keyring *keyring, const char *user, struct wire_span code, uint64_t now_s, uint32_t *wait_s);
+enum rpc_totp totp_check(const struct keyring *keyring, const char *user, struct wire_span typed,
+    uint64_t now_s, uint32_t *wait_s);
 
 /* -- totp_requests.c -- */
 int on_totp_enrol(void *context, struct rpc_link *link, struct rpc_message *message);

@@ -29,7 +29,7 @@ int audit_open(struct audit *audit, const char *path, uint64_t size_max)
 	*audit = (struct audit){.fd = -1, .size_max = size_max};
 	if (strlen(path) >= sizeof(audit->path) - 8)
 		return -ENAMETOOLONG;
-	strcpy(audit->path, path);
+	snprintf(audit->path, sizeof(audit->path), "%s", path);
 	return open_file(audit);
 }
 

@@ -121,7 +121,7 @@ static bool named_by_principal(struct control *control, const struct certificate
 			continue;
 		user_free(user);
 		found = wire_span_is(login, name) ? 1 : found + 1;
-		strcpy(only, name);
+		memcpy(only, name, sizeof(only));
 		if (wire_span_is(login, name))
 			break;
 	}

@@ -251,7 +251,7 @@ bool yaml_u64(struct yaml_doc *doc, const struct yaml_node *node, uint64_t min, 
 
 bool yaml_u32(struct yaml_doc *doc, const struct yaml_node *node, uint32_t min, uint32_t max, uint32_t *value)
 {
-	uint64_t wide;
+	uint64_t wide = 0;
 
 	if (!yaml_u64(doc, node, min, max, &wide))
 		return false;

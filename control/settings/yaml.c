@@ -2,6 +2,7 @@
 /* From text to tree: libyaml's events, bounded. */
 #include "control/settings/yaml.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -225,6 +226,7 @@ static bool take_event(struct builder *b, const yaml_event_t *event)
 	if (!end && b->depth > 0 && b->open[b->depth - 1]->kind == YAML_MAP && b->key[b->depth - 1] == NULL)
 		return take_key(b, event);
 	if (end) {
+		assert(b->depth > 0); /* libyaml gives no end without its beginning */
 		b->depth--;
 		return true;
 	}

@@ -72,7 +72,7 @@ static bool bind_one(struct request *request, const json_t *one, int64_t now, js
 		return false;
 	}
 	json_t *row = json_pack(
-	    "{s:s, s:s, s:I}", "address", address, "user", user, "expires_at", (json_int_t)(now + ttl));
+	    "{s:s, s:s, s:I}", "address", address, "user", user, "expires_at", (json_int_t)now + ttl);
 	if (replaced[0] != '\0')
 		(void)json_object_set_new(row, "replaced", json_string(replaced));
 	(void)json_array_append_new(done, row);

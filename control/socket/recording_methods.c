@@ -149,9 +149,8 @@ static bool which_program(struct request *request, const char *name, int64_t num
 		return false;
 	}
 	/* The recorder may know what this database has forgotten; it then needs the whole id. */
-	if (match == HISTORY_NONE && strlen(name) < SESSION_ID_SIZE &&
-	    strspn(name, "0123456789abcdef-") == strlen(name) && strlen(name) == 36) {
-		strcpy(id, name);
+	if (match == HISTORY_NONE && strlen(name) == 36 && strspn(name, "0123456789abcdef-") == 36) {
+		snprintf(id, SESSION_ID_SIZE, "%s", name);
 		match = HISTORY_ONE;
 	}
 	if (match == HISTORY_NONE)

@@ -56,7 +56,7 @@ static void make_parent(const char *path)
 	char parent[108];
 	char *slash;
 
-	strcpy(parent, path);
+	snprintf(parent, sizeof(parent), "%s", path);
 	slash = strrchr(parent, '/');
 	if (slash != NULL && slash != parent) {
 		*slash = '\0';
@@ -71,9 +71,9 @@ int server_open(struct server *server, struct control *control, const char *path
 
 	*server = (struct server){.control = control, .epoll = control->epoll, .fd = -1};
 	server->watch = (struct watch){server_ready, server};
-	if (strlen(path) >= sizeof(address.sun_path))
+	if ((size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >=
+	    sizeof(address.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
 	make_parent(path);
 	if (in_use(&address))
 		return -EADDRINUSE;
@@ -87,7 +87,7 @@ int server_open(struct server *server, struct control *control, const char *path
 	(void)umask(before);
 	if (bound == 0 && listen(server->fd, 64) == 0 &&
 	    epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->fd, &event) == 0) {
-		strcpy(server->path, path);
+		snprintf(server->path, sizeof(server->path), "%s", path);
 		return 0;
 	}
 	error = bound == 0 ? errno : error;

@@ -49,8 +49,8 @@ static bool take_place(struct request *request, const json_t *params, struct vau
 		request_fail(request, SERVER_BAD_INPUT, "'%.80s' is no login name", login);
 		return false;
 	}
-	strcpy(call->target, target);
-	strcpy(call->login, login);
+	snprintf(call->target, sizeof(call->target), "%s", target);
+	snprintf(call->login, sizeof(call->login), "%s", login);
 	return true;
 }
 

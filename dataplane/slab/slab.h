@@ -101,8 +101,8 @@ int slab_create(uint32_t slab_count, uint32_t slab_size, uint32_t epoch);
 
 /* Opens an end. Takes `memfd` and `peer_bell` over in every case (closes memfd after mapping). `peer_bell`
  * may be -1 (nobody to wake). 0, or -errno: -EPROTO where the memory is not a channel of this layout. */
-int slab_producer_open(struct slab_producer **end, int memfd, int peer_bell);
-int slab_consumer_open(struct slab_consumer **end, int memfd, int peer_bell);
+int slab_producer_open(struct slab_producer **out, int memfd, int peer_bell);
+int slab_consumer_open(struct slab_consumer **out, int memfd, int peer_bell);
 void slab_producer_close(struct slab_producer *end);
 void slab_consumer_close(struct slab_consumer *end);
 

@@ -88,7 +88,7 @@ int format_header_encode(const struct format_header *header, uint8_t out[FORMAT_
 	if (json == NULL)
 		return error;
 	size_t len = strlen(json);
-	memcpy(padded, json, len);
+	memcpy(padded, json, len); /* NOLINT(bugprone-not-null-terminated-result): blanks follow */
 	memset(padded + len, ' ', sizeof(padded) - len);
 	free(json);
 	sodium_bin2base64(text, sizeof(text), padded, sizeof(padded), sodium_base64_VARIANT_ORIGINAL);
