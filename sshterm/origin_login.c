@@ -99,8 +99,8 @@ static void fail_login(struct login *login, struct leg_failure *failure)
 	else if (own)
 		leg_fail(failure, "origin_failed",
 		    "the origin did not accept Portreeve's certificate for login '%s'; its TrustedUserCAKeys "
-		    "must hold the key that 'reeve ca show --type user' prints, and the login must exist "
-		    "there",
+		    "must hold the key that 'reeve ca show --type user' prints, the login must exist there, "
+		    "and its clock must be right",
 		    name);
 	else
 		leg_fail(failure, "origin_failed",
