@@ -31,7 +31,8 @@
 	C(protocol_errors)  /* what a worker may not say */                                                  \
 	C(channels_corrupt) /* slab channels dropped because the worker broke their rules */                 \
 	C(replies_dropped)  /* control did not keep up */                                                    \
-	C(sleeps)
+	C(sleeps)                                                                                            \
+	C(gathers) /* sleeps of a millisecond that workers cannot cut short */
 
 struct counters {
 #define COUNTER_FIELD(name) uint64_t name;

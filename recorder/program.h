@@ -136,6 +136,8 @@ struct recorder {
 	uint32_t programs_limit;
 	uint32_t programs_share; /* of it, what one worker may have open: a taken-over one stops no other */
 	uint32_t orphans;
+	uint32_t strict_open; /* of them, those whose packets wait for what is written */
+	uint32_t streamed;    /* full blocks that nobody waits for, since the last sleep */
 	struct io log_io;
 	bool in_log_flush;
 	bool log_told;

@@ -14,7 +14,9 @@
  * A turn of the loop reads what the channels have, asks the disk for what can be asked (storage.c: one system
  * call for all writes and flushes of the turn, so strict programs share their flushes' journal commits),
  * takes completions, commits the index and publishes acknowledgements; a turn without work sleeps in poll on
- * the bell that workers ring, the ring's descriptor and the RPC links.
+ * the bell that workers ring, the ring's descriptor and the RPC links. In the middle of a bulk transfer that
+ * would be two wake-ups and a write for each block: there it first sleeps on the RPC links alone, GATHER_MS,
+ * and what gathered is one write. Not where strict programs are open: packets wait for them.
  *
  * Acknowledgements. best_effort: a block is written (and flushed within FLUSH_AFTER_MS); strict: it is
  * flushed. An open says how many whole blocks the file holds. A block that the file has is acknowledged, one
@@ -55,6 +57,8 @@
 #define SPARE_FILES 128       /* of the limit of open files: what is no recording */
 #define TURNS_WITHOUT_POLL 16 /* busy, so many turns go by before RPC is looked at */
 #define STOP_WITHIN_MS 5000   /* behind the grace: for the disk to finish */
+#define GATHER_MS 1
+#define RPC_LINKS 2 /* the first of what is slept on */
 
 enum state { CONFIGURING = 1, STARTING = 2, SERVING = 4, STOPPING = 8 };
 
@@ -317,12 +321,18 @@ static int wait_and_receive(struct recorder *recorder, bool busy)
 	    {.fd = storage_fd(&recorder->storage), .events = POLLIN},
 	};
 	int timeout = busy ? 0 : sleep_for(recorder);
+	bool gather = timeout != 0 && recorder->streamed > 0 && recorder->strict_open == 0;
 	uint64_t rung;
 
-	if (timeout != 0 && channels_asleep(recorder, true))
+	if (gather)
+		timeout = GATHER_MS;
+	else if (timeout != 0 && channels_asleep(recorder, true))
 		timeout = 0;
-	recorder->counters.sleeps += timeout != 0;
-	int got = poll(fds, sizeof(fds) / sizeof(fds[0]), timeout);
+	if (timeout != 0)
+		recorder->streamed = 0;
+	recorder->counters.gathers += gather;
+	recorder->counters.sleeps += timeout != 0 && !gather;
+	int got = poll(fds, gather ? RPC_LINKS : sizeof(fds) / sizeof(fds[0]), timeout);
 	channels_asleep(recorder, false);
 	read_clocks(recorder);
 	if (got <= 0)

@@ -67,6 +67,7 @@ struct program *program_new(struct recorder *recorder, const struct index_row *r
 	recorder->by_id[bucket] = program;
 	TAILQ_INSERT_TAIL(&recorder->programs, program, all);
 	recorder->programs_open++;
+	recorder->strict_open += program->row.strict;
 	return program;
 }
 
@@ -103,6 +104,7 @@ void program_free(struct recorder *recorder, struct program *program)
 		TAILQ_REMOVE(&recorder->dirty, program, dirty);
 	TAILQ_REMOVE(&recorder->programs, program, all);
 	recorder->programs_open--;
+	recorder->strict_open -= program->row.strict;
 	if (program->fd >= 0)
 		close(program->fd);
 	if (program->sidecar_fd >= 0)

@@ -59,6 +59,7 @@ void program_block(
 		program_ready(recorder, program);
 	} else {
 		program->accepted++;
+		recorder->streamed += len > FORMAT_BLOCK_MAX / 2;
 		held_put(channel, &program->queued, slab);
 		program_dirty(recorder, program);
 		program_ready(recorder, program);
