@@ -12,4 +12,6 @@ equal "a download is intact" "$sum" "$(client ssh -q alice@origin cat file | sha
 equal "both at once" "$sum" "$(client bash -c 'cd && ssh -q alice@origin cat <file' | sha256sum)"
 equal "over IPv6" "$sum" "$(client ssh -q alice@origin6 cat file | sha256sum)"
 equal "an exit status after a half-close" 7 "$(client bash -c 'ssh -q alice@origin "cat >/dev/null; exit 7" </dev/null; echo $?')"
-wire_least=1000 wire_end
+# Two uploads, three downloads.
+wire_carried 3000000 4500000
+wire_end

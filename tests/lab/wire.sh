@@ -28,11 +28,22 @@ wire_start() {
 		disown # a test that waits for its own does not wait for this
 		lab remember "dumpcap-$side" $!
 	done
+	wire_known=0 wire_least_client=0 wire_least_origin=0
 	wait_until 10 test -s "$STATE/wire-client.pcap" -a -s "$STATE/wire-origin.pcap" || give_up "dumpcap does not start: $(cat "$STATE"/wire-*.log)"
 }
 
+# wire_carried UP DOWN: so many bytes have just gone to the origin and to the client, in audited connections. The
+# captures must hold them: the box sent each of them once at least. (How many segments that takes is nobody's to know:
+# ports cut and merge, and acknowledgements are delayed.) What a capture may have had no room for is not asked of it:
+# half as much again as the bytes is allowed for headers, acknowledgements and repetitions.
+wire_carried() {
+	wire_known=$((wire_known + ($1 + $2) * 3 / 2))
+	[ "$wire_known" -lt $((wire_megabytes * 1000000)) ] || return 0
+	wire_least_origin=$((wire_least_origin + $1))
+	wire_least_client=$((wire_least_client + $2))
+}
+
 # Ends the captures and judges them; a test calls it where it wants to go on afterwards.
-# wire_least: segments of the box that there must be at least (default 0: nothing need have been audited).
 wire_end() {
 	local side judges=()
 	[ ${#wire_jobs[@]} -gt 0 ] || return 0
@@ -51,6 +62,9 @@ wire_end() {
 
 # dumpcap has said its last word: how much it missed.
 wire_written() { [ "$(cat "$STATE"/wire-{client,origin}.log | grep -c 'dropped on interface')" = 2 ]; }
+
+# Frames that the capture has not, which dumpcap counts.
+wire_holes() { sed -nE 's/.*dropped on interface .*: [0-9]+\/([0-9]+) .*/\1/p' "$STATE/wire-$1.log"; }
 
 # A capture with holes is judged by what can be said of single segments.
 wire_missed() { grep -Eq "dropped on interface .*: [0-9]+/0 " "$STATE/wire-$1.log" || echo --missed; }
@@ -82,13 +96,17 @@ for line in sys.stdin:
 }
 
 wire_tell() {
-	local said=$STATE/wire-$1.said last count
-	if [ ! -s "$said" ] || ! [[ $(tail -n 1 "$said") =~ ^[0-9]+\  ]]; then
+	local said=$STATE/wire-$1.said last least=wire_least_$1 holes
+	if [ ! -s "$said" ] || ! [[ $(tail -n 1 "$said") =~ ^[0-9]+\ segments\ of\ the\ box\ with\ ([0-9]+)\  ]]; then
 		mismatch "the wire at the $1" "a capture that was judged" "$(cat "$said" 2>&1)"
 		return
 	fi
+	local carried=${BASH_REMATCH[1]}
 	last=$(tail -n 1 "$said")
-	count=${last%% *}
 	equal "the wire at the $1: $last" '' "$(sed '$d' "$said")"
-	[ -z "${wire_least:-}" ] || at_least "the box's segments at the $1" "$wire_least" "$count"
+	[ "${!least}" -gt 0 ] || return 0
+	holes=$(wire_holes "$1")
+	[ "${holes:-0}" -gt 0 ] || holes=''
+	at_least "bytes of the box's streams in the capture at the $1${holes:+, but for its $holes holes}" \
+		$((${!least} - ${holes:-0} * 9600)) "$carried"
 }

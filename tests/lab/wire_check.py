@@ -171,6 +171,9 @@ class Spans:
                 kept.append((left, right))
         self.pieces = kept
 
+    def size(self):
+        return self.edge + sum(right - left for left, right in self.pieces)
+
     def hold(self, left, right):
         return right <= self.edge or any(a <= left and right <= b for a, b in self.pieces)
 
@@ -374,8 +377,9 @@ def is_service(port):
 
 
 def check_capture(segments, side, missed=False):
-    """Returns (violations as text, number of the box's segments that were checked)."""
-    connections, violations, checked = {}, [], 0
+    """Returns (violations as text, number of the box's segments that were checked, bytes of its streams that they
+    carried, each counted once)."""
+    connections, every, violations, checked = {}, [], [], 0
 
     def report(segment, text):
         violations.append(f"frame {segment.number}, port {segment.sport} to {segment.dport}: {text}")
@@ -390,12 +394,13 @@ def check_capture(segments, side, missed=False):
         if known is None or (opens and known[0] != segment.seq):
             # A port that is used again; a repeated SYN belongs to the connection that it began.
             known = connections[key] = (segment.seq if opens else None, Connection(report, missed))
+            every.append(known[1])
         if to_server == (side == "origin"):
             checked += 1
             known[1].from_box(segment)
         else:
             known[1].from_peer(segment)
-    return violations, checked
+    return violations, checked, sum(connection.box.spans.size() for connection in every)
 
 
 def main():
@@ -403,12 +408,12 @@ def main():
     if len(arguments) != 2 or arguments[1] not in ("client", "origin"):
         raise SystemExit(__doc__)
     parsed = (parse_frame(number, frame) for number, frame in frames(arguments[0]))
-    violations, checked = check_capture((s for s in parsed if s is not None), arguments[1], "--missed" in sys.argv)
+    violations, checked, carried = check_capture((s for s in parsed if s is not None), arguments[1], "--missed" in sys.argv)
     for line in violations[:VIOLATIONS_SHOWN]:
         print(line)
     if len(violations) > VIOLATIONS_SHOWN:
         print(f"and {len(violations) - VIOLATIONS_SHOWN} more")
-    print(f"{checked} segments of the box, {len(violations)} violations")
+    print(f"{checked} segments of the box with {carried} bytes of its streams, {len(violations)} violations")
     raise SystemExit(1 if violations else 0)
 
 
