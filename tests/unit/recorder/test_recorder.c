@@ -183,25 +183,6 @@ Test(recorder, best_effort_is_flushed_within_a_second)
 	cr_expect_eq(stat_of(&h, "flushes"), before, "an idle program is flushed again and again");
 }
 
-/* A bulk transfer's blocks gather; those that somebody may wait for do not: small ones, and all of them while
- * a strict program is open. */
-Test(recorder, full_blocks_gather)
-{
-	struct recording bulk, strict;
-
-	open_program(&bulk, 7, false);
-	write_blocks(&bulk, 0, 4, 5000);
-	cr_expect_eq(stat_of(&h, "gathers"), 0, "small blocks");
-	open_program(&strict, 8, true);
-	write_blocks(&bulk, 4, 4, 60000);
-	cr_expect_eq(stat_of(&h, "gathers"), 0, "beside a strict program");
-	close_program(&strict, 0);
-	write_blocks(&bulk, 8, 4, 60000);
-	wait_stat(&h, "gathers", 1, WAIT_MS);
-	close_program(&bulk, 12);
-	expect_file(&bulk, 12);
-}
-
 Test(recorder, strict_is_acknowledged_when_flushed)
 {
 	struct recording r;
