@@ -62,8 +62,7 @@ static bool take_apart(struct wire_span blob, struct parts *parts)
 
 static bool same_key(const struct parts *a, const struct parts *b)
 {
-	return a->type == b->type && a->fields.len == b->fields.len &&
-	       memcmp(a->fields.at, b->fields.at, a->fields.len) == 0;
+	return a->type == b->type && wire_span_same(a->fields, b->fields);
 }
 
 /* -- certificates (PROTOCOL.certkeys) -- */
@@ -161,10 +160,7 @@ static bool judge(struct agent_key *key, const struct agent_wish *wish)
 		return false;
 	key->rank = !parts.certificate ? RANK_KEY : named ? RANK_NAMED : RANK_CERTIFICATE;
 	if (wish->proven.len > 0 && take_apart(wish->proven, &proven) && same_key(&parts, &proven))
-		key->rank = key->blob.len == wish->proven.len &&
-		                    memcmp(key->blob.at, wish->proven.at, key->blob.len) == 0
-		                ? RANK_PROVEN
-		                : RANK_SAME_KEY;
+		key->rank = wire_span_same(key->blob, wish->proven) ? RANK_PROVEN : RANK_SAME_KEY;
 	return true;
 }
 

@@ -63,7 +63,7 @@ bool algorithms_name(struct wire_span list, struct wire_span wanted)
 	struct wire_span name;
 
 	while (next_name(&list, &name))
-		if (name.len == wanted.len && memcmp(name.at, wanted.at, name.len) == 0)
+		if (wire_span_same(name, wanted))
 			return true;
 	return false;
 }

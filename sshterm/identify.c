@@ -88,8 +88,7 @@ static int try_publickey(struct login *login, struct userauth_request *request, 
 	if (blob != NULL)
 		who.key = (struct wire_span){ssh_string_data(blob), ssh_string_len(blob)};
 	/* Control verifies the signature itself: ours is not the word that it goes by. */
-	if (blob != NULL && state == SSH_PUBLICKEY_STATE_VALID && request->key.len == who.key.len &&
-	    memcmp(request->key.at, who.key.at, who.key.len) == 0)
+	if (blob != NULL && state == SSH_PUBLICKEY_STATE_VALID && wire_span_same(request->key, who.key))
 		who.proof = (struct wire_span){request->packet.bytes, request->packet.len};
 	if (blob != NULL && (state == SSH_PUBLICKEY_STATE_NONE || who.proof.len > 0))
 		known = ask_who(login, &who, failure);

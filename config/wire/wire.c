@@ -152,7 +152,12 @@ struct wire_span wire_span_of(const char *s)
 
 bool wire_span_is(struct wire_span span, const char *s)
 {
-	return span.len == strlen(s) && (span.len == 0 || memcmp(span.at, s, span.len) == 0);
+	return wire_span_same(span, wire_span_of(s));
+}
+
+bool wire_span_same(struct wire_span a, struct wire_span b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
 bool wire_span_copy(struct wire_span span, char *buffer, size_t size)

@@ -67,6 +67,8 @@ void wire_put_cstring(struct wire_out *o, const char *s);
 
 struct wire_span wire_span_of(const char *s);
 bool wire_span_is(struct wire_span span, const char *s);
+/* The same bytes? Not in constant time: for what is no secret. */
+bool wire_span_same(struct wire_span a, struct wire_span b);
 /* Copies the span into `buffer` as a C string. False (and an empty string) when it does not fit or holds a
  * NUL. */
 bool wire_span_copy(struct wire_span span, char *buffer, size_t size);

@@ -45,6 +45,13 @@ bool certificate_parse(struct wire_span blob, struct certificate *c)
 	return wire_done(&in);
 }
 
+bool certificate_plain_key(const struct certificate *certificate, struct wire_out *out)
+{
+	wire_put_cstring(out, certificate->key.type->name);
+	wire_put_bytes(out, certificate->plain_tail.at, certificate->plain_tail.len);
+	return !out->failed;
+}
+
 bool certificate_names(const struct certificate *certificate, const char *principal)
 {
 	struct wire in = wire_over(certificate->principals.at, certificate->principals.len);
@@ -225,7 +232,7 @@ enum certificate_verdict certificate_judge(const struct certificate *c, struct w
 
 	*facts = (struct certificate_facts){.sk_flags = PUBLIC_KEY_TOUCHED};
 	why[0] = '\0';
-	if (c->ca_blob.len == 0 || c->ca_blob.len != ca.len || memcmp(c->ca_blob.at, ca.at, ca.len) != 0)
+	if (c->ca_blob.len == 0 || !wire_span_same(c->ca_blob, ca))
 		return CERTIFICATE_STRANGE;
 	if (!intact &&
 	    (!public_key_parse(ca, &ca_key) || /* As OpenSSH, of a CA that is a security key no touch is asked

@@ -36,6 +36,8 @@ struct certificate {
 bool certificate_is(struct wire_span blob);
 /* False where the blob is no whole certificate of a known type. */
 bool certificate_parse(struct wire_span blob, struct certificate *certificate);
+/* The certified key as a plain blob. False: it does not fit. */
+bool certificate_plain_key(const struct certificate *certificate, struct wire_out *out);
 
 /* What a good certificate says. */
 struct certificate_facts {

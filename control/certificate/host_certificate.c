@@ -39,10 +39,3 @@ const char *host_certificate_judge(
 		return "is for other names";
 	return NULL;
 }
-
-bool certificate_plain_key(const struct certificate *certificate, struct wire_out *out)
-{
-	wire_put_cstring(out, certificate->key.type->name);
-	wire_put_bytes(out, certificate->plain_tail.at, certificate->plain_tail.len);
-	return !out->failed;
-}

@@ -13,7 +13,5 @@
  * people. Whether its CA is to be trusted is the caller's to say. */
 const char *host_certificate_judge(
     const struct certificate *certificate, const struct words *names, time_t now);
-/* The certified key as a plain blob. False: it does not fit. */
-bool certificate_plain_key(const struct certificate *certificate, struct wire_out *out);
 
 #endif

@@ -39,11 +39,6 @@ struct walk {
 	const char *wrong;
 };
 
-static bool same(struct wire_span a, struct wire_span b)
-{
-	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
-}
-
 /* A string that may be longer than others that are read here. */
 static struct wire_span long_string(struct wire *in)
 {
@@ -113,7 +108,7 @@ static void key_ids(struct walk *walk, bool of_this_ca, struct wire *in)
 			return;
 		}
 		walk->krl->key_ids++;
-		if (of_this_ca && same(id, walk->certificate->key_id))
+		if (of_this_ca && wire_span_same(id, walk->certificate->key_id))
 			find(walk, KRL_KEY_ID);
 	}
 }
@@ -167,7 +162,8 @@ static void certificates(struct walk *walk, struct wire_span data)
 
 	(void)wire_string(&in); /* reserved */
 	/* Of no CA's: of all. */
-	bool of_this_ca = walk->certificate != NULL && (ca.len == 0 || same(ca, walk->certificate->ca_blob));
+	bool of_this_ca =
+	    walk->certificate != NULL && (ca.len == 0 || wire_span_same(ca, walk->certificate->ca_blob));
 	while (!in.failed && wire_left(&in) > 0 && walk->wrong == NULL) {
 		uint8_t type = wire_u8(&in);
 		struct wire_span section = long_string(&in);
@@ -188,7 +184,7 @@ static void keys(struct walk *walk, struct wire_span data)
 	while (wire_left(&in) > 0 && !in.failed) {
 		struct wire_span blob = wire_string(&in);
 		walk->krl->keys++;
-		if (!in.failed && walk->key != NULL && same(blob, walk->key->blob))
+		if (!in.failed && walk->key != NULL && wire_span_same(blob, walk->key->blob))
 			find(walk, KRL_KEY);
 	}
 	if (in.failed)
@@ -296,16 +292,6 @@ const char *krl_parse(struct wire_span bytes, struct krl *krl)
 	return walk.wrong;
 }
 
-/* The plain blob of the certified key: the type's plain name, and its parts. */
-static struct wire_span plain_of(const struct certificate *certificate, uint8_t *room, size_t size)
-{
-	struct wire_out out = wire_into(room, size);
-
-	wire_put_cstring(&out, certificate->key.type->name);
-	wire_put_bytes(&out, certificate->plain_tail.at, certificate->plain_tail.len);
-	return (struct wire_span){room, out.failed ? 0 : wire_written(&out)};
-}
-
 static enum krl_verdict ask(
     const struct krl *krl, struct wire_span plain, const struct certificate *certificate)
 {
@@ -322,16 +308,16 @@ static enum krl_verdict ask(
 enum krl_verdict krl_check(const struct krl *krl, struct wire_span blob)
 {
 	uint8_t room[PUBLIC_KEY_BLOB_MAX];
+	struct wire_out plain = wire_into(room, sizeof(room));
 	struct certificate certificate;
 
 	if (!certificate_is(blob))
 		return blob.len == 0 ? KRL_KEY : ask(krl, blob, NULL);
 	if (!certificate_parse(blob, &certificate))
 		return KRL_KEY;
-	struct wire_span plain = plain_of(&certificate, room, sizeof(room));
-	if (plain.len == 0)
+	if (!certificate_plain_key(&certificate, &plain))
 		return KRL_KEY;
-	enum krl_verdict verdict = ask(krl, plain, &certificate);
+	enum krl_verdict verdict = ask(krl, (struct wire_span){room, wire_written(&plain)}, &certificate);
 	if (verdict != KRL_FINE)
 		return verdict;
 	return ask(krl, certificate.ca_blob, NULL) != KRL_FINE ? KRL_CA : KRL_FINE;

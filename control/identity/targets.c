@@ -74,7 +74,7 @@ enum targets_result targets_check(struct database *db, const char *address, stru
 		           ? TARGETS_UNKNOWN
 		           : TARGETS_FAILED;
 	struct wire_span expected = database_blob(row, 0);
-	bool same = expected.len == host_key.len && memcmp(expected.at, host_key.at, host_key.len) == 0;
+	bool same = wire_span_same(expected, host_key);
 	if (!same)
 		public_key_fingerprint(expected, pinned);
 	*by_admin = sqlite3_column_int(row, 1) != 0;

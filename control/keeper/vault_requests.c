@@ -229,11 +229,9 @@ static bool is_login_request(
 
 	return wire_done(&in) && identifier.len >= SESSION_IDENTIFIER_MIN &&
 	       identifier.len <= SESSION_IDENTIFIER_MAX && type == USERAUTH_REQUEST &&
-	       user.len == login.len && memcmp(user.at, login.at, login.len) == 0 &&
-	       wire_span_is(service, "ssh-connection") && wire_span_is(method, "publickey") &&
-	       has_signature == 1 && named.len == algorithm.len &&
-	       memcmp(named.at, algorithm.at, algorithm.len) == 0 && key.len == blob.len &&
-	       memcmp(key.at, blob.at, blob.len) == 0;
+	       wire_span_same(user, login) && wire_span_is(service, "ssh-connection") &&
+	       wire_span_is(method, "publickey") && has_signature == 1 && wire_span_same(named, algorithm) &&
+	       wire_span_same(key, blob);
 }
 
 /* Signs with the key at `place`. False: it could not. */

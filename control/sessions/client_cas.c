@@ -28,9 +28,9 @@ struct wire_span client_cas_find(const struct client_cas *cas, struct wire_span 
 {
 	for (unsigned i = 0; i < cas->count; i++) {
 		const struct client_ca *ca = &cas->at[i];
-		if (blob.len == ca->len && memcmp(blob.at, ca->blob, blob.len) == 0 &&
-		    (ca->retire_at == 0 || now < ca->retire_at))
-			return (struct wire_span){ca->blob, ca->len};
+		struct wire_span own = {ca->blob, ca->len};
+		if (wire_span_same(blob, own) && (ca->retire_at == 0 || now < ca->retire_at))
+			return own;
 	}
 	return (struct wire_span){0};
 }

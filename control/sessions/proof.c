@@ -7,11 +7,6 @@
 #define SSH_MSG_USERAUTH_REQUEST 50
 #define SIGNED_MAX (PROOF_MAX + 128)
 
-static bool same(struct wire_span a, struct wire_span b)
-{
-	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
-}
-
 static bool was_shown(struct wire_span host_key, const struct proof_host_keys *shown)
 {
 	uint8_t digest[crypto_hash_sha256_BYTES];
@@ -39,8 +34,8 @@ static bool read_request(struct wire_span request, const struct proof_claim *cla
 	*signed_len = (size_t)(in.at - request.at);
 	*signature = wire_string(&in);
 	return wire_done(&in) && has_signature == 1 && (hostbound || wire_span_is(method, "publickey")) &&
-	       wire_span_is(service, "ssh-connection") && same(login, claim->login) &&
-	       same(blob, claim->key_blob);
+	       wire_span_is(service, "ssh-connection") && wire_span_same(login, claim->login) &&
+	       wire_span_same(blob, claim->key_blob);
 }
 
 bool proof_holds(struct wire_span request, const struct proof_claim *claim)

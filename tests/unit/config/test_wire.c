@@ -163,6 +163,10 @@ Test(wire, spans)
 	cr_expect_not(wire_span_is(wire_span_of("abc"), "abcd"));
 	cr_expect_not(wire_span_is(wire_span_of("abcd"), "abc"));
 	cr_expect_not(wire_span_is(wire_span_of("abx"), "abc"));
+	cr_expect(wire_span_same(
+	    (struct wire_span){(const uint8_t *)"a\0b", 3}, (struct wire_span){(const uint8_t *)"a\0b", 3}));
+	cr_expect_not(wire_span_same(
+	    (struct wire_span){(const uint8_t *)"a\0b", 3}, (struct wire_span){(const uint8_t *)"a\0c", 3}));
 	cr_expect(wire_span_copy(wire_span_of("abcd"), copy, sizeof(copy)));
 	cr_expect_str_eq(copy, "abcd");
 	cr_expect_not(wire_span_copy(wire_span_of("abcde"), copy, sizeof(copy)));
