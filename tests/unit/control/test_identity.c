@@ -310,7 +310,8 @@ Test(identity, an_older_version_is_brought_up_to_date)
 {
 	char error[256];
 
-	cr_assert(database_run(&db, "DROP INDEX sessions_identifier", "") &&
+	cr_assert(database_run(&db, "ALTER TABLE sessions DROP COLUMN host_seed", "") &&
+	          database_run(&db, "DROP INDEX sessions_identifier", "") &&
 	          database_run(&db, "ALTER TABLE sessions DROP COLUMN identifier", "") &&
 	          database_run(&db, "ALTER TABLE programs DROP COLUMN destination", "") &&
 	          database_run(&db, "ALTER TABLE programs DROP COLUMN originator", "") &&
