@@ -339,7 +339,7 @@ Test(identity, an_older_version_is_brought_up_to_date)
 		cr_expect(database_row(row) && sqlite3_column_type(row, 0) == SQLITE_NULL);
 		database_stop(row);
 		row = database_query(&db, "PRAGMA user_version", "");
-		cr_expect(database_row(row) && sqlite3_column_int(row, 0) == 6);
+		cr_expect(database_row(row) && sqlite3_column_int(row, 0) == 7);
 		database_stop(row);
 		if (i == 0)
 			database_close(&db);
