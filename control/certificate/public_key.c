@@ -60,13 +60,19 @@ static size_t magnitude_bits(struct wire_span number)
 	return bits;
 }
 
+static bool is_odd(struct wire_span number)
+{
+	return number.len > 0 && (number.at[number.len - 1] & 1) != 0;
+}
+
 static void rsa_parts(struct wire *in, struct public_key *key)
 {
 	key->exponent = positive_mpint(in);
 	key->modulus = positive_mpint(in);
 	size_t bits = magnitude_bits(key->modulus);
-	if (bits < PUBLIC_KEY_RSA_BITS_LEGACY || bits > PUBLIC_KEY_RSA_BITS_MAX || key->exponent.len > 8 ||
-	    (key->exponent.len > 0 && (key->exponent.at[key->exponent.len - 1] & 1) == 0))
+	/* No usable key has an even part; with 1 as the exponent anybody could sign. */
+	if (bits < PUBLIC_KEY_RSA_BITS_LEGACY || bits > PUBLIC_KEY_RSA_BITS_MAX || !is_odd(key->modulus) ||
+	    key->exponent.len > 8 || !is_odd(key->exponent) || magnitude_bits(key->exponent) < 2)
 		in->failed = true;
 }
 

@@ -10,9 +10,9 @@
 #include "control/cli/secret.h"
 #include "control/cli/socket.h"
 #include "control/cli/table.h"
+#include "control/keeper/sealed.h"
 #include "control/rpc/rpc.h"
 
-#define IMPORT_PURPOSE "portreeve ca key 1"
 #define HOST_TTL_MIN_S 60
 #define HOST_TTL_MAX_S (2 * 366 * 86400)
 
@@ -184,7 +184,7 @@ static json_t *sealed_key(const struct call *call, const char *type)
 	uint8_t *room = sodium_malloc(fields.len + 64);
 	if (room != NULL) {
 		struct wire_out out = wire_into(room, fields.len + 64);
-		wire_put_cstring(&out, IMPORT_PURPOSE);
+		wire_put_cstring(&out, SEALED_CA_KEY);
 		wire_put_u8(&out, ca);
 		wire_put_string(&out, fields.at, fields.len);
 		sealed = secret_seal(call->socket_path, &out);

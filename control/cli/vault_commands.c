@@ -8,11 +8,10 @@
 #include "control/cli/secret.h"
 #include "control/cli/socket.h"
 #include "control/cli/table.h"
+#include "control/keeper/sealed.h"
 #include "control/rpc/rpc.h"
 
-#define PUT_PURPOSE "portreeve vault 1"
 #define PLAIN_MAX (20 * 1024)
-#define PADDED_TO 256 /* bytes: lengths of passwords are nobody's business */
 
 static bool lists(const json_t *row, const char *key, const char *text)
 {
@@ -107,19 +106,18 @@ static bool take_secret(const struct call *call, const char *login, uint8_t *kin
 static json_t *sealed_for(
     const struct call *call, const char *target, const char *login, uint8_t kind, const struct secret *secret)
 {
-	static const uint8_t zeros[PADDED_TO];
 	uint8_t *room = sodium_malloc(PLAIN_MAX);
 	json_t *sealed = NULL;
 
 	if (room == NULL)
 		return complain("not enough memory that can be locked"), NULL;
 	struct wire_out out = wire_into(room, PLAIN_MAX);
-	wire_put_cstring(&out, PUT_PURPOSE);
+	wire_put_cstring(&out, SEALED_SECRET);
 	wire_put_cstring(&out, target);
 	wire_put_cstring(&out, login);
 	wire_put_u8(&out, kind);
 	wire_put_string(&out, secret->at, secret->len);
-	wire_put_string(&out, zeros, PADDED_TO - (wire_written(&out) + 4) % PADDED_TO);
+	sealed_pad(&out);
 	sealed = secret_seal(call->socket_path, &out);
 	sodium_free(room);
 	return sealed;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What control may ask about the CAs: make them, change their keys, show them, sign for hosts. */
 #include "control/keeper/pkcs11.h"
+#include "control/keeper/sealed.h"
 #include "control/keeper/token.h"
 
 #include <errno.h>
@@ -9,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define IMPORT_PURPOSE "portreeve ca key 1"
 
 const char *ca_name(uint8_t ca)
 {
@@ -70,7 +69,7 @@ static struct private_key *unseal(const struct keeper *keeper, const struct rpc_
 	struct wire_span purpose = wire_string(&in);
 	uint8_t ca = wire_u8(&in);
 	struct wire_span fields = wire_string(&in);
-	if (wire_done(&in) && wire_span_is(purpose, IMPORT_PURPOSE) && ca == body->ca)
+	if (wire_done(&in) && wire_span_is(purpose, SEALED_CA_KEY) && ca == body->ca)
 		key = private_key_read(fields);
 	sodium_free(plain);
 	return key;
@@ -287,17 +286,11 @@ static bool fits_all(struct wire_span principals)
 static void judge_host(
     const struct keeper *keeper, const struct rpc_key_certify_host *body, char error[KEEPER_ERROR_MAX])
 {
-	uint64_t now = keeper->now_s();
-
 	if (!keyring_has(&keeper->keyring, KEYRING_HOST_CA))
 		snprintf(error, KEEPER_ERROR_MAX, "there is no host CA yet (reeve ca create --type host)");
-	else if (body->valid_before <= now || body->valid_before - now > KEEPER_HOST_VALIDITY_S)
-		snprintf(error, KEEPER_ERROR_MAX, "the validity must end within %u days from now",
-		    KEEPER_HOST_VALIDITY_S / 86400);
-	else if (body->valid_after > now || now - body->valid_after > KEEPER_BACKDATE_S)
-		snprintf(error, KEEPER_ERROR_MAX, "the validity must begin within the last %u seconds",
-		    KEEPER_BACKDATE_S);
-	else if (fits_all(body->principals))
+	else if (certificate_timely(
+	             body->valid_after, body->valid_before, keeper->now_s(), KEEPER_HOST_VALIDITY_S, error) &&
+	         fits_all(body->principals))
 		snprintf(error, KEEPER_ERROR_MAX, "one of the names would fit every host");
 }
 

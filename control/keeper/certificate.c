@@ -11,13 +11,13 @@
  * good for every login, or for every host, so it is refused, and so is every field that sshd or ssh might
  * read in another way. A host certificate has neither options nor extensions: none are defined for it.
  */
+#include "control/certificate/public_key.h"
 #include "control/keeper/keeper.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
-#define CERTIFICATE_SUFFIX "-cert-v01@openssh.com"
 #define CERTIFICATE_USER 1
 #define CERTIFICATE_HOST 2
 #define NONCE_SIZE 32
@@ -25,9 +25,6 @@
 #define PRINCIPAL_MAX 256
 #define COMMAND_MAX 8192
 #define SOURCE_MAX 1024
-#define RSA_BITS_MIN 2048
-#define RSA_BITS_MAX 16384
-#define EXPONENT_BYTES_MAX 8
 
 static bool refuse(char error[KEEPER_ERROR_MAX], const char *text)
 {
@@ -35,62 +32,31 @@ static bool refuse(char error[KEEPER_ERROR_MAX], const char *text)
 	return false;
 }
 
-/* An mpint (RFC 4251 section 5) that is positive and minimal; its bits. 0: it is not. */
-static size_t mpint_bits(struct wire_span number)
+bool certificate_timely(uint64_t valid_after, uint64_t valid_before, uint64_t now_s, uint64_t longest_s,
+    char error[KEEPER_ERROR_MAX])
 {
-	size_t bits;
+	bool days = longest_s % 86400 == 0;
 
-	if (number.len == 0 || (number.at[0] & 0x80) != 0)
-		return 0;
-	if (number.at[0] == 0) {
-		if (number.len == 1 || (number.at[1] & 0x80) == 0)
-			return 0;
-		return (number.len - 1) * 8;
-	}
-	bits = (number.len - 1) * 8;
-	for (uint8_t top = number.at[0]; top != 0; top >>= 1)
-		bits++;
-	return bits;
+	if (valid_before <= now_s || valid_before - now_s > longest_s)
+		snprintf(error, KEEPER_ERROR_MAX, "the validity must end within %llu %s from now",
+		    (unsigned long long)(days ? longest_s / 86400 : longest_s), days ? "days" : "seconds");
+	else if (valid_after > now_s || now_s - valid_after > KEEPER_BACKDATE_S)
+		snprintf(error, KEEPER_ERROR_MAX, "the validity must begin within the last %u seconds",
+		    KEEPER_BACKDATE_S);
+	else
+		return true;
+	return false;
 }
 
-static bool rsa_valid(struct wire *in)
-{
-	struct wire_span e = wire_string(in), n = wire_string(in);
-	size_t bits = mpint_bits(n);
-
-	return wire_done(in) && mpint_bits(e) >= 2 && e.len <= EXPONENT_BYTES_MAX &&
-	       (e.at[e.len - 1] & 1) != 0 && bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX &&
-	       (n.at[n.len - 1] & 1) != 0;
-}
-
-static bool ecdsa_valid(struct wire *in, const char *curve, size_t coordinate)
-{
-	struct wire_span name = wire_string(in), point = wire_string(in);
-
-	return wire_done(in) && wire_span_is(name, curve) && point.len == 1 + 2 * coordinate &&
-	       point.at[0] == 4;
-}
-
-/* Reads the holder's key. On success *type is its name and *fields all that follows the name. */
-static bool read_key(struct wire_span blob, char type[64], struct wire_span *fields)
+/* Reads the holder's key; *fields: all that follows its type's name. Security keys are not certified. */
+static bool read_key(struct wire_span blob, struct public_key *key, struct wire_span *fields)
 {
 	struct wire in = wire_over(blob.at, blob.len);
-	struct wire_span name = wire_string(&in);
 
+	(void)wire_string(&in);
 	*fields = (struct wire_span){in.at, wire_left(&in)};
-	if (in.failed || !wire_span_copy(name, type, 64))
-		return false;
-	if (strcmp(type, "ssh-ed25519") == 0)
-		return wire_string(&in).len == KEEPER_PUBLIC_SIZE && wire_done(&in);
-	if (strcmp(type, "ssh-rsa") == 0)
-		return rsa_valid(&in);
-	if (strcmp(type, "ecdsa-sha2-nistp256") == 0)
-		return ecdsa_valid(&in, "nistp256", 32);
-	if (strcmp(type, "ecdsa-sha2-nistp384") == 0)
-		return ecdsa_valid(&in, "nistp384", 48);
-	if (strcmp(type, "ecdsa-sha2-nistp521") == 0)
-		return ecdsa_valid(&in, "nistp521", 66);
-	return false;
+	return public_key_parse(blob, key) && key->type->kind != PUBLIC_KEY_SK_ED25519 &&
+	       key->type->kind != PUBLIC_KEY_SK_ECDSA;
 }
 
 /* At least one name, each short, none empty, none with a NUL or a control character. */
@@ -194,15 +160,13 @@ static void put_extensions(struct wire_out *out, uint32_t permits)
 	end_string(out, list);
 }
 
-static void put_body(struct wire_out *out, uint32_t kind, const char *type, struct wire_span key_fields,
-    const struct certificate *c)
+static void put_body(struct wire_out *out, uint32_t kind, const struct public_key_type *type,
+    struct wire_span key_fields, const struct certificate *c)
 {
-	char name[96];
 	uint8_t nonce[NONCE_SIZE];
 
-	snprintf(name, sizeof(name), "%s" CERTIFICATE_SUFFIX, type);
 	randombytes_buf(nonce, sizeof(nonce));
-	wire_put_cstring(out, name);
+	wire_put_cstring(out, type->certificate_name);
 	wire_put_string(out, nonce, sizeof(nonce));
 	wire_put_bytes(out, key_fields.at, key_fields.len);
 	wire_put_u64(out, c->serial);
@@ -225,18 +189,18 @@ static bool make(const struct keyring *keyring, enum keyring_kind ca, uint32_t k
 	uint8_t room[PRIVATE_KEY_SIGNATURE_MAX];
 	struct wire_out signature = wire_into(room, sizeof(room));
 	struct wire_span ca_blob = keyring_ca_blob(keyring, ca);
-	char type[64];
+	struct public_key key;
 	struct wire_span key_fields;
 	uint8_t *start = out->at;
 
-	if (!read_key(c->public_key, type, &key_fields))
+	if (!read_key(c->public_key, &key, &key_fields))
 		return refuse(error, "the public key is no ed25519, ecdsa (nistp256, 384, 521) or rsa key of "
 		                     "2048 to 16384 bits");
 	if (!fields_valid(c, error))
 		return false;
 	if (ca_blob.len == 0)
 		return refuse(error, "there is no such CA");
-	put_body(out, kind, type, key_fields, c);
+	put_body(out, kind, key.type, key_fields, c);
 	wire_put_string(out, ca_blob.at, ca_blob.len);
 	if (out->failed)
 		return refuse(error, "the certificate would be too long");

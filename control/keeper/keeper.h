@@ -123,6 +123,11 @@ bool certificate_make(const struct keyring *keyring, enum keyring_kind ca,
 bool certificate_make_host(const struct keyring *keyring, const struct certificate *certificate,
     struct wire_out *out, char error[KEEPER_ERROR_MAX]);
 
+/* Does the validity end within `longest_s` from now, and begin now or a little ago? False: error says what it
+ * should be. */
+bool certificate_timely(uint64_t valid_after, uint64_t valid_before, uint64_t now_s, uint64_t longest_s,
+    char error[KEEPER_ERROR_MAX]);
+
 /* -- live.c: the sessions for which control has asked us to sign -- */
 struct live;
 struct live *live_create(uint32_t capacity);

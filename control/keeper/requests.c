@@ -25,7 +25,6 @@ static void judge(
     const struct keeper *keeper, const struct rpc_key_certify *body, char error[KEEPER_ERROR_MAX])
 {
 	char session_id[KEEPER_SESSION_ID_MAX];
-	uint64_t now = keeper->now_s();
 	uint64_t longest = body->ca == RPC_CA_USER ? KEEPER_USER_VALIDITY_S : KEEPER_CLIENT_VALIDITY_S;
 
 	if (body->ca != RPC_CA_USER && body->ca != RPC_CA_CLIENT)
@@ -37,12 +36,9 @@ static void judge(
 		    error, KEEPER_ERROR_MAX, "no live session: the user CA signs for live sessions only");
 	else if (body->ca == RPC_CA_CLIENT && body->session_id.len != 0)
 		snprintf(error, KEEPER_ERROR_MAX, "the client CA does not sign for sessions");
-	else if (body->valid_before <= now || body->valid_before - now > longest)
-		snprintf(error, KEEPER_ERROR_MAX, "the validity must end within %llu seconds from now",
-		    (unsigned long long)longest);
-	else if (body->valid_after > now || now - body->valid_after > KEEPER_BACKDATE_S)
-		snprintf(error, KEEPER_ERROR_MAX, "the validity must begin within the last %u seconds",
-		    KEEPER_BACKDATE_S);
+	else
+		(void)certificate_timely(
+		    body->valid_after, body->valid_before, keeper->now_s(), longest, error);
 }
 
 static int on_certify(void *context, struct rpc_link *link, struct rpc_message *message)

@@ -9,11 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "control/keeper/sealed.h"
 #include "control/keeper/vault.h"
 
-#define PUT_PURPOSE "portreeve vault 1"
 #define ROWS_MAX (96 * 1024)
-#define PADDED_TO 256 /* bytes: lengths of passwords are nobody's business */
 #define SESSION_IDENTIFIER_MIN 20
 #define SESSION_IDENTIFIER_MAX 64
 #define USERAUTH_REQUEST 50
@@ -67,7 +66,7 @@ static struct outcome put(
 	struct wire_span secret = wire_string(&in);
 	(void)wire_string(&in); /* padding */
 	/* Control says whose it is, and the seal says it, too: it cannot send a secret elsewhere. */
-	if (wire_done(&in) && wire_span_is(purpose, PUT_PURPOSE) && wire_span_is(for_target, target) &&
+	if (wire_done(&in) && wire_span_is(purpose, SEALED_SECRET) && wire_span_is(for_target, target) &&
 	    wire_span_is(for_login, login))
 		outcome = of_error(
 		    vault_put(keeper->vault, target, login, (enum rpc_secret)kind, secret, keeper->now_s()));
@@ -173,14 +172,13 @@ static bool seal_password(const struct keeper *keeper, uint32_t place, struct wi
 {
 	size_t len = 0;
 	uint8_t *password = vault_reveal(keeper->vault, place, &len);
-	uint8_t *plain = password == NULL ? NULL : sodium_malloc(VAULT_PASSWORD_MAX + PADDED_TO + 8);
-	static const uint8_t zeros[PADDED_TO];
+	uint8_t *plain = password == NULL ? NULL : sodium_malloc(VAULT_PASSWORD_MAX + SEALED_PADDED_TO + 8);
 	bool good = false;
 
 	if (plain != NULL) {
-		struct wire_out out = wire_into(plain, VAULT_PASSWORD_MAX + PADDED_TO + 8);
+		struct wire_out out = wire_into(plain, VAULT_PASSWORD_MAX + SEALED_PADDED_TO + 8);
 		wire_put_string(&out, password, len);
-		wire_put_string(&out, zeros, PADDED_TO - (len + 8) % PADDED_TO);
+		sealed_pad(&out);
 		*sealed_len = wire_written(&out) + crypto_box_SEALBYTES;
 		good = !out.failed && *sealed_len <= size &&
 		       crypto_box_seal(sealed, plain, wire_written(&out), box_key.at) == 0;
@@ -195,7 +193,7 @@ int on_secret(void *context, struct rpc_link *link, struct rpc_message *message)
 	struct keeper *keeper = context;
 	struct rpc_key_secret body;
 	struct outcome outcome = {RPC_PROBLEM_NONE, ""};
-	uint8_t sealed[VAULT_PASSWORD_MAX + PADDED_TO + 8 + crypto_box_SEALBYTES];
+	uint8_t sealed[VAULT_PASSWORD_MAX + SEALED_PADDED_TO + 8 + crypto_box_SEALBYTES];
 	struct vault_row row = {0};
 	size_t sealed_len = 0;
 

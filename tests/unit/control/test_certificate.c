@@ -242,6 +242,29 @@ Test(certificate, key_lines)
 	free(line);
 }
 
+/* Anybody could sign for such keys, or nobody: none is taken, as a user's or as an old origin's. */
+Test(certificate, rsa_keys_that_are_none)
+{
+	static const struct {
+		uint8_t exponent, modulus_end;
+		bool good;
+	} cases[] = {{3, 1, true}, {1, 1, false}, {4, 1, false}, {3, 2, false}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t blob[512], modulus[257] = {0, 0x80};
+		struct wire_out out = wire_into(blob, sizeof(blob));
+		struct public_key parsed;
+
+		modulus[256] = cases[i].modulus_end;
+		wire_put_cstring(&out, "ssh-rsa");
+		wire_put_string(&out, &cases[i].exponent, 1);
+		wire_put_string(&out, modulus, sizeof(modulus));
+		struct wire_span whole = {blob, wire_written(&out)};
+		cr_expect_eq(public_key_parse(whole, &parsed), cases[i].good, "case %zu", i);
+		cr_expect_eq(public_key_parse_legacy(whole, &parsed), cases[i].good, "case %zu, legacy", i);
+	}
+}
+
 /* -- OpenSSH's own -- */
 
 static void run(const char *directory, const char *command)
