@@ -55,11 +55,22 @@ reeve() { limited "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" "$@"
 # A stock ssh at the client that never asks.
 ssh_client() { client ssh -o BatchMode=yes "$@"; }
 
+# A lab is one run's: a second one would take it from under the first.
+claim_lab() {
+	local pid start
+	if read -r pid start 2>/dev/null <"$STATE.run" && [ "$pid" != $$ ] && [ -n "$start" ] && [ "$(started_at "$pid")" = "$start" ]; then
+		give_up "this lab is in use by another run (process $pid); LAB=NAME before the command makes one of your own"
+	fi
+	printf '%s %s\n' $$ "$(started_at $$)" >"$STATE.run"
+}
+started_at() { awk '{ sub(/^.*\) /, ""); print $20 }' "/proc/$1/stat" 2>/dev/null; }
+
 lab_up() {
-	trap session_end EXIT
-	trap 'exit 130' INT TERM HUP
 	[ "$(id -u)" = 0 ] || give_up "this needs root (sudo $0)"
 	[ -x "$BUILD/control/cli/reeve" ] || give_up "nothing is built in $BUILD: tests/install && meson setup build && ninja -C build"
+	claim_lab
+	trap session_end EXIT
+	trap 'exit 130' INT TERM HUP
 	lab up "$@" || give_up "the lab does not come up"
 	wire_start
 	reeve keygen -o "$STATE/sshkey" >/dev/null || give_up "reeve keygen failed"
@@ -175,9 +186,11 @@ session_end() {
 	trap - EXIT
 	trap '' INT TERM HUP
 	[ "$status" != 0 ] || wire_end
-	if [ "$status" -ne 0 ] || [ "$failures" -ne 0 ]; then show_logs; fi
+	# Who presses Ctrl-C knows why it ends.
+	if [ "$status" != 130 ] && [ "$status$failures" != 00 ]; then show_logs; fi
 	[ -z "$reeved_pid" ] || reeved_stop
 	[ -n "${KEEP_LAB:-}" ] || lab down
+	rm -f "$STATE.run"
 	if [ "$status" -eq 0 ] && [ "$failures" -ne 0 ]; then status=1; fi
 	exit "$status"
 }

@@ -20,6 +20,11 @@ ssh-keygen -q -s "$STATE/ca" -I test -n alice -V +5m "$STATE/client/.ssh/id_ed25
 equal "a certificate of a trusted CA logs in" "alice:/home/alice" "$(ssh_client -q alice@origin 'echo $USER:$HOME')"
 fails_to "but not to a login that it does not name" ssh_client -q root@origin true
 
+# A second run of the same name leaves the first one's lab alone.
+contains "another run does not take the lab" "in use by another run (process $$)" \
+	"$(bash -c '. "$1/session.sh"; lab_up' second "$here")"
+equal "which goes on" "Hello from the origin." "$(client curl -s http://origin/)"
+
 lab wire stop
 lab down
 lacks "nothing is left of the namespaces" "$LAB-" "$(ip netns list)"
