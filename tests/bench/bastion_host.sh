@@ -15,7 +15,8 @@ ours=$(sed -n 's/^0:://p' /proc/self/cgroup)
 enter_group() { echo $$ >"$group/cgroup.procs"; }
 leave_group() { echo $$ >"$groups$ours/cgroup.procs"; }
 remove_group() { leave_group; rmdir "$group" 2>/dev/null; }
-cpu_us() { awk '$1 == "usage_usec" { print $2 }' "$group/cpu.stat"; }
+# Microseconds of CPU since the group was made; cpu_us user: of them in user mode.
+cpu_us() { awk -v what="${1:-usage}_usec" '$1 == what { print $2 }' "$group/cpu.stat"; }
 memory_kb() {
 	local pid
 	for pid in $(cat "$group/cgroup.procs"); do cat "/proc/$pid/smaps_rollup" 2>/dev/null; done | awk '/^Pss:/ { n += $2 } END { print n + 0 }'
