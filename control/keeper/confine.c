@@ -94,6 +94,7 @@ static const int allowed[] = {
     SCMP_SYS(exit_group),
 };
 
+/* -1: there is none. */
 static int restrict_calls(int directory)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -104,13 +105,13 @@ static int restrict_calls(int directory)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	/* Compared as 32 bits: the upper half of an int's register is whatever it was. */
 	const struct scmp_arg_cmp first = SCMP_A0_32(SCMP_CMP_EQ, at), third = SCMP_A2_32(SCMP_CMP_EQ, at);
-	if (error == 0)
+	if (error == 0 && directory >= 0)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, first);
-	if (error == 0)
+	if (error == 0 && directory >= 0)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(unlinkat), 1, first);
-	if (error == 0)
+	if (error == 0 && directory >= 0)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(renameat2), 2, first, third);
-	if (error == 0) /* what the C library makes of renameat2() without flags */
+	if (error == 0 && directory >= 0) /* what the C library makes of renameat2() without flags */
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(renameat), 2, first, third);
 	/* abort() of its own; other processes of root's are none of its business. */
 	if (error == 0)
@@ -122,13 +123,13 @@ static int restrict_calls(int directory)
 	return error;
 }
 
-int confine(int directory)
+static int give_up(int directory)
 {
 	int error = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ? -errno : 0;
 
 	if (error == 0)
 		error = drop_capabilities();
-	if (error == 0)
+	if (error == 0 && directory >= 0)
 		error = restrict_files(directory);
 		/* A sanitizer's run-time makes calls of its own at any time. */
 #ifndef __SANITIZE_ADDRESS__
@@ -140,4 +141,14 @@ int confine(int directory)
 	if (error != 0)
 		rpc_log(RPC_LOG_ERROR, "cannot confine itself: %s", strerror(-error));
 	return error;
+}
+
+int confine(int directory)
+{
+	return give_up(directory);
+}
+
+int confine_searcher(void)
+{
+	return give_up(-1);
 }

@@ -142,8 +142,8 @@ static bool has_small_factor(
 	return false;
 }
 
-/* From an odd number to the first prime that is fit for RSA. */
-static bool search(BIGNUM *p, BN_CTX *context)
+/* From an odd number to the first prime that is fit for RSA; *found: how far it was. */
+static bool search(BIGNUM *p, uint32_t *found, BN_CTX *context)
 {
 	uint16_t primes[SIEVE_PRIMES], rests[SIEVE_PRIMES];
 	unsigned count = small_primes(primes);
@@ -158,20 +158,22 @@ static bool search(BIGNUM *p, BN_CTX *context)
 			return false;
 		at = distance;
 		int prime = BN_mod_word(p, EXPONENT) == 1 ? 0 : BN_check_prime(p, context, NULL);
+		*found = (uint32_t)distance;
 		if (prime != 0)
 			return prime == 1;
 	}
 	return false;
 }
 
-static bool draw_prime(struct stream *stream, BIGNUM *p, BN_CTX *context)
+/* The number at which the search begins. */
+static bool draw_start(struct stream *stream, BIGNUM *p)
 {
 	uint8_t bytes[PRIME_SIZE];
 
 	stream_read(stream, bytes, sizeof(bytes));
 	bytes[0] |= 0xc0; /* so that the product of two has all its bits */
 	bytes[PRIME_SIZE - 1] |= 1;
-	bool good = BN_bin2bn(bytes, sizeof(bytes), p) != NULL && search(p, context);
+	bool good = BN_bin2bn(bytes, sizeof(bytes), p) != NULL;
 	sodium_memzero(bytes, sizeof(bytes));
 	return good;
 }
@@ -189,7 +191,23 @@ static bool complete(BIGNUM *const number[NUMBERS], BN_CTX *context)
 	       BN_mod_inverse(number[IQMP], number[Q], number[P], context) != NULL;
 }
 
-static bool put_rsa(struct wire_out *out, struct stream *stream)
+bool host_search(const uint8_t derived[KEEPER_SEED_SIZE], struct host_hint *hint)
+{
+	struct stream stream = {.block = 0};
+	BN_CTX *context = BN_CTX_secure_new();
+	BIGNUM *p = BN_secure_new(), *q = BN_secure_new();
+
+	memcpy(stream.key, derived, sizeof(stream.key));
+	bool good = context != NULL && p != NULL && q != NULL && draw_start(&stream, p) &&
+	            draw_start(&stream, q) && search(p, &hint->p, context) && search(q, &hint->q, context);
+	sodium_memzero(&stream, sizeof(stream));
+	BN_clear_free(p);
+	BN_clear_free(q);
+	BN_CTX_free(context);
+	return good;
+}
+
+static bool put_rsa(struct wire_out *out, struct stream *stream, const struct host_hint *hint)
 {
 	static const uint8_t order[] = {N, E, D, IQMP, P, Q};
 	BN_CTX *context = BN_CTX_secure_new();
@@ -200,7 +218,8 @@ static bool put_rsa(struct wire_out *out, struct stream *stream)
 		number[i] = BN_secure_new();
 		good = good && number[i] != NULL;
 	}
-	good = good && draw_prime(stream, number[P], context) && draw_prime(stream, number[Q], context) &&
+	good = good && draw_start(stream, number[P]) && draw_start(stream, number[Q]) &&
+	       BN_add_word(number[P], hint->p) == 1 && BN_add_word(number[Q], hint->q) == 1 &&
 	       complete(number, context);
 	for (unsigned i = 0; good && i < sizeof(order); i++)
 		put_number(out, number[order[i]]);
@@ -212,8 +231,14 @@ static bool put_rsa(struct wire_out *out, struct stream *stream)
 
 /* -- all -- */
 
-struct private_key *host_derive(
-    const uint8_t seed[KEEPER_SEED_SIZE], const char *target_id, struct wire_span type)
+void host_derive_rsa(
+    const uint8_t seed[KEEPER_SEED_SIZE], const char *target_id, uint8_t derived[KEEPER_SEED_SIZE])
+{
+	keyed(seed, CONTEXT_OTHERS, sizeof(CONTEXT_OTHERS), wire_span_of("ssh-rsa"), target_id, derived);
+}
+
+struct private_key *host_derive(const uint8_t seed[KEEPER_SEED_SIZE], const char *target_id,
+    struct wire_span type, const struct host_hint *hint)
 {
 	static const struct {
 		const char *type, *curve;
@@ -237,7 +262,7 @@ struct private_key *host_derive(
 	keyed(seed, CONTEXT_OTHERS, sizeof(CONTEXT_OTHERS), type, target_id, stream.key);
 	wire_put_string(&out, type.at, type.len);
 	if (wire_span_is(type, "ssh-rsa"))
-		good = put_rsa(&out, &stream);
+		good = hint != NULL && put_rsa(&out, &stream, hint);
 	for (size_t i = 0; i < 3; i++)
 		if (wire_span_is(type, curves[i].type))
 			good = put_ecdsa(&out, &stream, curves[i].nid, curves[i].curve);

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/keeper/host_hints.h"
 #include "control/keeper/private_key.h"
 
 #define CURRENT_FILE "host.seed" /* the keyring's own name of it */
@@ -19,7 +20,7 @@
 #define WAYS 8u
 #define CACHED 1024u    /* keys, but RSA's */
 #define CACHED_RSA 256u /* of those: OpenSSL's secure heap is small */
-#define NAME_SIZE 16
+#define NAME_SIZE HOST_KEY_NAME_SIZE
 #define ID_CONTEXT "portreeve host seed id"
 
 struct cached {
@@ -33,7 +34,8 @@ struct host_keys {
 	uint8_t *seeds[HOST_SEEDS]; /* locked, read-only; NULL: there is none */
 	uint64_t previous_since;    /* unix seconds */
 	struct cached cache[CACHED], rsa[CACHED_RSA];
-	uint64_t uses;
+	uint64_t uses, searched;
+	struct host_hints *hints;
 };
 
 static uint8_t *locked_seed(void)
@@ -109,6 +111,11 @@ struct host_keys *host_keys_open(const struct keyring *keyring)
 		host_keys_close(keys);
 		return NULL;
 	}
+	keys->hints = host_hints_open(keyring);
+	if (keys->hints == NULL) {
+		host_keys_close(keys);
+		return NULL;
+	}
 	read_previous(keys);
 	return keys;
 }
@@ -128,6 +135,7 @@ void host_keys_close(struct host_keys *keys)
 	forget_keys(keys);
 	for (unsigned i = 0; i < HOST_SEEDS; i++)
 		sodium_free(keys->seeds[i]);
+	host_hints_close(keys->hints);
 	free(keys);
 }
 
@@ -143,6 +151,19 @@ void host_keys_seed_id(const struct host_keys *keys, enum host_seed seed, uint8_
 	crypto_generichash(hash, sizeof(hash), (const uint8_t *)ID_CONTEXT, sizeof(ID_CONTEXT),
 	    keys->seeds[seed], KEEPER_SEED_SIZE);
 	memcpy(id, hash, HOST_SEED_ID_SIZE);
+}
+
+/* What is kept of its keys goes with it. */
+static void drop_seed(struct host_keys *keys, enum host_seed seed)
+{
+	uint8_t id[HOST_SEED_ID_SIZE];
+
+	if (!host_keys_has(keys, seed))
+		return;
+	host_keys_seed_id(keys, seed, id);
+	host_hints_forget(keys->hints, id);
+	sodium_free(keys->seeds[seed]);
+	keys->seeds[seed] = NULL;
 }
 
 int host_keys_rotate(struct host_keys *keys)
@@ -190,7 +211,7 @@ int host_keys_commit(struct host_keys *keys)
 	}
 	keyfile_sync(keys->directory);
 	keys->previous_since = (uint64_t)time(NULL);
-	sodium_free(keys->seeds[HOST_SEED_PREVIOUS]);
+	drop_seed(keys, HOST_SEED_PREVIOUS);
 	keys->seeds[HOST_SEED_PREVIOUS] = keys->seeds[HOST_SEED_CURRENT];
 	keys->seeds[HOST_SEED_CURRENT] = keys->seeds[HOST_SEED_NEXT];
 	keys->seeds[HOST_SEED_NEXT] = NULL;
@@ -205,8 +226,7 @@ int host_keys_abandon(struct host_keys *keys)
 	if (unlinkat(keys->directory, NEXT_FILE, 0) != 0)
 		return -errno;
 	keyfile_sync(keys->directory);
-	sodium_free(keys->seeds[HOST_SEED_NEXT]);
-	keys->seeds[HOST_SEED_NEXT] = NULL;
+	drop_seed(keys, HOST_SEED_NEXT);
 	rpc_log(RPC_LOG_NOTICE, "the next host-key seed is forgotten");
 	return 0;
 }
@@ -227,6 +247,16 @@ bool host_keys_by_id(const struct host_keys *keys, const uint8_t id[HOST_SEED_ID
 	return false;
 }
 
+static bool is_next(const struct host_keys *keys, const uint8_t id[HOST_SEED_ID_SIZE])
+{
+	uint8_t own[HOST_SEED_ID_SIZE];
+
+	if (!host_keys_has(keys, HOST_SEED_NEXT))
+		return false;
+	host_keys_seed_id(keys, HOST_SEED_NEXT, own);
+	return memcmp(own, id, sizeof(own)) == 0;
+}
+
 uint64_t host_keys_previous_age(const struct host_keys *keys, uint64_t now_s)
 {
 	return now_s > keys->previous_since ? now_s - keys->previous_since : 0;
@@ -238,8 +268,7 @@ void host_keys_forget_previous(struct host_keys *keys)
 		rpc_log(RPC_LOG_ERROR, "the former host-key seed cannot be removed: %s", strerror(errno));
 	else
 		keyfile_sync(keys->directory);
-	sodium_free(keys->seeds[HOST_SEED_PREVIOUS]);
-	keys->seeds[HOST_SEED_PREVIOUS] = NULL;
+	drop_seed(keys, HOST_SEED_PREVIOUS);
 	rpc_log(RPC_LOG_NOTICE, "the former host-key seed is forgotten");
 }
 
@@ -258,29 +287,103 @@ static void name_of(
 	sodium_memzero(&state, sizeof(state));
 }
 
-/* The key, derived where it is not kept; of the places that it may have, the one unused longest is taken. */
+/* Where the key is, else where it may be put: of its places, the one unused longest. */
+static struct cached *place_of(struct host_keys *keys, bool rsa, const uint8_t name[NAME_SIZE])
+{
+	unsigned sets = (rsa ? CACHED_RSA : CACHED) / WAYS;
+	struct cached *set =
+	    (rsa ? keys->rsa : keys->cache) + (name[0] | (unsigned)name[1] << 8) % sets * WAYS;
+	struct cached *place = set;
+
+	for (struct cached *at = set; at < set + WAYS; at++) {
+		if (at->key != NULL && sodium_memcmp(at->name, name, NAME_SIZE) == 0)
+			return at;
+		if (place->key != NULL && (at->key == NULL || at->used < place->used))
+			place = at;
+	}
+	return place;
+}
+
+static bool holds(const struct cached *place, const uint8_t name[NAME_SIZE])
+{
+	return place->key != NULL && sodium_memcmp(place->name, name, NAME_SIZE) == 0;
+}
+
+bool host_keys_must_search(struct host_keys *keys, enum host_seed seed, const char *target_id,
+    struct wire_span type, struct host_search *search)
+{
+	struct host_hint hint;
+
+	if (!wire_span_is(type, "ssh-rsa") || !host_keys_has(keys, seed) || target_id[0] == '\0')
+		return false;
+	name_of(keys->seeds[seed], target_id, type, search->name);
+	if (holds(place_of(keys, true, search->name), search->name) ||
+	    host_hints_find(keys->hints, search->name, &hint))
+		return false;
+	host_keys_seed_id(keys, seed, search->seed_id);
+	host_derive_rsa(keys->seeds[seed], target_id, search->derived);
+	return true;
+}
+
+void host_keys_learn(struct host_keys *keys, const struct host_search *search, const struct host_hint *hint)
+{
+	enum host_seed seed;
+
+	keys->searched++;
+	/* It may be forgotten by now. */
+	if (host_keys_by_id(keys, search->seed_id, &seed) || is_next(keys, search->seed_id))
+		host_hints_put(keys->hints, search->name, search->seed_id, hint);
+}
+
+unsigned host_keys_unsaved(const struct host_keys *keys)
+{
+	return host_hints_unsaved(keys->hints);
+}
+
+void host_keys_save(struct host_keys *keys)
+{
+	host_hints_save(keys->hints);
+}
+
+uint64_t host_keys_searched(const struct host_keys *keys)
+{
+	return keys->searched;
+}
+
+/* Where the primes of an RSA key lie; searched for where that is not known. */
+static bool hint_of(
+    struct host_keys *keys, enum host_seed seed, const char *target_id, struct host_hint *hint)
+{
+	struct host_search search;
+
+	if (!host_keys_must_search(keys, seed, target_id, wire_span_of("ssh-rsa"), &search))
+		return host_hints_find(keys->hints, search.name, hint);
+	bool found = host_search(search.derived, hint);
+	sodium_memzero(search.derived, sizeof(search.derived));
+	if (found)
+		host_keys_learn(keys, &search, hint);
+	return found;
+}
+
+/* The key, derived where it is not kept. */
 static const struct private_key *find(
     struct host_keys *keys, enum host_seed seed, const char *target_id, struct wire_span type)
 {
 	uint8_t name[NAME_SIZE];
+	struct host_hint hint;
 
 	if (!host_keys_has(keys, seed) || target_id[0] == '\0')
 		return NULL;
 	name_of(keys->seeds[seed], target_id, type, name);
 	bool rsa = wire_span_is(type, "ssh-rsa");
-	unsigned sets = (rsa ? CACHED_RSA : CACHED) / WAYS;
-	struct cached *set =
-	    (rsa ? keys->rsa : keys->cache) + (name[0] | (unsigned)name[1] << 8) % sets * WAYS;
-	struct cached *place = set;
-	for (struct cached *at = set; at < set + WAYS; at++) {
-		if (at->key != NULL && sodium_memcmp(at->name, name, NAME_SIZE) == 0) {
-			at->used = ++keys->uses;
-			return at->key;
-		}
-		if (place->key != NULL && (at->key == NULL || at->used < place->used))
-			place = at;
+	struct cached *place = place_of(keys, rsa, name);
+	if (holds(place, name)) {
+		place->used = ++keys->uses;
+		return place->key;
 	}
-	struct private_key *key = host_derive(keys->seeds[seed], target_id, type);
+	if (rsa && !hint_of(keys, seed, target_id, &hint))
+		return NULL;
+	struct private_key *key = host_derive(keys->seeds[seed], target_id, type, rsa ? &hint : NULL);
 	if (key == NULL)
 		return NULL;
 	private_key_free(place->key);
@@ -301,12 +404,17 @@ bool host_keys_public(struct host_keys *keys, enum host_seed seed, const char *t
 	return !out->failed;
 }
 
+struct wire_span host_keys_type(struct wire_span algorithm)
+{
+	bool rsa = wire_span_is(algorithm, "rsa-sha2-256") || wire_span_is(algorithm, "rsa-sha2-512");
+
+	return rsa ? wire_span_of("ssh-rsa") : algorithm;
+}
+
 bool host_keys_sign(struct host_keys *keys, enum host_seed seed, const char *target_id,
     struct wire_span algorithm, struct wire_span bytes, struct wire_out *out)
 {
-	bool rsa = wire_span_is(algorithm, "rsa-sha2-256") || wire_span_is(algorithm, "rsa-sha2-512");
-	const struct private_key *key =
-	    find(keys, seed, target_id, rsa ? wire_span_of("ssh-rsa") : algorithm);
+	const struct private_key *key = find(keys, seed, target_id, host_keys_type(algorithm));
 
 	return key != NULL && private_key_sign(key, algorithm, bytes, out);
 }

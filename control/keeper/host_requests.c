@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "control/keeper/host_keys.h"
+#include "control/keeper/host_wait.h"
 
 #define HASH_MIN 20 /* of an exchange hash, RFC 4253 section 8: SHA-1 … */
 #define HASH_MAX 64 /* … to SHA-512 */
@@ -12,6 +12,8 @@ static struct wire_span written(const struct wire_out *out)
 {
 	return (struct wire_span){out->start, wire_written(out)};
 }
+
+static const char busy[] = "too many RSA host keys are asked for at once; try again in a moment";
 
 int on_host(void *context, struct rpc_link *link, struct rpc_message *message)
 {
@@ -26,7 +28,12 @@ int on_host(void *context, struct rpc_link *link, struct rpc_message *message)
 	    !wire_span_copy(body.target_id, target_id, sizeof(target_id)))
 		return -EPROTO;
 	enum host_seed seed = (enum host_seed)body.next;
-	if (!host_keys_has(keeper->host_keys, seed))
+	enum host_waiting waiting = host_wait_for(keeper, message, seed, target_id, body.type);
+	if (waiting == HOST_WAITS)
+		return 0;
+	if (waiting == HOST_WAIT_FULL)
+		error = busy;
+	else if (!host_keys_has(keeper->host_keys, seed))
 		error = "there is no such host-key seed";
 	else if (!host_keys_public(keeper->host_keys, seed, target_id, body.type, &out))
 		error = "the target has no id, or there are no host keys of this type";
@@ -38,25 +45,29 @@ int on_host(void *context, struct rpc_link *link, struct rpc_message *message)
 	    .error = wire_span_of(error), .public_key = written(&out), .seed = {id, sizeof(id)});
 }
 
-/* NULL, or why it is not signed. */
-static const char *sign_for(
-    struct keeper *keeper, const char *session_id, const struct rpc_key_host_sign *body, struct wire_out *out)
-{
-	const char *target_id = live_target(keeper->live, session_id);
-	const uint8_t *seed_id = live_seed(keeper->live, session_id);
+/* What signs. */
+struct signer {
+	const char *target_id;
 	enum host_seed seed;
-	struct wire_span algorithm = body->algorithm.len > 0 ? body->algorithm : wire_span_of("ssh-ed25519");
+	struct wire_span algorithm;
+};
 
-	if (target_id == NULL)
+/* NULL, or why it is not signed. */
+static const char *find_signer(const struct keeper *keeper, const char *session_id,
+    const struct rpc_key_host_sign *body, struct signer *signer)
+{
+	const uint8_t *seed_id = live_seed(keeper->live, session_id);
+
+	signer->target_id = live_target(keeper->live, session_id);
+	signer->algorithm = body->algorithm.len > 0 ? body->algorithm : wire_span_of("ssh-ed25519");
+	if (signer->target_id == NULL)
 		return "no live session: host keys sign for live sessions only";
 	if (body->hash.len < HASH_MIN || body->hash.len > HASH_MAX)
 		return "an exchange hash has 20 to 64 bytes";
-	if (target_id[0] == '\0')
+	if (signer->target_id[0] == '\0')
 		return "the session has no target yet";
-	if (seed_id == NULL || !host_keys_by_id(keeper->host_keys, seed_id, &seed))
+	if (seed_id == NULL || !host_keys_by_id(keeper->host_keys, seed_id, &signer->seed))
 		return "the host-key seed that the session began with is forgotten";
-	if (!host_keys_sign(keeper->host_keys, seed, target_id, algorithm, body->hash, out))
-		return "there is no host key for this algorithm";
 	return NULL;
 }
 
@@ -66,12 +77,23 @@ int on_host_sign(void *context, struct rpc_link *link, struct rpc_message *messa
 	struct rpc_key_host_sign body;
 	uint8_t blob[HOST_KEY_SIGNATURE_MAX];
 	char session_id[KEEPER_SESSION_ID_MAX];
+	struct signer signer;
 	struct wire_out out = wire_into(blob, sizeof(blob));
 
 	if (!rpc_get_key_host_sign(message->body, &body) ||
 	    !wire_span_copy(body.session_id, session_id, sizeof(session_id)))
 		return -EPROTO;
-	const char *error = sign_for(keeper, session_id, &body, &out);
+	const char *error = find_signer(keeper, session_id, &body, &signer);
+	enum host_waiting waiting = error != NULL ? HOST_WAIT_NOT
+	                                          : host_wait_for(keeper, message, signer.seed,
+	                                                signer.target_id, host_keys_type(signer.algorithm));
+	if (waiting == HOST_WAITS)
+		return 0;
+	if (waiting == HOST_WAIT_FULL)
+		error = busy;
+	else if (error == NULL && !host_keys_sign(keeper->host_keys, signer.seed, signer.target_id,
+	                              signer.algorithm, body.hash, &out))
+		error = "there is no host key for this algorithm";
 	if (error != NULL) {
 		rpc_log(RPC_LOG_WARNING, "refused to sign with a host key: %s", error);
 		out = wire_into(blob, sizeof(blob));

@@ -24,11 +24,15 @@
  *
  * Invariants: no key leaves the process or is logged; a seed is never replaced, but the host seed by its
  * announced successor, and a CA's file only as a whole, both by an admin's step; nothing is asked of the
- * network; after confine() only files below the one directory can be opened (confine.c). One thread.
+ * network; after confine() only files below the one directory can be opened (confine.c). One thread, and
+ * nothing in it takes long: RSA host keys are searched for by a process of their own, and who asked for one
+ * waits (host_wait.h).
  */
 #include "control/keeper/keeper.h"
 #include "control/keeper/host_keys.h"
+#include "control/keeper/host_wait.h"
 #include "control/keeper/private_key.h"
+#include "control/keeper/searcher.h"
 #include "control/keeper/token.h"
 #include "control/keeper/vault.h"
 
@@ -39,6 +43,9 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define SAVE_AFTER_MS 200
+#define UNSAVED_MAX 64u
 
 enum state { STATE_NEW = 1 << 0, STATE_CONFIGURED = 1 << 1, STATE_SERVING = 1 << 2 };
 
@@ -71,6 +78,9 @@ static int on_config(void *context, struct rpc_link *link, struct rpc_message *m
 	    !wire_span_copy(body.pkcs11_pin_file, settings.pin_file, sizeof(settings.pin_file)))
 		return -EPROTO;
 	int error = token_start(&process->token, &settings);
+	int searcher = error == 0 ? searcher_start() : -1;
+	if (error == 0 && searcher < 0)
+		error = searcher;
 	if (error == 0)
 		error = private_key_start();
 	if (error == 0)
@@ -80,9 +90,10 @@ static int on_config(void *context, struct rpc_link *link, struct rpc_message *m
 	process->keeper.keyring.token = &process->token;
 	process->keeper.live = live_create(KEEPER_SESSIONS_MAX);
 	process->keeper.host_keys = host_keys_open(&process->keeper.keyring);
+	process->keeper.host_wait = host_wait_create(searcher);
 	process->keeper.vault = vault_open(&process->keeper.keyring);
-	if (process->keeper.live == NULL || process->keeper.host_keys == NULL ||
-	    process->keeper.vault == NULL)
+	if (process->keeper.live == NULL || process->keeper.host_wait == NULL ||
+	    process->keeper.host_keys == NULL || process->keeper.vault == NULL)
 		return -ENOMEM;
 	process->state = STATE_CONFIGURED;
 	return confine(directory);
@@ -100,6 +111,7 @@ static int on_attach(void *context, struct rpc_link *link, struct rpc_message *m
 	rpc_link_close(&process->control);
 	/* The former control's word ends with it: a session that ended meanwhile must not stay live here. */
 	live_clear(process->keeper.live);
+	host_wait_forget(process->keeper.host_wait);
 	process->keeper.look_at_previous_at = process->keeper.now_s() + PREVIOUS_NEEDED_S;
 	int fd = message->fds[0];
 	message->fds[0] = -1;
@@ -154,6 +166,13 @@ static int hear_supervisor(struct process *process)
 	    &process->supervisor, &message);
 }
 
+static void drop_control(struct process *process)
+{
+	rpc_link_close(&process->control);
+	live_clear(process->keeper.live);
+	host_wait_forget(process->keeper.host_wait);
+}
+
 static void hear_control(struct process *process)
 {
 	struct rpc_message message;
@@ -166,20 +185,52 @@ static void hear_control(struct process *process)
 	if (got == -EPROTO)
 		rpc_log(RPC_LOG_ERROR, "control sent %s, which it may not or not so; its link is closed",
 		    rpc_type_name(message.type));
-	rpc_link_close(&process->control);
-	live_clear(process->keeper.live);
+	drop_control(process);
+}
+
+/* < 0: it is gone, and who replaces this process replaces it, too. */
+static int hear_searcher(struct process *process)
+{
+	int got = host_wait_take(&process->keeper, &process->control);
+
+	if (got == -ESRCH) {
+		rpc_log(RPC_LOG_ERROR, "the process that searches for RSA host keys is gone");
+		return got;
+	}
+	if (got < 0)
+		drop_control(process);
+	return 0;
+}
+
+/* Writing takes a moment, and is done when nobody waits, or when much would be lost. */
+static int wait_for_something(struct process *process, struct pollfd fds[3])
+{
+	struct host_keys *keys = process->keeper.host_keys;
+	unsigned unsaved = keys == NULL ? 0 : host_keys_unsaved(keys);
+	int ready = poll(fds, 3, unsaved > 0 ? SAVE_AFTER_MS : -1);
+
+	if (ready < 0 && errno != EINTR)
+		return -errno;
+	if (unsaved >= UNSAVED_MAX || (ready == 0 && unsaved > 0))
+		host_keys_save(keys);
+	return 0;
 }
 
 static int serve(struct process *process)
 {
 	while (!process->stop) {
-		struct pollfd fds[2] = {{.fd = process->supervisor.fd, .events = POLLIN},
-		    {.fd = process->control.fd, .events = POLLIN}};
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return -errno;
+		struct host_wait *host_wait = process->keeper.host_wait;
+		struct pollfd fds[3] = {{.fd = process->supervisor.fd, .events = POLLIN},
+		    {.fd = process->control.fd, .events = POLLIN},
+		    {.fd = host_wait == NULL ? -1 : host_wait_fd(host_wait), .events = POLLIN}};
+		int waited = wait_for_something(process, fds);
+		if (waited != 0)
+			return waited;
 		/* Control first: a stop must not overtake what was asked before it. */
 		if (fds[1].revents != 0)
 			hear_control(process);
+		if (fds[2].revents != 0 && hear_searcher(process) != 0)
+			return -EPIPE;
 		if (fds[0].revents != 0) {
 			int error = hear_supervisor(process);
 			if (error < 0)
@@ -207,6 +258,9 @@ int main(void)
 		error = serve(&process);
 	if (error != 0 && error != -ECONNRESET && error != -ENOTSOCK)
 		rpc_log(RPC_LOG_ERROR, "ends: %s", strerror(-error));
+	if (process.keeper.host_keys != NULL && host_keys_unsaved(process.keeper.host_keys) > 0)
+		host_keys_save(process.keeper.host_keys);
+	host_wait_destroy(process.keeper.host_wait);
 	host_keys_close(process.keeper.host_keys);
 	vault_close(process.keeper.vault);
 	keyring_close(&process.keeper.keyring);

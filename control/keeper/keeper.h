@@ -146,10 +146,12 @@ uint32_t live_count(const struct live *live);
 
 /* -- requests.c: what control may ask -- */
 struct host_keys;
+struct host_wait;
 struct vault;
 struct keeper {
 	struct keyring keyring;
 	struct host_keys *host_keys;
+	struct host_wait *host_wait; /* NULL: RSA host keys are searched for at once */
 	struct live *live;
 	struct vault *vault;
 	uint64_t (*now_s)(void);      /* unix time; tests have their own */
@@ -180,5 +182,7 @@ int requests_take(struct keeper *keeper, struct rpc_link *control, struct rpc_me
 
 /* -- confine.c -- Gives up everything but the directory and the links. 0 or -errno (logged). */
 int confine(int directory);
+/* The same for the searcher, without a directory. */
+int confine_searcher(void);
 
 #endif

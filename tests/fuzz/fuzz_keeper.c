@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: control/keeper/c[ae]*.c control/keeper/[bhlprstv]*.c control/keeper/key[fr]*.c
- * control/certificate/public_key.c control/certificate/verify.c; deps: rpc wire p11-kit-1 libcap
+/* sources: control/keeper/c[aeo]*.c control/keeper/[bhlprstv]*.c control/keeper/key[fr]*.c
+ * control/certificate/public_key.c control/certificate/verify.c; deps: rpc wire p11-kit-1 libcap libseccomp
  * libsodium libcrypto */
 /* What control may ask of the keeper, with any body: control may be taken over. First byte: the type. */
 #include <fcntl.h>

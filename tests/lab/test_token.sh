@@ -23,6 +23,10 @@ told() { # WHAT TEXT CMD…
 	if [ "$status" = 0 ]; then mismatch "$what" "a failure" "success: $out"; else contains "$what" "$text" "$err"; fi
 }
 uri() { echo "pkcs11:token=portreeve;object=$1"; }
+guard_of() { # KEEPER: the token process; the keeper has another child, which searches for host keys
+	local pid
+	for pid in $(cat "/proc/$1/task/$1/children"); do [ "$(cat "/proc/$pid/comm")" = reeve-token ] && echo "$pid"; done
+}
 login() { ssh_client alice@origin 'echo in' 2>/dev/null; }
 
 told "a URI that is none" "token=portreeve" reeve ca create --pkcs11 user-ca
@@ -56,8 +60,8 @@ reeve ca rotate --abandon >/dev/null 2>&1
 lacks "no PIN in files and logs" : "$(grep -rlaF 4711-pin "$STATE/state" "$REEVED_LOG" 2>/dev/null | sed 's/$/:/')"
 keeper=$(child keeper)
 fails_to "the keeper has not loaded the module" grep -q softhsm "/proc/$keeper/maps"
-guard=$(cat "/proc/$keeper/task/$keeper/children")
-speaker=$(cat "/proc/${guard% }/task/${guard% }/children")
+guard=$(guard_of "$keeper")
+speaker=$(cat "/proc/$guard/task/$guard/children")
 holds "its token process has" grep -q softhsm "/proc/${speaker% }/maps"
 equal "without a capability" 0000000000000000 "$(awk '/^CapEff/ { print $2 }' "/proc/${speaker% }/status")"
 
@@ -65,7 +69,7 @@ equal "without a capability" 0000000000000000 "$(awk '/^CapEff/ { print $2 }' "/
 kill -9 "$speaker"
 logs_in() { [ "$(login)" = in ]; }
 eventually 10 "its module died: another one is started, alice is let in" logs_in
-speaker=$(cat "/proc/${guard% }/task/${guard% }/children")
+speaker=$(cat "/proc/$guard/task/$guard/children")
 kill -STOP "$speaker"
 told "it hangs: the first question finds out" "does not answer" reeve ca import --pkcs11 "$(uri ecdsa-p256)"
 began=$(now_ms)
@@ -77,7 +81,7 @@ holds "at once ($took ms)" [ "$took" -lt 2500 ]
 kill -CONT "$speaker"
 eventually 10 "it goes on: alice is let in" logs_in
 mv "$STATE/tokens" "$STATE/tokens.away"
-kill -9 $(cat "/proc/${guard% }/task/${guard% }/children") 2>/dev/null
+kill -9 $(cat "/proc/$guard/task/$guard/children") 2>/dev/null
 sleep 1.5
 said=$(ssh_client alice@origin true 2>&1)
 contains "the token is gone: a session is refused, and told why" "key service" "$said"
@@ -89,7 +93,7 @@ mv "$STATE/tokens.away" "$STATE/tokens"
 eventually 20 "it is back: so is alice" logs_in
 reeved_stop
 gone() { [ "$(awk '{ sub(/^.*\) /, ""); print $1 }' "/proc/$1/stat" 2>/dev/null || echo Z)" = Z ]; }
-eventually 5 "nothing of it is left" gone "${guard% }"
+eventually 5 "nothing of it is left" gone "$guard"
 
 # -- the PIN is wrong: tokens lock, so it is tried once -----------------------------------------------------------
 echo 4711-nip >"$STATE/pin"
@@ -102,8 +106,8 @@ for _ in 1 2 3 4; do
 	ssh_client alice@origin true 2>/dev/null
 done
 keeper=$(child keeper)
-guard=$(cat "/proc/$keeper/task/$keeper/children")
-kill -9 $(cat "/proc/${guard% }/task/${guard% }/children")
+guard=$(guard_of "$keeper")
+kill -9 $(cat "/proc/$guard/task/$guard/children")
 sleep 1.5
 told "nor by a new token process" "restart reeved" reeve ca import --pkcs11 "$(uri rsa-3072)"
 told "another token is not meant" "there is no token 'other'" reeve ca import --pkcs11 "pkcs11:token=other;object=o"

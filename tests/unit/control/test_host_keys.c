@@ -109,6 +109,41 @@ Test(host_keys, derived_keys_are_these_for_ever)
 	}
 }
 
+/* An RSA key is searched for once, also over a restart; what is lost is searched for again. */
+Test(host_keys, rsa_keys_are_searched_for_once)
+{
+	const char *path = "host-rsa.hints";
+	uint8_t found[HOST_KEY_BLOB_MAX];
+	struct wire_span key = blob_of(HOST_SEED_CURRENT, "one", "ssh-rsa");
+	size_t len = key.len;
+
+	memcpy(found, key.at, len);
+	cr_expect_eq(host_keys_searched(keeper.host_keys), 1);
+	cr_assert_eq(host_keys_unsaved(keeper.host_keys), 1);
+	host_keys_save(keeper.host_keys);
+	cr_expect_eq(host_keys_unsaved(keeper.host_keys), 0);
+	stop_keys();
+	start_keys();
+	key = blob_of(HOST_SEED_CURRENT, "one", "ssh-rsa");
+	cr_expect_eq(host_keys_searched(keeper.host_keys), 0, "it was searched for again after a restart");
+	cr_expect(key.len == len && memcmp(key.at, found, len) == 0, "it is another key");
+	int fd = openat(keeper.keyring.directory, path, O_WRONLY);
+	cr_assert_eq(pwrite(fd, "x", 1, 40), 1);
+	close(fd);
+	stop_keys();
+	start_keys();
+	key = blob_of(HOST_SEED_CURRENT, "one", "ssh-rsa");
+	cr_expect_eq(host_keys_searched(keeper.host_keys), 1);
+	cr_expect(key.len == len && memcmp(key.at, found, len) == 0, "it is another key");
+	/* A directory in its place, which cannot be replaced, is no reason to refuse anything. */
+	cr_assert_eq(unlinkat(keeper.keyring.directory, path, 0), 0);
+	cr_assert_eq(mkdirat(keeper.keyring.directory, path, 0700), 0);
+	host_keys_save(keeper.host_keys);
+	stop_keys();
+	start_keys();
+	(void)blob_of(HOST_SEED_CURRENT, "one", "ssh-rsa");
+}
+
 Test(host_keys, of_a_target_and_a_type)
 {
 	uint8_t room[HOST_KEY_BLOB_MAX];

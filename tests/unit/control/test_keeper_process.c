@@ -353,6 +353,123 @@ Test(keeper_process, it_is_confined)
 	cr_expect_eq(finish(&p), 0);
 }
 
+static void ask_host(struct process *p, uint32_t id, const char *target, const char *type)
+{
+	cr_assert_eq(RPC_SEND(&p->control, KEY_HOST, key_host, 0, id, .target_id = wire_span_of(target),
+	                 .type = wire_span_of(type)),
+	    0);
+}
+
+/* The id of the next answer; *error: does it say one? */
+static uint32_t answered(struct process *p, bool *error)
+{
+	struct rpc_message message;
+	struct rpc_key_host_reply reply;
+
+	cr_assert_eq(rpc_receive(&p->control, &message), 1);
+	cr_assert_eq(message.type, RPC_KEY_HOST_REPLY);
+	cr_assert(rpc_get_key_host_reply(message.body, &reply));
+	*error = reply.error.len > 0;
+	return message.id;
+}
+
+/* The one that is searched for keeps nobody waiting but who asked for it, and what is too much is refused at
+ * once. A new keeper knows what was found. */
+Test(keeper_process, nobody_waits_for_another_s_rsa_host_key)
+{
+	struct process p;
+	char target[32];
+	bool error, hints_there = false;
+
+	start(&p);
+	say_live(&p, "s1");
+	for (uint32_t i = 1; i <= 8; i++) {
+		snprintf(target, sizeof(target), "target %u", i);
+		ask_host(&p, i, target, "ssh-rsa");
+	}
+	ask_host(&p, 9, "target 1", "ssh-rsa"); /* the same key again is no other search */
+	ask_host(&p, 10, "target 9", "ssh-rsa");
+	ask_host(&p, 11, "target 1", "ssh-ed25519");
+	ask_host(&p, 12, "target 1", "ecdsa-sha2-nistp256");
+	cr_expect_eq(answered(&p, &error), 10);
+	cr_expect(error, "nine were taken");
+	for (uint32_t id = 11; id <= 12; id++) {
+		cr_expect_eq(answered(&p, &error), id);
+		cr_expect_not(error);
+	}
+	static const uint32_t order[] = {1, 9, 2, 3, 4, 5, 6, 7, 8};
+	for (unsigned i = 0; i < 9; i++) {
+		cr_expect_eq(answered(&p, &error), order[i]);
+		cr_expect_not(error);
+	}
+	/* Written once it is idle. */
+	for (unsigned i = 0; i < 500 && !hints_there; i++, usleep(10000))
+		hints_there = faccessat(directory, "host-rsa.hints", F_OK, 0) == 0;
+	cr_expect(hints_there);
+	kill(p.pid, SIGKILL);
+	finish(&p);
+	start(&p);
+	ask_host(&p, 1, "target 3", "ssh-rsa");
+	ask_host(&p, 2, "target 1", "ssh-ed25519");
+	cr_expect_eq(answered(&p, &error), 1, "it is searched for again");
+	cr_expect_not(error);
+	cr_expect_eq(answered(&p, &error), 2);
+	/* Control is replaced while one is searched for: the next one is not told what it did not ask. */
+	ask_host(&p, 7, "target 10", "ssh-rsa");
+	attach_control(&p);
+	ask_host(&p, 8, "target 10", "ssh-rsa");
+	cr_expect_eq(answered(&p, &error), 8);
+	cr_expect_not(error);
+	cr_expect_eq(finish(&p), 0);
+}
+
+static pid_t searcher_of(const struct process *p)
+{
+	char path[64], text[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", p->pid, p->pid);
+	read_text(path, text, sizeof(text));
+	return (pid_t)atoi(text);
+}
+
+Test(keeper_process, the_searcher_is_confined_and_does_not_outlive_it)
+{
+	struct process p;
+	char path[64], text[4096];
+	bool error;
+
+	start(&p);
+	pid_t searcher = searcher_of(&p);
+	cr_assert_gt(searcher, 0);
+	ask_host(&p, 1, "target 1", "ssh-rsa"); /* when it has answered it is what it will be */
+	cr_expect_eq(answered(&p, &error), 1);
+	snprintf(path, sizeof(path), "/proc/%d/status", searcher);
+	read_text(path, text, sizeof(text));
+	cr_expect(strstr(text, "Name:\treeve-searcher") != NULL, "%s", text);
+	cr_expect(strstr(text, "NoNewPrivs:\t1") != NULL, "%s", text);
+	cr_expect(strstr(text, "CapEff:\t0000000000000000") != NULL, "%s", text);
+	cr_expect(strstr(text, "CapBnd:\t0000000000000000") != NULL, "%s", text);
+#ifndef __SANITIZE_ADDRESS__
+	cr_expect(strstr(text, "Seccomp:\t2") != NULL, "%s", text);
+#endif
+	cr_expect_eq(
+	    shell("test $(ls /proc/%d/fd | wc -l) -le 4", searcher), 0, "it has more open than its socket");
+	kill(searcher, SIGKILL);
+	ask_host(&p, 2, "target 2", "ssh-rsa");
+	int status;
+	waitpid(p.pid, &status, 0);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) != 0, "the keeper goes on without it");
+	rpc_link_close(&p.supervisor);
+	rpc_link_close(&p.control);
+	start(&p);
+	searcher = searcher_of(&p);
+	kill(p.pid, SIGKILL);
+	finish(&p);
+	for (unsigned i = 0; i < 500 && kill(searcher, 0) == 0; i++)
+		usleep(10000);
+	cr_expect_neq(kill(searcher, 0), 0, "it is left");
+}
+
 Test(keeper_process, restart_keeps_keys_and_forgets_sessions)
 {
 	struct process p;
