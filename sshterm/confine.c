@@ -113,6 +113,9 @@ static int filter_calls(void)
 		error = allow_memory(filter);
 	if (error == 0)
 		error = allow_descriptors(filter);
+	/* For the helper, too. */
+	if (error == 0)
+		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (error == 0)
 		error = seccomp_load(filter);
 	if (filter != NULL)
@@ -121,7 +124,7 @@ static int filter_calls(void)
 }
 #endif
 
-int confine(void)
+int confine_identity(void)
 {
 	int error = drop_user();
 
@@ -130,16 +133,21 @@ int confine(void)
 		return error;
 	}
 	error = drop_capabilities();
-	if (error != 0) {
+	if (error != 0)
 		rpc_log(RPC_LOG_ERROR, "cannot drop capabilities: %s", strerror(-error));
-		return error;
-	}
+	return error;
+}
+
+int confine_calls(void)
+{
 #if defined(__SANITIZE_ADDRESS__)
 	rpc_log(RPC_LOG_WARNING, "built with AddressSanitizer: no system call filter");
+	return 0;
 #else
-	error = filter_calls();
+	int error = filter_calls();
+
 	if (error != 0)
 		rpc_log(RPC_LOG_ERROR, "cannot load the system call filter: %s", strerror(-error));
-#endif
 	return error;
+#endif
 }

@@ -121,6 +121,8 @@ int control_call(struct session *session, uint16_t type, uint16_t reply_type, rp
 	call_forget(control, &call);
 	if (call.error != 0)
 		control_reply_free(reply);
+	/* What woke the session for this loop may have been for whoever waits next. */
+	session_wake(session);
 	return call.error;
 }
 

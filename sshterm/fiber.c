@@ -20,7 +20,8 @@
 /* Red zones around every local multiply what a call needs. */
 #define STACK_SIZE (2048u * 1024)
 #else
-/* libssh's deepest path (sntrup761 as the client) needs 90 KB. Untouched pages cost nothing. */
+/* libssh's deepest path (sntrup761 as the client, where there is no helper) needs 90 KB. Untouched pages cost
+ * nothing. */
 #define STACK_SIZE (256u * 1024)
 #endif
 #define GUARD_SIZE 4096u

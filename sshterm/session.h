@@ -4,7 +4,9 @@
  *
  * A session is straight-line code in one fiber: legs_run() makes the origin leg's key exchange, the client
  * leg, authentication on both; bridge_run() then relays packets until either side is done; session_end()
- * tells everybody. The worker is one thread: nothing here is locked, and a fiber runs until it waits.
+ * tells everybody. Sessions are one thread's: nothing here is locked, and a fiber runs until it
+ * waits. The worker's other thread (computing_thread.h) sees what a long computation is handed, and no
+ * session.
  */
 #ifndef SSHTERM_SESSION_H
 #define SSHTERM_SESSION_H

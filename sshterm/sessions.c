@@ -354,7 +354,9 @@ bool sessions_run(struct worker *worker)
 		session->ready = false;
 		session->running = true;
 		session->woken = false;
+		s->running = session;
 		fiber_resume(session->fiber);
+		s->running = NULL;
 		session->running = false;
 		if (fiber_ended(session->fiber))
 			session_close(session);

@@ -16,6 +16,7 @@ struct sessions {
 	struct session *buckets[SESSION_BUCKETS]; /* by (lcore, channel_flow) */
 	struct session *all;
 	struct session *ready_first, *ready_last;
+	struct session *running;    /* whose fiber runs; NULL: none */
 	struct session **deadlines; /* a binary heap by wait_until_us, slot 1 on top */
 	uint32_t deadline_count, deadline_room;
 	uint32_t live, limit;

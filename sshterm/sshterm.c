@@ -20,8 +20,13 @@
  * 5 microseconds later still nothing, does the worker raise its asleep flags, look once more, and sleep on
  * its bell and links. So a busy worker makes no system call per packet, and an idle one costs nothing.
  *
+ * What would hold all sessions up, a key exchange of old or dear kind or an RSA signature, is computed by the
+ * worker's only other thread (computing_thread.c), one after the other, while the session's fiber waits
+ * (long_computation.c); its word that it is done is one more thing that a turn looks at.
+ *
  * Bounds: received bytes a leg by the dataplane's credit, sent ones by slab credit, sessions by the
- * configuration, stacks by a guard page, time before login by login grace time. One thread: no locks.
+ * configuration, stacks by a guard page, time before login by login grace time. No locks: the two threads
+ * share one job at a time.
  *
  * What is trusted: nothing of what arrives on a leg; of the dataplane, only what slab.c and the credit allow
  * it; of control, its decisions. A worker that is taken over has the plaintext of its own sessions and may
@@ -39,6 +44,7 @@
 #include "sshterm/confine.h"
 #include "sshterm/fiber.h"
 #include "sshterm/legs.h"
+#include "sshterm/long_computation.h"
 #include "sshterm/worker.h"
 
 /* The first message must be the configuration; it comes before anything else may. */
@@ -75,6 +81,18 @@ static int libraries_start(void)
 	return legs_start();
 }
 
+/* The helper has no more rights than the worker: it is started by nobody, and gets the same filter. */
+static int start_helper_and_close_doors(struct worker *worker)
+{
+	int error = long_computations_start(worker);
+
+	if (error != 0) {
+		rpc_log(RPC_LOG_ERROR, "cannot start the thread for long computations: %s", strerror(-error));
+		return error;
+	}
+	return confine_calls();
+}
+
 static int start(struct worker *worker)
 {
 	struct rpc_sup_config_sshterm config;
@@ -98,7 +116,9 @@ static int start(struct worker *worker)
 	}
 	(void)fcntl(worker->supervisor.fd, F_SETFL, O_NONBLOCK);
 	error = worker_watch(worker, worker->supervisor.fd);
-	return error != 0 ? error : confine();
+	if (error == 0)
+		error = confine_identity();
+	return error != 0 ? error : start_helper_and_close_doors(worker);
 }
 
 int main(int argc, char **argv)

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sshterm/long_computation.h"
+
 /* How long a loop without work spins before it sleeps: a wake-up by eventfd costs about this much. */
 #define SPIN_US 5
 /* Links are asked at least this often while the slab channels keep the loop busy. */
@@ -67,6 +69,8 @@ int worker_init(struct worker *worker, const struct rpc_sup_config_sshterm *conf
 
 void worker_free(struct worker *worker)
 {
+	/* Before anything that a computation under way may refer to. */
+	long_computations_stop(worker);
 	for (uint32_t i = 0; i < WORKER_LCORES_MAX; i++)
 		flow_channel_drop(&worker->channels[i], "worker_lost");
 	control_free(worker);
@@ -108,6 +112,7 @@ bool worker_turn(struct worker *worker)
 	bool any = channels_poll(worker);
 
 	any |= record_channel_poll(worker->record, now);
+	any |= long_computations_poll(worker);
 	sessions_expire(worker, now);
 	any |= sessions_run(worker);
 	for (uint32_t i = 0; i < worker->lcores; i++)
@@ -127,7 +132,8 @@ static bool anything_ready(const struct worker *worker)
 	for (uint32_t i = 0; i < worker->lcores; i++)
 		if (flow_channel_ready(&worker->channels[i]))
 			return true;
-	return worker->sessions.ready_first != NULL || record_channel_ready(worker->record);
+	return worker->sessions.ready_first != NULL || record_channel_ready(worker->record) ||
+	       (worker->helper != NULL && computing_ready(worker->helper));
 }
 
 static int sleep_ms(const struct worker *worker)
@@ -152,14 +158,16 @@ static int sleep_ms(const struct worker *worker)
 /* Asks the links; waits for them and for the bell up to `timeout_ms`. -errno when the supervisor is gone. */
 static int links_turn(struct worker *worker, int timeout_ms)
 {
-	struct epoll_event events[3];
+	struct epoll_event events[4];
 	uint64_t rung;
 	int error = 0;
-	int ready = epoll_wait(worker->epoll, events, 3, timeout_ms);
+	int ready = epoll_wait(worker->epoll, events, 4, timeout_ms);
 
 	for (int i = 0; i < ready && error == 0; i++) {
 		if (events[i].data.fd == worker->supervisor.fd)
 			error = supervision_receive(worker);
+		else if (worker->helper != NULL && events[i].data.fd == computing_fd(worker->helper))
+			computing_heard(worker->helper);
 		else if (events[i].data.fd != worker->bell)
 			(void)control_poll(worker);
 		else if (read(worker->bell, &rung, sizeof(rung)) < 0 && errno != EAGAIN)
@@ -178,6 +186,12 @@ static int doze(struct worker *worker)
 	error = links_turn(worker, anything_ready(worker) ? 0 : sleep_ms(worker));
 	set_asleep(worker, false);
 	return error;
+}
+
+/* A worker that spins leaves its core to the helper while that has something to do: what arrives wakes it. */
+static bool may_doze(const struct worker *worker)
+{
+	return !worker->idle_poll || (worker->helper != NULL && computing_busy(worker->helper));
 }
 
 static bool stop_settled(struct worker *worker)
@@ -204,7 +218,7 @@ int worker_loop(struct worker *worker)
 			worked_us = worker_now_us();
 			if (worked_us - links_us < LINKS_EVERY_US)
 				continue;
-		} else if (!worker->idle_poll && worker_now_us() - worked_us > SPIN_US) {
+		} else if (may_doze(worker) && worker_now_us() - worked_us > SPIN_US) {
 			error = doze(worker);
 			links_us = worker_now_us();
 			continue;
@@ -227,7 +241,8 @@ size_t worker_stats(const struct worker *worker, char *text, size_t size)
 	    "sessions_refused_of_one_source %llu\nnot_ssh %llu\nauth_failures %llu\nlogin_timeouts "
 	    "%llu\ndenied %llu\norigin_failures %llu\n"
 	    "dataplane_lost %llu\nkilled %llu\nbytes_from_client %llu\nbytes_from_origin %llu\n"
-	    "slab_waits %llu\nstray_descriptors %llu\ncontrol_messages_dropped %llu\n",
+	    "slab_waits %llu\nlong_computations %llu\nstray_descriptors %llu\ncontrol_messages_dropped "
+	    "%llu\n",
 	    worker->sessions.live, (unsigned long long)c->sessions_total, (unsigned long long)c->refused,
 	    (unsigned long long)c->logged_in, (unsigned long long)c->refused_source,
 	    (unsigned long long)c->not_ssh, (unsigned long long)c->auth_failures,
@@ -235,7 +250,8 @@ size_t worker_stats(const struct worker *worker, char *text, size_t size)
 	    (unsigned long long)c->origin_failures, (unsigned long long)c->lost,
 	    (unsigned long long)c->killed, (unsigned long long)c->bytes_from_client,
 	    (unsigned long long)c->bytes_from_origin, (unsigned long long)c->slab_waits,
-	    (unsigned long long)strays, (unsigned long long)worker->control.kept_dropped);
+	    (unsigned long long)c->long_computations, (unsigned long long)strays,
+	    (unsigned long long)worker->control.kept_dropped);
 	if (len < 0 || (size_t)len >= size)
 		return 0;
 	return (size_t)len + record_channel_stats(worker->record, text + len, size - (size_t)len);

@@ -6,6 +6,7 @@
 #define SSHTERM_WORKER_H
 
 #include "control/rpc/rpc.h"
+#include "sshterm/computing_thread.h"
 #include "sshterm/control_rpc.h"
 #include "sshterm/flow_channel.h"
 #include "sshterm/offered.h"
@@ -27,7 +28,8 @@ struct worker_counters {
 	uint64_t origin_failures; /* the origin refused, closed or broke its leg before login */
 	uint64_t lost;            /* ended with the dataplane */
 	uint64_t killed;
-	uint64_t slab_waits; /* times that a leg waited for a slab because they are scarce */
+	uint64_t long_computations; /* handed to the helper */
+	uint64_t slab_waits;        /* times that a leg waited for a slab because they are scarce */
 	uint64_t bytes_from_client, bytes_from_origin; /* of ended sessions */
 };
 
@@ -47,6 +49,7 @@ struct worker {
 	struct flow_channel channels[WORKER_LCORES_MAX];
 	struct sessions sessions;
 	struct record_channel *record;
+	struct computing_thread *helper; /* NULL: none; what is long is computed in the fiber */
 	struct worker_counters counters;
 	struct offered offered;
 };

@@ -92,3 +92,58 @@ for kex in diffie-hellman-group1-sha1 diffie-hellman-group-exchange-sha1 diffie-
 	rule ", legacy: {origin: [$kex, ssh-rsa, 3des-cbc, hmac-sha1, rsa-1024]}"
 	equal "an origin that has $kex and 3des-cbc alone" hello "$(ssh_client -q alice@198.51.100.2 echo hello)"
 done
+
+# -- long computations: by the helper thread of the worker ------------------------------------------------------------
+# What a login hands over, counted: of the client leg's key exchange, of the origin's, and a signature of the origin's
+# where its host key is RSA.
+computed_in() { # KEX: prints how many, and what the login said
+	local before said
+	before=$(counter long_computations)
+	said=$(ssh_client -q -o "KexAlgorithms=$1" alice@198.51.100.2 echo hello)
+	echo "$(($(counter long_computations) - before)) $said"
+}
+lab sshd stop
+sed -i -E '/^(HostKey|KexAlgorithms|HostKeyAlgorithms|Ciphers|MACs|RequiredRSASize) /d' "$STATE/origin/sshd_config"
+ssh-keygen -q -t ed25519 -N '' -f "$STATE/origin/new_key"
+ssh-keygen -q -t rsa -b 3072 -N '' -f "$STATE/origin/new_rsa"
+origin_with() { # KEX KEY
+	lab sshd stop
+	sed -i -E '/^(HostKey|KexAlgorithms) /d' "$STATE/origin/sshd_config"
+	printf 'KexAlgorithms %s\nHostKey %s\n' "$1" "$STATE/origin/$2" | cat - "$STATE/origin/sshd_config" >"$STATE/origin/sshd_config.new"
+	mv "$STATE/origin/sshd_config.new" "$STATE/origin/sshd_config"
+	lab sshd start
+	reeve target forget 198.51.100.2 >/dev/null 2>&1
+	rm -f "$STATE/client/.ssh/known_hosts"
+}
+rule ''
+origin_with curve25519-sha256 new_key
+equal "curve25519 on both legs: nothing takes long" "0 hello" "$(computed_in curve25519-sha256)"
+equal "nor does a client's sntrup761" "0 hello" "$(computed_in sntrup761x25519-sha512@openssh.com)"
+for group in 14-sha256 16-sha512; do
+	equal "a client's group ${group%-*}: a key pair, a shared secret" "2 hello" "$(computed_in "diffie-hellman-group$group")"
+done
+for kex in diffie-hellman-group16-sha512 diffie-hellman-group18-sha512; do
+	origin_with "$kex" new_key
+	equal "an origin's $kex" "2 hello" "$(computed_in curve25519-sha256)"
+done
+origin_with sntrup761x25519-sha512@openssh.com new_key
+equal "an origin's sntrup761: a key pair" "1 hello" "$(computed_in curve25519-sha256)"
+origin_with curve25519-sha256 new_rsa
+equal "an origin's RSA key: one verification" "1 hello" "$(computed_in curve25519-sha256)"
+origin_with diffie-hellman-group16-sha512 new_rsa
+equal "keys exchanged anew amid 10 MB, by group 16 on both legs" "$(head -c 10000000 /dev/zero | sha256sum)" \
+	"$(client ssh -q -o KexAlgorithms=diffie-hellman-group16-sha512 -o RekeyLimit=1M alice@198.51.100.2 'head -c 10000000 /dev/zero' | sha256sum)"
+at_least "which were computed there, too" 20 "$(counter long_computations)"
+nobody_live() { [ "$(reeve sessions --live --json | json 'len(rows)')" = 0 ]; }
+# Whoever goes away in the midst of it leaves nothing behind.
+origin_with diffie-hellman-group18-sha512 new_key
+before=$(counter long_computations)
+leaving=()
+for n in {1..12}; do
+	client timeout -s KILL "$(awk -v n="$n" 'BEGIN { print n / 10 }')" ssh -q -o BatchMode=yes -o KexAlgorithms=diffie-hellman-group16-sha512 alice@198.51.100.2 true 2>/dev/null &
+	leaving+=($!)
+done
+wait "${leaving[@]}" 2>/dev/null
+at_least "key exchanges had begun" $((before + 1)) "$(counter long_computations)"
+holds "none of their sessions is left" wait_until 20 nobody_live
+equal "and the next gets in" hello "$(ssh_client -q -o KexAlgorithms=diffie-hellman-group16-sha512 alice@198.51.100.2 echo hello)"

@@ -19,6 +19,13 @@ for name in control keeper dataplane sshterm recorder; do
 	equal "$name: no socket of the network" 0 "${inet:-0}"
 done
 equal "and each of its threads has the same" 1 "$(cat /proc/"$(child dataplane)"/task/*/status | grep CapEff | sort -u | wc -l)"
+tasks=(/proc/"$(child sshterm)"/task/*)
+equal "a worker has one thread for what takes long" 2 "${#tasks[@]}"
+for what in Uid Gid Groups CapPrm CapInh CapEff CapBnd NoNewPrivs Seccomp Seccomp_filters Cpus_allowed SigBlk; do
+	# Signals are the worker's; all else is the same.
+	equal "of each thread of it: $what" "$([ $what = SigBlk ] && echo 2 || echo 1)" \
+		"$(cat "${tasks[@]/%//status}" | grep "^$what:" | sort -u | wc -l)"
+done
 equal "the dataplane's capabilities, if any, are few" 1 "$(python3 -c 'import sys; print(int(bin(int(sys.argv[1], 16)).count("1") <= 3))' "$(status "$(child dataplane)" CapEff)")"
 equal "a worker has no file open" "" "$(find "/proc/$(child sshterm)/fd" -lname '/*' ! -lname '/dev/*' ! -lname '/memfd*' ! -lname '/proc*' ! -lname "$REEVED_LOG" -printf '%l\n')"
 equal "the keeper has its directory and nothing else" "" "$(find "/proc/$(child keeper)/fd" -lname '/*' ! -lname '/dev/*' ! -lname '/memfd*' ! -lname "$STATE/state/keeper*" ! -lname "$REEVED_LOG" -printf '%l\n')"

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The helper thread; see computing_thread.h for the theory of operation. */
+#include "sshterm/computing_thread.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/rand.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+/* Red zones around every local multiply what a call needs. */
+#define STACK_SIZE (2048u * 1024)
+#else
+/* sntrup761 needs 90 KB. Untouched pages cost nothing. */
+#define STACK_SIZE (256u * 1024)
+#endif
+#define GUARD_SIZE 4096u
+#define PAGE_SIZE_BYTES 4096u
+/* Below the frame that gives back the stack: its own callees and the ABI's red zone. */
+#define TRIM_MARGIN 2048u
+
+/* A tenth of the core while the worker wants all of it (sched(7): a tenth of the weight of nice 0), all that
+ * the worker leaves otherwise. */
+#define NICE 10
+/* What the kernel lets it run in one go (EEVDF, from Linux 6.12; others take no notice): a thread with a
+ * shorter slice stops one with a longer one when it wakes, and the worker's is the default of a few
+ * milliseconds. */
+#define SLICE_NS 20000000u
+
+struct queue {
+	struct computing_job *first, *last;
+};
+
+struct computing_thread {
+	/* the worker's */
+	struct queue queues[COMPUTING_QUEUES];
+	enum computing_queue turn;     /* whose turn it is where both wait */
+	struct computing_job *running; /* shown to the thread, not yet returned */
+	pthread_t thread;
+	uint8_t *stack; /* the guard page is its first */
+	int fd;
+	/* between the two */
+	sem_t up;   /* posted when the thread has done all that the worker's filter forbids */
+	sem_t work; /* posted for each job that is shown, and to stop */
+	_Atomic(struct computing_job *) shown;
+	_Atomic(struct computing_job *) done;
+	atomic_bool stopping;
+};
+
+/* -- the thread -- */
+
+/* As linux/sched/types.h has it, which does not go together with sched.h. */
+struct attributes {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+static void give_way(void)
+{
+	struct attributes attributes = {
+	    .size = sizeof(attributes), .policy = SCHED_BATCH, .nice = NICE, .runtime = SLICE_NS};
+
+	/* That it is refused harms nobody: then the two share the core as equals. */
+	(void)syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+/* Secrets are left behind by what is computed here, and the next session's job runs on the same stack. */
+static void give_stack_back(const struct computing_thread *helper)
+{
+#if defined(__SANITIZE_ADDRESS__)
+	/* Its shadow does not follow madvise. */
+	(void)helper;
+#else
+	uintptr_t low = (uintptr_t)helper->stack + GUARD_SIZE;
+	uintptr_t high =
+	    ((uintptr_t)__builtin_frame_address(0) - TRIM_MARGIN) & ~(uintptr_t)(PAGE_SIZE_BYTES - 1);
+
+	if (high > low)
+		(void)madvise((void *)low, high - low, MADV_DONTNEED);
+#endif
+}
+
+static void wait_for(sem_t *semaphore)
+{
+	while (sem_wait(semaphore) != 0)
+		; /* a signal */
+}
+
+static void *computing_main(void *argument)
+{
+	struct computing_thread *helper = argument;
+	const uint64_t one = 1;
+	uint8_t random;
+
+	give_way();
+	/* OpenSSL has generators of random numbers for each thread; made now, while nothing is forbidden. */
+	(void)RAND_bytes(&random, sizeof(random));
+	(void)RAND_priv_bytes(&random, sizeof(random));
+	sem_post(&helper->up);
+	for (;;) {
+		wait_for(&helper->work);
+		if (atomic_load_explicit(&helper->stopping, memory_order_acquire))
+			return NULL;
+		struct computing_job *job = atomic_load_explicit(&helper->shown, memory_order_acquire);
+		job->run(job->argument);
+		/* What it says of errors is for this thread alone, which asks nobody. */
+		ERR_clear_error();
+		give_stack_back(helper);
+		atomic_store_explicit(&helper->done, job, memory_order_release);
+		while (write(helper->fd, &one, sizeof(one)) < 0 && errno == EINTR)
+			;
+	}
+}
+
+/* -- the worker's side -- */
+
+/* Signals are the worker's. */
+static int start_thread(struct computing_thread *helper)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	int error = pthread_attr_init(&attributes);
+
+	if (error != 0)
+		return error;
+	error = pthread_attr_setstack(&attributes, helper->stack + GUARD_SIZE, STACK_SIZE);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (error == 0)
+		error = pthread_create(&helper->thread, &attributes, computing_main, helper);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return error;
+}
+
+static void computing_free(struct computing_thread *helper)
+{
+	if (helper->stack != MAP_FAILED)
+		munmap(helper->stack, GUARD_SIZE + STACK_SIZE);
+	if (helper->fd >= 0)
+		close(helper->fd);
+	sem_destroy(&helper->up);
+	sem_destroy(&helper->work);
+	free(helper);
+}
+
+struct computing_thread *computing_start(void)
+{
+	struct computing_thread *helper = calloc(1, sizeof(*helper));
+	int error = 0;
+
+	if (helper == NULL)
+		return NULL;
+	sem_init(&helper->up, 0, 0);
+	sem_init(&helper->work, 0, 0);
+	helper->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	helper->stack = mmap(NULL, GUARD_SIZE + STACK_SIZE, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	if (helper->fd < 0 || helper->stack == MAP_FAILED ||
+	    mprotect(helper->stack, GUARD_SIZE, PROT_NONE) != 0)
+		error = errno;
+	else
+		error = start_thread(helper);
+	if (error == 0) {
+		wait_for(&helper->up);
+		return helper;
+	}
+	computing_free(helper);
+	errno = error;
+	return NULL;
+}
+
+void computing_stop(struct computing_thread *helper)
+{
+	if (helper == NULL)
+		return;
+	atomic_store_explicit(&helper->stopping, true, memory_order_release);
+	sem_post(&helper->work);
+	pthread_join(helper->thread, NULL);
+	computing_free(helper);
+}
+
+int computing_fd(const struct computing_thread *helper)
+{
+	return helper->fd;
+}
+
+void computing_heard(struct computing_thread *helper)
+{
+	uint64_t rung;
+
+	(void)!read(helper->fd, &rung, sizeof(rung));
+}
+
+static struct computing_job *take_first(struct queue *queue)
+{
+	struct computing_job *job = queue->first;
+
+	if (job != NULL)
+		queue->first = job->next;
+	return job;
+}
+
+static void begin_next(struct computing_thread *helper)
+{
+	enum computing_queue other =
+	    helper->turn == COMPUTING_LOGGED_IN ? COMPUTING_STRANGERS : COMPUTING_LOGGED_IN;
+	struct computing_job *job = take_first(&helper->queues[helper->turn]);
+
+	if (job == NULL)
+		job = take_first(&helper->queues[other]);
+	if (job == NULL)
+		return;
+	helper->turn = job->queue == COMPUTING_LOGGED_IN ? COMPUTING_STRANGERS : COMPUTING_LOGGED_IN;
+	helper->running = job;
+	job->begun = true;
+	atomic_store_explicit(&helper->shown, job, memory_order_release);
+	sem_post(&helper->work);
+}
+
+void computing_put(struct computing_thread *helper, struct computing_job *job, enum computing_queue which)
+{
+	struct queue *queue = &helper->queues[which];
+
+	job->next = NULL;
+	job->queue = which;
+	job->begun = false;
+	*(queue->first == NULL ? &queue->first : &queue->last->next) = job;
+	queue->last = job;
+	if (helper->running == NULL)
+		begin_next(helper);
+}
+
+bool computing_withdraw(struct computing_thread *helper, struct computing_job *job)
+{
+	struct queue *queue = &helper->queues[job->queue];
+	struct computing_job *before = NULL;
+
+	if (job->begun)
+		return false;
+	for (struct computing_job *at = queue->first; at != job; at = at->next)
+		before = at;
+	*(before == NULL ? &queue->first : &before->next) = job->next;
+	if (queue->last == job)
+		queue->last = before;
+	return true;
+}
+
+struct computing_job *computing_poll(struct computing_thread *helper)
+{
+	struct computing_job *job = helper->running;
+
+	if (!computing_ready(helper))
+		return NULL;
+	atomic_store_explicit(&helper->done, NULL, memory_order_relaxed);
+	helper->running = NULL;
+	begin_next(helper);
+	return job;
+}
+
+bool computing_ready(const struct computing_thread *helper)
+{
+	return atomic_load_explicit(&helper->done, memory_order_acquire) != NULL;
+}
+
+bool computing_busy(const struct computing_thread *helper)
+{
+	return helper->running != NULL;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The helper thread's queue: which job, when, and what becomes of those that nobody wants any more. */
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sshterm/computing_thread.h"
+
+#define PATIENCE_MS 20000
+
+/* A job that says when it has begun, and ends when it is let. */
+struct held {
+	struct computing_job job;
+	sem_t begun, let;
+	atomic_bool ran;
+	pid_t thread;
+};
+
+static void hold(void *argument)
+{
+	struct held *held = argument;
+
+	sem_post(&held->begun);
+	while (sem_wait(&held->let) != 0)
+		;
+	held->thread = gettid();
+	held->ran = true;
+}
+
+static void prepare(struct held *held)
+{
+	memset(held, 0, sizeof(*held));
+	held->job.run = hold;
+	held->job.argument = held;
+	sem_init(&held->begun, 0, 0);
+	sem_init(&held->let, 0, 0);
+}
+
+static void wait_begun(struct held *held)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE_MS / 1000;
+	cr_assert_eq(sem_timedwait(&held->begun, &until), 0, "the job did not begin");
+}
+
+static struct computing_job *wait_done(struct computing_thread *helper)
+{
+	struct pollfd fd = {.fd = computing_fd(helper), .events = POLLIN};
+	struct computing_job *job;
+
+	while ((job = computing_poll(helper)) == NULL) {
+		cr_assert_eq(poll(&fd, 1, PATIENCE_MS), 1, "nothing is done");
+		computing_heard(helper);
+	}
+	return job;
+}
+
+static void let_all(struct held *held, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		sem_post(&held[i].let);
+}
+
+/* Puts jobs into the queues that `kinds` names (L, S); they must come back in `order` (digits). */
+static void expect_order(const char *kinds, const char *order)
+{
+	struct computing_thread *helper = computing_start();
+	struct held held[10];
+	unsigned count = (unsigned)strlen(kinds);
+	char came[11] = "";
+
+	for (unsigned i = 0; i < count; i++) {
+		prepare(&held[i]);
+		computing_put(
+		    helper, &held[i].job, kinds[i] == 'L' ? COMPUTING_LOGGED_IN : COMPUTING_STRANGERS);
+	}
+	let_all(held, count);
+	for (unsigned i = 0; i < count; i++)
+		came[i] = (char)('0' + ((struct held *)wait_done(helper)->argument - held));
+	cr_expect_str_eq(came, order, "%s: expected %s, got %s", kinds, order, came);
+	cr_expect_not(computing_busy(helper));
+	computing_stop(helper);
+}
+
+Test(computing_thread, first_come_first_served)
+{
+	expect_order("SSSSSS", "012345");
+	expect_order("LLLL", "0123");
+}
+
+Test(computing_thread, who_is_logged_in_takes_turns_with_strangers)
+{
+	expect_order("SSSSLL", "041523");
+	expect_order("LLLLLS", "051234");
+	expect_order("SLSLSL", "012345");
+}
+
+Test(computing_thread, one_at_a_time_in_another_thread)
+{
+	struct computing_thread *helper = computing_start();
+	struct held first, second;
+
+	prepare(&first);
+	prepare(&second);
+	computing_put(helper, &first.job, COMPUTING_STRANGERS);
+	computing_put(helper, &second.job, COMPUTING_STRANGERS);
+	wait_begun(&first);
+	cr_expect(computing_busy(helper));
+	cr_expect_not(computing_ready(helper));
+	cr_expect_null(computing_poll(helper), "it is not done");
+	sem_post(&second.let);
+	sem_post(&first.let);
+	struct pollfd fd = {.fd = computing_fd(helper), .events = POLLIN};
+	cr_assert_eq(poll(&fd, 1, PATIENCE_MS), 1);
+	cr_expect_neq(sem_trywait(&second.begun), 0, "the second has to wait until the first is taken back");
+	cr_expect_eq(wait_done(helper), &first.job);
+	cr_expect_neq(first.thread, gettid());
+	cr_expect_eq(wait_done(helper), &second.job);
+	computing_heard(helper);
+	cr_expect_eq(poll(&fd, 1, 0), 0, "and then it is silent");
+	computing_stop(helper);
+}
+
+Test(computing_thread, what_is_withdrawn_is_not_run)
+{
+	struct computing_thread *helper = computing_start();
+	struct held held[5];
+
+	for (unsigned i = 0; i < 5; i++) {
+		prepare(&held[i]);
+		if (i < 4)
+			computing_put(helper, &held[i].job, COMPUTING_STRANGERS);
+	}
+	wait_begun(&held[0]);
+	cr_expect_not(computing_withdraw(helper, &held[0].job), "it has begun");
+	cr_expect(computing_withdraw(helper, &held[2].job), "from the middle");
+	cr_expect(computing_withdraw(helper, &held[3].job), "the last");
+	computing_put(helper, &held[4].job, COMPUTING_STRANGERS);
+	cr_expect(computing_withdraw(helper, &held[1].job), "the first");
+	let_all(held, 5);
+	cr_expect_eq(wait_done(helper), &held[0].job);
+	cr_expect_eq(wait_done(helper), &held[4].job, "what came behind them");
+	computing_put(helper, &held[1].job, COMPUTING_STRANGERS);
+	cr_expect_eq(wait_done(helper), &held[1].job, "and it may be put again");
+	cr_expect_not(computing_busy(helper));
+	cr_expect_not(held[2].ran || held[3].ran);
+	computing_stop(helper);
+}
+
+static void slow(void *argument)
+{
+	usleep(100000);
+	*(volatile bool *)argument = true;
+}
+
+Test(computing_thread, at_its_end_the_job_under_way_is_done_and_no_other_begun)
+{
+	struct computing_thread *helper = computing_start();
+	volatile bool done = false, never = false;
+	struct held held;
+	struct computing_job second = {.run = slow, .argument = (void *)&done},
+	                     third = {.run = slow, .argument = (void *)&never};
+
+	prepare(&held);
+	computing_put(helper, &held.job, COMPUTING_STRANGERS);
+	computing_put(helper, &second, COMPUTING_STRANGERS);
+	computing_put(helper, &third, COMPUTING_STRANGERS);
+	sem_post(&held.let);
+	cr_expect_eq(wait_done(helper), &held.job);
+	usleep(20000); /* the second is under way */
+	computing_stop(helper);
+	cr_expect(done);
+	cr_expect_not(never);
+}
+
+Test(computing_thread, at_its_end_with_nothing_to_do)
+{
+	computing_stop(computing_start());
+	computing_stop(NULL);
+}
+
+static void look_at_itself(void *argument)
+{
+	int *seen = argument;
+
+	seen[0] = sched_getscheduler(0);
+	seen[1] = getpriority(PRIO_PROCESS, 0);
+}
+
+Test(computing_thread, gives_way)
+{
+	struct computing_thread *helper = computing_start();
+	int seen[2] = {-1, -1};
+	struct computing_job job = {.run = look_at_itself, .argument = seen};
+
+	computing_put(helper, &job, COMPUTING_STRANGERS);
+	cr_assert_eq(wait_done(helper), &job);
+	cr_expect_eq(seen[0], SCHED_BATCH);
+	cr_expect_eq(seen[1], 10);
+	cr_expect_eq(getpriority(PRIO_PROCESS, 0), 0, "and only the helper does");
+	computing_stop(helper);
+}
+
+#if !defined(__SANITIZE_ADDRESS__)
+#define DEEP 20000
+
+static void leaves_secret(void *argument)
+{
+	volatile char secret[DEEP];
+
+	memset((char *)secret, 0x5a, sizeof(secret));
+	*(uintptr_t *)argument = (uintptr_t)secret;
+}
+
+/* Looks at what is below its own frame. */
+static void looks_for_secret(void *argument)
+{
+	uintptr_t *where = argument;
+	const volatile char *at = (const volatile char *)*where;
+	int found = 0;
+
+	for (int i = 0; i < DEEP / 2; i++)
+		found += at[i] == 0x5a;
+	*where = (uintptr_t)found;
+}
+
+Test(computing_thread, the_next_job_finds_nothing_of_the_last)
+{
+	struct computing_thread *helper = computing_start();
+	uintptr_t where = 0;
+	struct computing_job first = {.run = leaves_secret, .argument = &where},
+	                     second = {.run = looks_for_secret, .argument = &where};
+
+	computing_put(helper, &first, COMPUTING_STRANGERS);
+	cr_assert_eq(wait_done(helper), &first);
+	computing_put(helper, &second, COMPUTING_STRANGERS);
+	cr_assert_eq(wait_done(helper), &second);
+	cr_expect_eq(where, 0, "%zu bytes are still there", (size_t)where);
+	computing_stop(helper);
+}
+#endif
