@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ca create, show, fingerprint, rotate, import, sign-host; target ls, add, forget: whom origins and clients
- * trust, and which origins are known. */
+/* ca create, show, fingerprint, rotate, import, sign-host: whom origins and clients trust. */
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,9 +11,6 @@
 #include "control/cli/table.h"
 #include "control/keeper/sealed.h"
 #include "control/rpc/rpc.h"
-
-#define HOST_TTL_MIN_S 60
-#define HOST_TTL_MAX_S (2 * 366 * 86400)
 
 static const char *ca_type(const struct call *call)
 {
@@ -256,63 +252,25 @@ static int run_ca_rotate(const struct call *call)
 	return ask_ca(call, "ca.rotate", params, NULL);
 }
 
-/* Splits "a,b" into a list. */
-static json_t *name_list(const char *names)
-{
-	json_t *array = json_array();
-
-	while (*names != '\0') {
-		size_t len = strcspn(names, ",");
-		if (len > 0)
-			json_array_append_new(array, json_stringn(names, len));
-		names += len + (names[len] == ',');
-	}
-	return array;
-}
-
-static int write_host_certificate(const char *path, const char *certificate)
-{
-	int status = write_certificate(path, certificate);
-
-	if (status == EXIT_OK)
-		printf("%s: name it under HostCertificate in the origin's sshd_config\n", path);
-	return status;
-}
-
 static int run_sign_host(const struct call *call)
 {
-	static char line[KEY_LINE_MAX];
-	char path[4096];
+	static const struct ttl_range range = {.usual = "52w",
+	    .min_s = 60,
+	    .max_s = 2 * 366 * 86400,
+	    .expected = "from 1m to 104w, such as 52w or 90d"};
+	static struct certificate_order order;
 	const char *names = call_option(call, "names");
-	const char *ttl = call_option(call, "ttl");
-	const char *output = call_option(call, "output");
 
 	if (names == NULL || *names == '\0')
 		return complain("--names is missing: the names and addresses under which clients reach the "
 		                "host, such as --names web1.example.com,198.51.100.7"),
 		       EXIT_USAGE;
-	long long seconds = parse_duration(ttl != NULL ? ttl : "52w");
-	if (seconds < HOST_TTL_MIN_S || seconds > HOST_TTL_MAX_S)
-		return complain("--ttl takes a duration from 1m to 104w, such as 52w or 90d, not '%s'", ttl),
-		       EXIT_USAGE;
-	if (!read_public_key(call->arguments[0], line))
-		return EXIT_FAILED;
-	if (output == NULL && !certificate_path(call->arguments[0], path, sizeof(path)))
-		return complain("the path is too long");
-	json_t *result = control_ask(call->socket_path, "ca.sign_host",
-	    json_pack(
-	        "{s:s, s:o, s:I}", "key", line, "names", name_list(names), "ttl_s", (json_int_t)seconds));
-	const char *certificate = json_string_value(json_object_get(result, "certificate"));
-	int status = EXIT_FAILED;
-	if (result != NULL && certificate == NULL)
-		complain("the box answered without a certificate");
-	else if (certificate != NULL && call->json) {
-		print_json(result);
-		status = output != NULL ? write_certificate(output, certificate) : EXIT_OK;
-	} else if (certificate != NULL)
-		status = write_host_certificate(output != NULL ? output : path, certificate);
-	json_decref(result);
-	return status;
+	int status = certificate_order_read(call, call->arguments[0], &range, &order);
+	return status != EXIT_OK ? status
+	                         : certificate_order_fill(call, &order, "ca.sign_host",
+	                               json_pack("{s:s, s:o, s:I}", "key", order.key, "names",
+	                                   call_words(call, "names"), "ttl_s", (json_int_t)order.ttl_s),
+	                               "name it under HostCertificate in the origin's sshd_config");
 }
 
 #define CA_TEXT                                                                                              \

@@ -52,17 +52,37 @@ const char *call_option(const struct call *call, const char *name);
 /* The i-th value of a repeatable option, NULL past the last. */
 const char *call_option_at(const struct call *call, const char *name, size_t i);
 
+/* All values of an option, each split at its commas: an array of strings. */
+json_t *call_words(const struct call *call, const char *name);
+
 extern const struct command keygen_command, decrypt_command;
+
 #define KEY_LINE_MAX 16384
 /* The first line of a public key file that is neither empty nor a comment. False after a message. */
 bool read_public_key(const char *path, char line[KEY_LINE_MAX]);
 
 /* "8h", "30m", "1d", "52w", "45s", "1h30m" in seconds; -1 where it is none of these. */
 long long parse_duration(const char *text);
-/* id_ed25519.pub -> id_ed25519-cert.pub, where ssh and sshd look for it. False where it does not fit. */
-bool certificate_path(const char *key_path, char *path, size_t room);
-/* Writes the line with a newline; an older certificate is replaced. An exit status. */
-int write_certificate(const char *path, const char *line);
+
+/* A certificate that a command is to get, over the public key in a file. */
+struct certificate_order {
+	char key[KEY_LINE_MAX];
+	char path[4096]; /* where it goes: --output, else KEY-cert.pub, where ssh and sshd look for it */
+	long long ttl_s;
+};
+struct ttl_range {
+	const char *usual; /* where --ttl is not given */
+	long long min_s, max_s;
+	const char *expected; /* for who gave another: "from 1m to 30d, such as 8h" */
+};
+/* Reads the key's file, --ttl and --output. An exit status. */
+int certificate_order_read(const struct call *call, const char *key_path, const struct ttl_range *range,
+    struct certificate_order *order);
+/* Asks the box for it (`params` are taken over) and writes it, in the place of an older one; with --json the
+ * answer is printed, and the certificate written only where --output says so. `what_next` is said of the
+ * file. An exit status. */
+int certificate_order_fill(const struct call *call, const struct certificate_order *order, const char *method,
+    json_t *params, const char *what_next);
 
 extern const struct command policy_commands[3], ca_commands[6], user_commands[4], target_commands[7];
 extern const struct command identity_commands[3], krl_commands[3], totp_command, vault_commands[3];

@@ -123,6 +123,27 @@ const char *call_option_at(const struct call *call, const char *name, size_t i)
 	return NULL;
 }
 
+/* Splits "a,b" into the array. */
+static void add_words(json_t *array, const char *words)
+{
+	while (*words != '\0') {
+		size_t len = strcspn(words, ",");
+		if (len > 0)
+			json_array_append_new(array, json_stringn(words, len));
+		words += len + (words[len] == ',');
+	}
+}
+
+json_t *call_words(const struct call *call, const char *name)
+{
+	json_t *array = json_array();
+	const char *value;
+
+	for (size_t i = 0; (value = call_option_at(call, name, i)) != NULL; i++)
+		add_words(array, value);
+	return array;
+}
+
 const char *call_option(const struct call *call, const char *name)
 {
 	for (size_t o = 0; o < COMMAND_OPTIONS_MAX && call->command->options[o].name != NULL; o++)

@@ -1,58 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* user add, ls, rm, cert: who may log in through audited rules, and with what. */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "control/cli/command.h"
 #include "control/cli/socket.h"
 #include "control/cli/table.h"
-
-/* What the box issues. */
-#define TTL_MIN_S 60
-#define TTL_MAX_S (30 * 86400)
-
-bool read_public_key(const char *path, char line[KEY_LINE_MAX])
-{
-	FILE *in = fopen(path, "re");
-	bool found = false;
-
-	if (in == NULL)
-		return complain("cannot read the public key %s: %s", path, strerror(errno)), false;
-	while (!found && fgets(line, KEY_LINE_MAX, in) != NULL) {
-		line[strcspn(line, "\r\n")] = '\0';
-		found = line[0] != '\0' && line[0] != '#';
-	}
-	fclose(in);
-	if (found && strncmp(line, "-----BEGIN", 10) == 0)
-		return complain("%s is a private key; give the public one (%s.pub?)", path, path), false;
-	if (!found)
-		complain("%s holds no public key", path);
-	return found;
-}
-
-/* Splits "a,b" into the array. */
-static void add_words(json_t *array, const char *words)
-{
-	while (*words != '\0') {
-		size_t len = strcspn(words, ",");
-		if (len > 0)
-			json_array_append_new(array, json_stringn(words, len));
-		words += len + (words[len] == ',');
-	}
-}
-
-static json_t *option_words(const struct call *call, const char *name)
-{
-	json_t *array = json_array();
-	const char *value;
-
-	for (size_t i = 0; (value = call_option_at(call, name, i)) != NULL; i++)
-		add_words(array, value);
-	return array;
-}
 
 static const struct column user_columns[] = {{"USER", "name", COLUMN_TEXT}, {"LOGINS", "logins", COLUMN_LIST},
     {"GROUPS", "groups", COLUMN_LIST}, {"KEYS", "keys", COLUMN_LIST}, {"SINCE", "created_at", COLUMN_TIME}};
@@ -68,7 +21,7 @@ static int run_add(const struct call *call)
 		           call->arguments[0], call->arguments[0]),
 		       EXIT_USAGE;
 	json_t *keys = json_array();
-	json_t *logins = option_words(call, "login");
+	json_t *logins = call_words(call, "login");
 	if (json_array_size(logins) == 0) {
 		json_decref(keys);
 		json_decref(logins);
@@ -86,7 +39,7 @@ static int run_add(const struct call *call)
 	}
 	json_t *result = control_ask(call->socket_path, "user.add",
 	    json_pack("{s:s, s:o, s:o, s:o}", "name", call->arguments[0], "logins", logins, "keys", keys,
-	        "groups", option_words(call, "group")));
+	        "groups", call_words(call, "group")));
 	if (result == NULL)
 		return EXIT_FAILED;
 	if (call->json)
@@ -128,56 +81,23 @@ static int run_rm(const struct call *call)
 	return EXIT_OK;
 }
 
-/* Writes the certificate and says what it is: its serial is what a revocation list names. With --json it is
- * printed, and written only where -o says so. */
-static int give_certificate(
-    const struct call *call, const json_t *result, const char *path, const char *certificate)
-{
-	char until[32];
-	time_t end = (time_t)json_integer_value(json_object_get(result, "valid_before"));
-
-	if (call->json)
-		print_json(result);
-	if (call->json && call_option(call, "output") == NULL)
-		return EXIT_OK;
-	int status = write_certificate(path, certificate);
-	if (status != EXIT_OK || call->json)
-		return status;
-	strftime(until, sizeof(until), "%F %T", localtime(&end));
-	printf("%s: serial %lld, good until %s; ssh finds it beside its private key\n", path,
-	    (long long)json_integer_value(json_object_get(result, "serial")), until);
-	return EXIT_OK;
-}
-
 static int run_cert(const struct call *call)
 {
-	static char line[KEY_LINE_MAX];
-	char path[4096];
+	static const struct ttl_range range = {.usual = "8h",
+	    .min_s = 60,
+	    .max_s = 30 * 86400,
+	    .expected = "from 1m to 30d, such as 8h or 1h30m"};
+	static struct certificate_order order;
 	const char *key_path = call_option(call, "key");
-	const char *ttl = call_option(call, "ttl");
-	const char *output = call_option(call, "output");
 
 	if (key_path == NULL)
 		return complain("--key FILE.pub is missing: the public key to certify"), EXIT_USAGE;
-	long long seconds = parse_duration(ttl != NULL ? ttl : "8h");
-	if (seconds < TTL_MIN_S || seconds > TTL_MAX_S)
-		return complain("--ttl takes a duration from 1m to 30d, such as 8h or 1h30m, not '%s'", ttl),
-		       EXIT_USAGE;
-	if (!read_public_key(key_path, line))
-		return EXIT_FAILED;
-	if (output == NULL && !certificate_path(key_path, path, sizeof(path)))
-		return complain("the path is too long");
-	json_t *result = control_ask(call->socket_path, "user.cert",
-	    json_pack(
-	        "{s:s, s:s, s:I}", "name", call->arguments[0], "key", line, "ttl_s", (json_int_t)seconds));
-	const char *certificate = json_string_value(json_object_get(result, "certificate"));
-	int status = EXIT_FAILED;
-	if (result != NULL && certificate == NULL)
-		complain("the box answered without a certificate");
-	else if (certificate != NULL)
-		status = give_certificate(call, result, output != NULL ? output : path, certificate);
-	json_decref(result);
-	return status;
+	int status = certificate_order_read(call, key_path, &range, &order);
+	return status != EXIT_OK ? status
+	                         : certificate_order_fill(call, &order, "user.cert",
+	                               json_pack("{s:s, s:s, s:I}", "name", call->arguments[0], "key",
+	                                   order.key, "ttl_s", (json_int_t)order.ttl_s),
+	                               "ssh finds it beside its private key");
 }
 
 const struct command user_commands[4] = {

@@ -8,6 +8,7 @@
 
 #include "control/control.h"
 #include "control/identity/host_keys.h"
+#include "control/socket/certificate_issue.h"
 
 #define STEP_TIMEOUT_MS 60000 /* an RSA key takes seconds to make */
 #define KEEP_MAX_S (3660LL * 86400)
@@ -16,7 +17,6 @@
 #define HOST_TTL_MAX_S (2 * 366 * 86400) /* the keeper signs no longer ones */
 #define HOST_NAMES_MAX 64
 #define HOST_NAME_MAX_LEN 253
-#define HOST_BACKDATE_S 60 /* for clients whose clock is behind ours */
 
 /* -- what was asked for ----------------------------------------------------------------------------------
  */
@@ -325,35 +325,13 @@ static void seal_key(struct request *request, const json_t *params)
 /* -- ca.sign_host -----------------------------------------------------------------------------------------
  */
 
-struct host_issue {
-	struct request *request;
-	char name[HOST_NAME_MAX_LEN + 1]; /* the first */
-	uint64_t serial;
-	int64_t valid_before;
-};
-
 static void host_issued(void *context, void *argument, int error, struct wire_span body)
 {
-	struct host_issue *issue = argument;
-	struct request *request = issue->request;
 	struct rpc_key_certify_host_reply reply = {0};
+	bool decoded = error == 0 && rpc_get_key_certify_host_reply(body, &reply);
 
 	(void)context;
-	if (error != 0 || !rpc_get_key_certify_host_reply(body, &reply) || reply.error.len > 0) {
-		if (!keeper_failed(request, error))
-			keeper_complains(request, reply.error);
-	} else {
-		char *line = public_key_line_print(reply.certificate, issue->name);
-		request_audit(request, "host_cert.create",
-		    json_pack("{s:s, s:I}", "name", issue->name, "serial", (json_int_t)issue->serial));
-		request_result(request, line == NULL
-		                            ? NULL
-		                            : json_pack("{s:s, s:I, s:s, s:I}", "certificate", line, "serial",
-		                                  (json_int_t)issue->serial, "key_id", issue->name,
-		                                  "valid_before", (json_int_t)issue->valid_before));
-		free(line);
-	}
-	free(issue);
+	certificate_issued(argument, error, decoded, reply.error, reply.certificate);
 }
 
 /* Each name as a string; false: the request is answered. */
@@ -389,22 +367,23 @@ static bool take_host_names(struct request *request, const json_t *names, struct
 static void ask_host_certificate(
     struct request *request, struct wire_span key, struct wire_span principals, const char *name, int64_t ttl)
 {
-	struct host_issue *issue = calloc(1, sizeof(*issue));
+	struct certificate_issue *issue = calloc(1, sizeof(*issue));
 	int64_t now = time(NULL);
 
 	if (issue == NULL) {
 		request_fail(request, JSONRPC_INTERNAL, "out of memory");
 		return;
 	}
-	*issue = (struct host_issue){.request = request, .valid_before = now + ttl};
-	snprintf(issue->name, sizeof(issue->name), "%s", name);
+	*issue = (struct certificate_issue){
+	    .request = request, .event = "host_cert.create", .holder = "name", .valid_before = now + ttl};
+	snprintf(issue->key_id, sizeof(issue->key_id), "%s", name);
 	randombytes_buf(&issue->serial, sizeof(issue->serial));
 	issue->serial >>= 1; /* JSON's and SQL's integers have a sign */
 	struct call_options options =
 	    ask_keeper(request, RPC_KEY_CERTIFY_HOST, RPC_KEY_CERTIFY_HOST_REPLY, host_issued);
 	options.argument = issue;
-	CALL(&options, key_certify_host, .public_key = key, .key_id = wire_span_of(issue->name),
-	    .principals = principals, .valid_after = (uint64_t)(now - HOST_BACKDATE_S),
+	CALL(&options, key_certify_host, .public_key = key, .key_id = wire_span_of(issue->key_id),
+	    .principals = principals, .valid_after = (uint64_t)(now - CERTIFICATE_BACKDATE_S),
 	    .valid_before = (uint64_t)issue->valid_before, .serial = issue->serial);
 }
 

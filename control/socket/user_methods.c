@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "control/control.h"
+#include "control/socket/certificate_issue.h"
 
 #define CERTIFICATE_TTL_MIN_S 60
 #define CERTIFICATE_TTL_MAX_S (30 * 86400) /* the keeper signs no longer ones */
@@ -168,40 +169,18 @@ static void user_rm(struct request *request, const json_t *params)
 /* -- user.cert --------------------------------------------------------------------------------------------
  */
 
-struct issue {
-	struct request *request;
-	char user[WORD_SIZE];
-	uint64_t serial;
-	int64_t valid_before;
-};
-
 static void issued(void *context, void *argument, int error, struct wire_span body)
 {
-	struct issue *issue = argument;
-	struct request *request = issue->request;
 	struct rpc_key_certify_reply reply = {0};
+	bool decoded = error == 0 && rpc_get_key_certify_reply(body, &reply);
 
 	(void)context;
-	if (error != 0 || !rpc_get_key_certify_reply(body, &reply) || reply.error.len > 0) {
-		if (!keeper_failed(request, error))
-			keeper_complains(request, reply.error);
-	} else {
-		char *line = public_key_line_print(reply.certificate, issue->user);
-		request_audit(request, "cert.create",
-		    json_pack("{s:s, s:I}", "user", issue->user, "serial", (json_int_t)issue->serial));
-		request_result(request, line == NULL
-		                            ? NULL
-		                            : json_pack("{s:s, s:I, s:s, s:I}", "certificate", line, "serial",
-		                                  (json_int_t)issue->serial, "key_id", issue->user,
-		                                  "valid_before", (json_int_t)issue->valid_before));
-		free(line);
-	}
-	free(issue);
+	certificate_issued(argument, error, decoded, reply.error, reply.certificate);
 }
 
 /* Principals: the logins that the user has now; the key id names the user. */
 static void ask_certificate(
-    struct request *request, struct issue *issue, const struct user *user, struct wire_span key)
+    struct request *request, struct certificate_issue *issue, const struct user *user, struct wire_span key)
 {
 	static uint8_t room[WORDS_MAX * (WORD_SIZE + 4)];
 	struct wire_out out = wire_into(room, sizeof(room));
@@ -212,7 +191,8 @@ static void ask_certificate(
 	options.argument = issue;
 	CALL(&options, key_certify, .ca = RPC_CA_CLIENT, .public_key = key,
 	    .key_id = wire_span_of(user->name), .principals = {room, wire_written(&out)},
-	    .valid_after = (uint64_t)(time(NULL) - 60), .valid_before = (uint64_t)issue->valid_before,
+	    .valid_after = (uint64_t)(time(NULL) - CERTIFICATE_BACKDATE_S),
+	    .valid_before = (uint64_t)issue->valid_before,
 	    .permits = RPC_PERMIT_PTY | RPC_PERMIT_PORT_FORWARDING | RPC_PERMIT_AGENT_FORWARDING |
 	               RPC_PERMIT_X11_FORWARDING | RPC_PERMIT_USER_RC,
 	    .serial = issue->serial);
@@ -221,14 +201,16 @@ static void ask_certificate(
 static void certify_user(
     struct request *request, const struct user *user, const struct public_key_line *key, int64_t ttl)
 {
-	struct issue *issue = calloc(1, sizeof(*issue));
+	struct certificate_issue *issue = calloc(1, sizeof(*issue));
 	struct wire_span blob = {key->blob, key->blob_len};
 
 	if (issue != NULL) {
 		issue->request = request;
+		issue->event = "cert.create";
+		issue->holder = "user";
 		issue->valid_before = (int64_t)time(NULL) + ttl;
 		issue->serial = users_new_serial(&request->control->db, user, blob, issue->valid_before);
-		snprintf(issue->user, sizeof(issue->user), "%s", user->name);
+		snprintf(issue->key_id, sizeof(issue->key_id), "%s", user->name);
 	}
 	if (issue == NULL || issue->serial == 0) {
 		free(issue);
