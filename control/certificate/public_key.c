@@ -159,8 +159,7 @@ void public_key_fingerprint(struct wire_span blob, char text[PUBLIC_KEY_FINGERPR
 	    sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
 }
 
-/* The next word of the line. */
-static struct wire_span word(const char **at, const char *end)
+struct wire_span public_key_word(const char **at, const char *end)
 {
 	while (*at < end && isspace((unsigned char)**at))
 		(*at)++;
@@ -188,7 +187,7 @@ static void take_comment(const char *at, const char *end, char *comment, size_t 
 const char *public_key_line_parse(const char *text, size_t len, struct public_key_line *line)
 {
 	const char *at = text, *end = text + len;
-	struct wire_span type = word(&at, end), base64 = word(&at, end);
+	struct wire_span type = public_key_word(&at, end), base64 = public_key_word(&at, end);
 	bool certificate;
 
 	*line = (struct public_key_line){0};

@@ -62,6 +62,9 @@ bool public_key_parse_legacy(struct wire_span blob, struct public_key *key);
 /* "SHA256:…" of a blob, as OpenSSH prints it. */
 void public_key_fingerprint(struct wire_span blob, char text[PUBLIC_KEY_FINGERPRINT_SIZE]);
 
+/* The next word of a line of keys, which goes on at *at; empty at its end. */
+struct wire_span public_key_word(const char **at, const char *end);
+
 /* A line "ssh-ed25519 AAAA… comment" of a .pub file. */
 struct public_key_line {
 	uint8_t blob[PUBLIC_KEY_BLOB_MAX];

@@ -23,17 +23,6 @@ const char known_hosts_certificates[] =
 
 /* -- one line -- */
 
-static struct wire_span next_word(const char **at, const char *end)
-{
-	while (*at < end && isspace((unsigned char)**at))
-		(*at)++;
-	struct wire_span word = {.at = (const uint8_t *)*at};
-	while (*at < end && !isspace((unsigned char)**at))
-		(*at)++;
-	word.len = (size_t)((const uint8_t *)*at - word.at);
-	return word;
-}
-
 static const char *take_marker(struct wire_span word, enum known_marker *marker)
 {
 	if (wire_span_is(word, "@cert-authority"))
@@ -68,7 +57,7 @@ static const char *take_key(struct wire_span type, struct wire_span base64, stru
 const char *known_line_parse(const char *text, size_t len, struct known_line *line)
 {
 	const char *at = text, *end = text + len;
-	struct wire_span patterns = next_word(&at, end);
+	struct wire_span patterns = public_key_word(&at, end);
 	const char *wrong = NULL;
 	bool certificate;
 
@@ -79,9 +68,9 @@ const char *known_line_parse(const char *text, size_t len, struct known_line *li
 		return "is too long, or has a NUL byte in it";
 	if (patterns.at[0] == '@') {
 		wrong = take_marker(patterns, &line->marker);
-		patterns = next_word(&at, end);
+		patterns = public_key_word(&at, end);
 	}
-	struct wire_span type = next_word(&at, end), base64 = next_word(&at, end);
+	struct wire_span type = public_key_word(&at, end), base64 = public_key_word(&at, end);
 	if (wrong != NULL)
 		return wrong;
 	if (type.len == 0)

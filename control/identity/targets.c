@@ -151,10 +151,8 @@ void targets_algorithms(struct database *db, const char *address, char *text, si
 	database_stop(row);
 }
 
-static json_t *addresses_json(struct database *db, const char *target_id)
+static json_t *texts_json(sqlite3_stmt *row)
 {
-	sqlite3_stmt *row = database_query(
-	    db, "SELECT address FROM target_addresses WHERE target_id = ? ORDER BY address", "t", target_id);
 	json_t *list = json_array();
 
 	while (database_row(row))
@@ -162,13 +160,18 @@ static json_t *addresses_json(struct database *db, const char *target_id)
 	return list;
 }
 
+static json_t *addresses_json(struct database *db, const char *target_id)
+{
+	return texts_json(database_query(
+	    db, "SELECT address FROM target_addresses WHERE target_id = ? ORDER BY address", "t", target_id));
+}
+
 /* What known_hosts files call it: "198.51.100.2", "[web1]:2222". */
 static json_t *hosts_json(struct database *db, const char *target_id)
 {
 	sqlite3_stmt *row = database_query(db,
 	    "SELECT address, '' FROM target_addresses WHERE target_id = ?1 UNION ALL SELECT address, name "
-	    "FROM "
-	    "target_names JOIN target_addresses USING(address) WHERE target_id = ?1 ORDER BY 1, 2",
+	    "FROM target_names JOIN target_addresses USING(address) WHERE target_id = ?1 ORDER BY 1, 2",
 	    "t", target_id);
 	json_t *list = json_array();
 	struct words seen = {0};
@@ -192,16 +195,10 @@ static json_t *hosts_json(struct database *db, const char *target_id)
 
 static json_t *names_json(struct database *db, const char *target_id)
 {
-	sqlite3_stmt *row = database_query(db,
+	return texts_json(database_query(db,
 	    "SELECT DISTINCT name FROM target_names JOIN target_addresses USING(address) WHERE target_id = ? "
-	    "ORDER "
-	    "BY name",
-	    "t", target_id);
-	json_t *list = json_array();
-
-	while (database_row(row))
-		json_array_append_new(list, json_string(database_text(row, 0)));
-	return list;
+	    "ORDER BY name",
+	    "t", target_id));
 }
 
 json_t *targets_json(struct database *db)

@@ -106,15 +106,8 @@ int session_on_factor(void *context, struct rpc_link *link, struct rpc_message *
 		answer(control, session, message->id, keeper_failure(-ENOMEM));
 		return 0;
 	}
-	struct call_options options = {.peer = &control->peers.keeper,
-	    .type = RPC_KEY_TOTP_CHECK,
-	    .reply_type = RPC_KEY_TOTP_CHECK_REPLY,
-	    .timeout_ms = KEEPER_TIMEOUT_MS,
-	    .away_ms = KEEPER_AWAY_MS,
-	    .wait = true,
-	    .fd = -1,
-	    .done = checked,
-	    .argument = question};
+	struct call_options options =
+	    keeper_call(control, RPC_KEY_TOTP_CHECK, RPC_KEY_TOTP_CHECK_REPLY, checked, question);
 	CALL(&options, key_totp_check, .user = wire_span_of(session->user_id), .code = factor.code);
 	return 0;
 }

@@ -36,20 +36,6 @@ static void fail(
 	keeper_question_free(question);
 }
 
-static struct call_options ask(struct control *control, struct keeper_question *question, uint16_t type,
-    uint16_t reply_type, call_done done)
-{
-	return (struct call_options){.peer = &control->peers.keeper,
-	    .type = type,
-	    .reply_type = reply_type,
-	    .timeout_ms = KEEPER_TIMEOUT_MS,
-	    .away_ms = KEEPER_AWAY_MS,
-	    .wait = true,
-	    .fd = -1,
-	    .done = done,
-	    .argument = question};
-}
-
 /* -- the key -- */
 
 /* A session keeps the seed it began with: the keeper signs for it by that one. */
@@ -161,8 +147,8 @@ static void ask_certificate(struct control *control, struct session *session,
 {
 	static uint8_t room[PRINCIPALS_SIZE];
 	struct wire_out out = wire_into(room, sizeof(room));
-	struct call_options options =
-	    ask(control, question, RPC_KEY_CERTIFY_HOST, RPC_KEY_CERTIFY_HOST_REPLY, certificate_there);
+	struct call_options options = keeper_call(
+	    control, RPC_KEY_CERTIFY_HOST, RPC_KEY_CERTIFY_HOST_REPLY, certificate_there, question);
 	uint64_t now = (uint64_t)time(NULL), serial;
 	char key_id[PUBLIC_KEY_FINGERPRINT_SIZE + 16];
 
@@ -193,7 +179,7 @@ static void go_on(struct control *control, struct session *session, struct keepe
 	if (!control->host_seed_known ||
 	    !host_keys_find(&control->db, seed, question->target_id, type_of(question), &row)) {
 		struct call_options options =
-		    ask(control, question, RPC_KEY_HOST, RPC_KEY_HOST_REPLY, key_there);
+		    keeper_call(control, RPC_KEY_HOST, RPC_KEY_HOST_REPLY, key_there, question);
 		question->former = is_former(control, session);
 		CALL(&options, key_host, .target_id = wire_span_of(question->target_id),
 		    .type = wire_span_of(type_of(question)), .next = question->former ? 2 : 0);

@@ -43,6 +43,20 @@ void keeper_question_free(struct keeper_question *question)
 	free(question);
 }
 
+struct call_options keeper_call(
+    struct control *control, uint16_t type, uint16_t reply_type, call_done done, void *argument)
+{
+	return (struct call_options){.peer = &control->peers.keeper,
+	    .type = type,
+	    .reply_type = reply_type,
+	    .timeout_ms = KEEPER_TIMEOUT_MS,
+	    .away_ms = KEEPER_AWAY_MS,
+	    .wait = true,
+	    .fd = -1,
+	    .done = done,
+	    .argument = argument};
+}
+
 const char *keeper_failure(int error)
 {
 	if (error == -ESTALE)
@@ -126,15 +140,8 @@ int session_on_sign(void *context, struct rpc_link *link, struct rpc_message *me
 		    (struct wire_span){0});
 		return 0;
 	}
-	struct call_options options = {.peer = &control->peers.keeper,
-	    .type = RPC_KEY_HOST_SIGN,
-	    .reply_type = RPC_KEY_HOST_SIGN_REPLY,
-	    .timeout_ms = KEEPER_TIMEOUT_MS,
-	    .away_ms = KEEPER_AWAY_MS,
-	    .wait = true,
-	    .fd = -1,
-	    .done = signed_hash,
-	    .argument = keeper_question(control, session, message->id, (struct wire_span){0})};
+	struct call_options options = keeper_call(control, RPC_KEY_HOST_SIGN, RPC_KEY_HOST_SIGN_REPLY,
+	    signed_hash, keeper_question(control, session, message->id, (struct wire_span){0}));
 	if (options.argument == NULL)
 		answer_sign(worker, message->id, keeper_failure(-ENOMEM), (struct wire_span){0});
 	else
@@ -212,15 +219,8 @@ static void certify(struct control *control, struct session *session, struct kee
 	/* The box is transparent: the origin sees the client's own address. */
 	source_address(session, client);
 	randombytes_buf(&serial, sizeof(serial));
-	struct call_options options = {.peer = &control->peers.keeper,
-	    .type = RPC_KEY_CERTIFY,
-	    .reply_type = RPC_KEY_CERTIFY_REPLY,
-	    .timeout_ms = KEEPER_TIMEOUT_MS,
-	    .away_ms = KEEPER_AWAY_MS,
-	    .wait = true,
-	    .fd = -1,
-	    .done = certified,
-	    .argument = question};
+	struct call_options options =
+	    keeper_call(control, RPC_KEY_CERTIFY, RPC_KEY_CERTIFY_REPLY, certified, question);
 	CALL(&options, key_certify, .ca = RPC_CA_USER, .session_id = wire_span_of(session->session_id),
 	    .public_key = public_key, .key_id = wire_span_of(key_id),
 	    .principals = {principals, wire_written(&out)}, .valid_after = (uint64_t)(now - BACKDATE_S),

@@ -59,15 +59,11 @@ static struct evidence *evidence_of(struct control *control, const struct sessio
 /* Takes `evidence` over. It may wait long: nobody stands and waits for it. */
 static void sign_evidence(struct control *control, struct evidence *evidence)
 {
-	struct call_options options = {.peer = &control->peers.keeper,
-	    .type = RPC_KEY_EVIDENCE,
-	    .reply_type = RPC_KEY_EVIDENCE_REPLY,
-	    .timeout_ms = EVIDENCE_TIMEOUT_MS,
-	    .wait = true,
-	    .fd = -1,
-	    .done = evidence_signed,
-	    .argument = evidence};
+	struct call_options options =
+	    keeper_call(control, RPC_KEY_EVIDENCE, RPC_KEY_EVIDENCE_REPLY, evidence_signed, evidence);
 
+	options.timeout_ms = EVIDENCE_TIMEOUT_MS;
+	options.away_ms = 0; /* and waits all that time for a keeper that is away */
 	CALL(&options, key_evidence, .text = wire_span_of(evidence->text));
 }
 

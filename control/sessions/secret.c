@@ -76,14 +76,8 @@ int session_on_secret(void *context, struct rpc_link *link, struct rpc_message *
 		return -EPROTO;
 	struct session *session = session_find(control, link->index, secret.flow);
 	const char *why = may_have_secrets(session);
-	struct call_options options = {.peer = &control->peers.keeper,
-	    .type = RPC_KEY_SECRET,
-	    .reply_type = RPC_KEY_SECRET_REPLY,
-	    .timeout_ms = KEEPER_TIMEOUT_MS,
-	    .away_ms = KEEPER_AWAY_MS,
-	    .wait = true,
-	    .fd = -1,
-	    .done = secret_given};
+	struct call_options options =
+	    keeper_call(control, RPC_KEY_SECRET, RPC_KEY_SECRET_REPLY, secret_given, NULL);
 	if (why == NULL) {
 		options.argument = keeper_question(control, session, message->id, (struct wire_span){0});
 		why = options.argument == NULL ? keeper_failure(-ENOMEM) : NULL;
@@ -146,14 +140,8 @@ int session_on_secret_sign(void *context, struct rpc_link *link, struct rpc_mess
 	const char *why = may_have_secrets(session);
 	if (why == NULL && !may_use(session, sign.algorithm))
 		why = "portreeve: the rule does not allow this algorithm";
-	struct call_options options = {.peer = &control->peers.keeper,
-	    .type = RPC_KEY_SECRET_SIGN,
-	    .reply_type = RPC_KEY_SECRET_SIGN_REPLY,
-	    .timeout_ms = KEEPER_TIMEOUT_MS,
-	    .away_ms = KEEPER_AWAY_MS,
-	    .wait = true,
-	    .fd = -1,
-	    .done = secret_signed};
+	struct call_options options =
+	    keeper_call(control, RPC_KEY_SECRET_SIGN, RPC_KEY_SECRET_SIGN_REPLY, secret_signed, NULL);
 	if (why == NULL) {
 		options.argument = keeper_question(control, session, message->id, (struct wire_span){0});
 		why = options.argument == NULL ? keeper_failure(-ENOMEM) : NULL;

@@ -26,6 +26,7 @@
 #include "control/certificate/certificate.h"
 #include "control/identity/targets.h"
 #include "control/identity/users.h"
+#include "control/peers/calls.h"
 #include "control/policy/policy.h"
 #include "control/rpc/rpc.h"
 #include "control/sessions/proof.h"
@@ -194,6 +195,9 @@ struct keeper_question {
 struct keeper_question *keeper_question(
     struct control *control, const struct session *session, uint32_t request_id, struct wire_span body);
 void keeper_question_free(struct keeper_question *question);
+/* What a session asks of it: waits while the keeper is restarted, for as long as a client has patience. */
+struct call_options keeper_call(
+    struct control *control, uint16_t type, uint16_t reply_type, call_done done, void *argument);
 #define KEEPER_AWAY_MS 2000    /* while it is restarted */
 #define KEEPER_TIMEOUT_MS 5000 /* an RSA host key takes a third of a second to find, and others wait */
 #define EVIDENCE_TIMEOUT_MS 60000

@@ -246,15 +246,8 @@ static void ask_client_ca(struct control *control, struct session *session, stru
 		who_refuse(control, session, message->id, "");
 		return;
 	}
-	struct call_options options = {.peer = &control->peers.keeper,
-	    .type = RPC_KEY_CA,
-	    .reply_type = RPC_KEY_CA_REPLY,
-	    .timeout_ms = KEEPER_TIMEOUT_MS,
-	    .away_ms = KEEPER_AWAY_MS,
-	    .wait = true,
-	    .fd = -1,
-	    .done = client_ca_there,
-	    .argument = question};
+	struct call_options options =
+	    keeper_call(control, RPC_KEY_CA, RPC_KEY_CA_REPLY, client_ca_there, question);
 	CALL(&options, key_ca, .ca = RPC_CA_CLIENT, .action = RPC_CA_SHOW);
 }
 

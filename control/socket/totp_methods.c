@@ -130,14 +130,8 @@ static void forgotten(void *context, void *argument, int error, struct wire_span
 
 void totp_forget(struct control *control, const char *user_id)
 {
-	struct call_options options = {.peer = &control->peers.keeper,
-	    .type = RPC_KEY_TOTP_REMOVE,
-	    .reply_type = RPC_KEY_TOTP_REMOVE_REPLY,
-	    .timeout_ms = KEEPER_TIMEOUT_MS,
-	    .away_ms = KEEPER_AWAY_MS,
-	    .wait = true,
-	    .fd = -1,
-	    .done = forgotten};
+	struct call_options options =
+	    keeper_call(control, RPC_KEY_TOTP_REMOVE, RPC_KEY_TOTP_REMOVE_REPLY, forgotten, NULL);
 
 	CALL(&options, key_totp_remove, .user = wire_span_of(user_id));
 }
