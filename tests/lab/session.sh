@@ -70,7 +70,7 @@ lab_up() {
 	[ -x "$BUILD/control/cli/reeve" ] || give_up "nothing is built in $BUILD: tests/install && meson setup build && ninja -C build"
 	claim_lab
 	trap session_end EXIT
-	trap 'exit 130' INT TERM HUP
+	trap interrupted INT TERM HUP
 	lab up "$@" || give_up "the lab does not come up"
 	wire_start
 	reeve keygen -o "$STATE/sshkey" >/dev/null || give_up "reeve keygen failed"
@@ -179,6 +179,12 @@ use_identity() {
 		IdentityFile ~/.ssh/$1
 		ConnectTimeout 10
 	SSH
+}
+
+# From outside, as where it took too long: what was it at?
+interrupted() {
+	printf '  FAIL  ended from outside after %d s, at %s: %s\n' "$SECONDS" "${BASH_LINENO[*]}" "$BASH_COMMAND"
+	exit 130
 }
 
 session_end() {

@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -38,6 +39,10 @@
 #include "sshterm/session.h"
 #include "tests/unit/sshterm/fake_recorder.h"
 
+#ifdef __SANITIZE_ADDRESS__
+size_t __sanitizer_get_current_allocated_bytes(void); /* gcc has no header with it */
+#endif
+
 #define SLABS 64
 #define SLAB_BYTES (66 * 1024)
 
@@ -59,7 +64,30 @@ static struct {
 	struct record_channel *channel;
 	int bell;
 	FILE *log;
+	size_t at_first, most; /* bytes allocated when the bridge first waited, and the most at any wait */
 } box;
+
+/* What is allocated, and not what an allocator keeps of what was freed: the same with a sanitizer. */
+static size_t allocated(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return __sanitizer_get_current_allocated_bytes();
+#else
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+#endif
+}
+
+static void look_at_memory(void)
+{
+	size_t now = allocated();
+
+	if (box.at_first == 0)
+		box.at_first = box.most = now;
+	else if (now > box.most)
+		box.most = now;
+}
 
 uint64_t worker_now_us(void)
 {
@@ -108,6 +136,7 @@ void session_wait(struct session *session, uint64_t deadline_us)
 	uint64_t deadline = record_channel_deadline(box.channel), now = worker_now_us();
 
 	(void)session;
+	look_at_memory();
 	if (deadline > deadline_us)
 		deadline = deadline_us;
 	wait_for_bell(deadline == UINT64_MAX ? -1 : deadline <= now ? 0 : (int)((deadline - now) / 1000) + 1);
@@ -385,12 +414,13 @@ static void serve(int client, char **argv, int argc)
 	size_t len = record_channel_stats(box.channel, path, sizeof(path));
 	struct rusage usage;
 	getrusage(RUSAGE_SELF, &usage);
-	fprintf(box.log, "session_end %s from_client %llu from_origin %llu settled %d cpu_ms %ld\n%.*s",
+	fprintf(box.log,
+	    "session_end %s from_client %llu from_origin %llu settled %d cpu_ms %ld kept_kb %zu\n%.*s",
 	    reason, (unsigned long long)box.session.bytes[0], (unsigned long long)box.session.bytes[1],
 	    record_channel_settled(box.channel),
 	    usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 + usage.ru_stime.tv_sec * 1000 +
 	        usage.ru_stime.tv_usec / 1000,
-	    (int)len, path);
+	    (box.most - box.at_first) / 1024, (int)len, path);
 	fclose(box.log);
 	bridge_free(&box.session);
 	ssh_free(box.session.ssh[0]);

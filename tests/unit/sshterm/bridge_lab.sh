@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by test_bridge: a stock sshd, bridge_box before it, and a stock ssh that goes through both.
+# Sourced by test_bridge (after own_pids.sh): a stock sshd, bridge_box before it, and a stock ssh that goes through both.
 # Needs: $box (the bridge_box executable). Sets: $dir, $box_port; defines lab_start [permits] [mode], lab_stop, ssh_through.
 
 lab_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
@@ -34,7 +34,10 @@ lab_setup() {
 		${SSHD_EXTRA:-}
 	EOF
 	/usr/sbin/sshd -f "$dir/sshd_config" -E "$dir/sshd.log"
+	within 20 answers "$sshd_port"
 }
+
+answers() { (: <"/dev/tcp/127.0.0.1/$1"); }
 
 lab_box() { # [permits] [mode]
 	[ -z "${box_pid:-}" ] || { kill "$box_pid"; wait "$box_pid" 2>/dev/null || true; }
@@ -42,10 +45,7 @@ lab_box() { # [permits] [mode]
 	"$box" "$box_port" "$sshd_port" "$(id -un)" "$dir/user" "$dir/boxhost" "$dir/out" "$dir/auditor.pub" "$@" \
 		2>>"$dir/box.log" &
 	box_pid=$!
-	for _ in $(seq 50); do
-		(: </dev/tcp/127.0.0.1/$box_port) 2>/dev/null && break
-		sleep 0.05
-	done
+	within 20 answers "$box_port"
 }
 
 lab_stop() {
@@ -62,5 +62,5 @@ ssh_options() {
 
 ssh_through() {
 	mapfile -t options < <(ssh_options)
-	ssh "${options[@]}" -p "$box_port" "$@"
+	timeout -k 2 "${LIMIT:-60}" ssh "${options[@]}" -p "$box_port" "$@"
 }

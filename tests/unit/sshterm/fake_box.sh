@@ -4,6 +4,7 @@
 # fake_box.sh: what tests of a real reeve-sshterm between stock ends are written with; test.sh FAKE_BOX REEVE_SSHTERM
 # sources it. It leaves the test in a folder of its own.
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/own_pids.sh"
 box=$(realpath "$1") worker=$(realpath "$2")
 trap "" PIPE
 sshd=$(command -v sshd || echo /usr/sbin/sshd)
@@ -52,10 +53,7 @@ up() {
 	boxpid=$!
 	pids+=("$boxpid")
 	exec 5>commands
-	for _ in $(seq 50); do
-		grep -qs ready out && break
-		sleep 0.1
-	done
+	within 30 grep -s ready out
 	sed "s/^/[127.0.0.1]:$port /" host.pub >known
 }
 down() {
@@ -67,13 +65,7 @@ client() {
 		-o IdentityAgent=none -o BatchMode=yes -p "$port" "$@"
 }
 # told TEXT: waits until the worker has told control so
-told() {
-	for _ in $(seq 40); do
-		grep -q -- "$1" out && return 0
-		sleep 0.1
-	done
-	return 1
-}
+told() { within 20 grep -- "$1" out; }
 
 # The test's last words.
 finish_counting() {

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What stock OpenSSH does, through the bridge alone (bridge_box.c), to a stock sshd: arrives as sent, is recorded.
 # test_bridge.sh BRIDGE_BOX PUBLIC_OF. Needs root (sshd); exit status 77: skipped.
+. "$(dirname "$0")/own_pids.sh"
 set -u
 box=$1 keygen=$2
 [ "$(id -u)" = 0 ] && [ -x /usr/sbin/sshd ] || { echo "needs root and sshd: skipped"; exit 77; }
@@ -26,12 +27,9 @@ expect_in() { # name needle haystack
 sessions=0
 settled() {
 	sessions=$((sessions + ${1:-1}))
-	for _ in $(seq 100); do
-		[ "$(grep -c ^session_end "$dir/out/control.log" 2>/dev/null)" -ge "$sessions" ] && return
-		sleep 0.05
-	done
-	echo "no end of session seen"
+	within 30 ended "$sessions" || echo "no end of session seen"
 }
+ended() { [ "$(grep -c ^session_end "$dir/out/control.log")" -ge "$1" ]; }
 fresh() { rm -rf "$dir"/out/*; sessions=0; }
 logs() { cat "$dir"/out/*.close.json 2>/dev/null; }
 field() { # type key: of the close message of the program of that type
@@ -116,7 +114,9 @@ forwarding() {
 	mapfile -t options < <(ssh_options)
 	ssh "${options[@]}" -p "$box_port" -N -L "$l:127.0.0.1:$web" -R "$r:127.0.0.1:$web" -R "$socket:127.0.0.1:$web" -D "$d" localhost &
 	local client=$!
-	sleep 1
+	within 20 curl -s --max-time 5 "http://127.0.0.1:$l/f"
+	within 20 curl -s --max-time 5 "http://127.0.0.1:$r/f"
+	within 20 curl -s --max-time 5 --unix-socket "$socket" "http://x/f"
 	expect "-L" forwarded "$(curl -s --max-time 5 "http://127.0.0.1:$l/f")"
 	expect "-R" forwarded "$(curl -s --max-time 5 "http://127.0.0.1:$r/f")"
 	expect "-R of a socket" forwarded "$(curl -s --max-time 5 --unix-socket "$socket" "http://x/f")"
@@ -206,15 +206,15 @@ endings() {
 	lab_box 0xffffffff best_effort
 	fresh
 	# The origin's process dies: the client must not hang.
-	timeout 10 bash -c "$(declare -f ssh_through ssh_options); dir=$dir box_port=$box_port
-		ssh_through localhost 'kill -9 \$PPID; sleep 5'" 2>/dev/null
+	timeout 30 bash -c "$(declare -f ssh_through ssh_options); dir=$dir box_port=$box_port
+		ssh_through localhost 'kill -9 \$PPID; sleep 60'" 2>/dev/null
 	expect "the origin dies" 255 $?
 	settled
 	# The client dies: the program at the origin gets its hangup, the recording is closed.
 	mapfile -t options < <(ssh_options)
-	ssh "${options[@]}" -p "$box_port" localhost "trap 'touch $dir/hup; exit 0' HUP PIPE TERM; echo x; while :; do sleep 0.2; echo y; done" >/dev/null &
+	ssh "${options[@]}" -p "$box_port" localhost "trap 'touch $dir/hup; exit 0' HUP PIPE TERM; echo x; while :; do sleep 0.2; echo y; done" >"$dir/dies" &
 	local client=$!
-	sleep 1
+	within 20 test -s "$dir/dies"
 	kill -9 $client
 	wait $client 2>/dev/null
 	settled
@@ -231,9 +231,11 @@ deaf() { # what is told of the box
 	/usr/bin/python3 -c 'import paramiko' 2>/dev/null || { echo "no python3-paramiko: nobody is deaf"; return; }
 	lab_box 0xffffffff best_effort
 	fresh
-	expect "a client that pings and does not read, $1" $'stopped bounded\nall answered\ngoes on' \
-		"$(timeout 60 /usr/bin/python3 "$(dirname "$0")/deaf_client.py" "$box_port" "$(id -un)" "$box_pid" 2>&1)"
+	expect "a client that pings and does not read, $1" $'stopped\nall answered\ngoes on' \
+		"$(timeout 60 /usr/bin/python3 "$(dirname "$0")/deaf_client.py" "$box_port" "$(id -un)" 2>&1)"
 	settled
+	kept=$(sed -n 's/^session_end .* kept_kb //p' "$dir/out/control.log")
+	expect "it makes the box keep a few megabytes at most, $1 (${kept:-?} kB)" 1 "$((${kept:-99999} < 4096))"
 }
 
 trap lab_stop EXIT

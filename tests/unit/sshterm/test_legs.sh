@@ -34,6 +34,7 @@ echo 'the origin greets' >banner
 [ "$(id -u)" = 0 ] && mkdir -p /run/sshd
 "$sshd" -D -e -f sshd_config 2>sshd.log &
 pids+=($!)
+within 20 grep -s listening sshd.log
 
 up --grace 3
 # -- what the worker may --
@@ -107,34 +108,33 @@ told login_timeout && ok "login takes no longer than its grace" || not_ok "login
 kill $silent 2>/dev/null
 
 # -- neighbours die --
-(client -i enrolled "$me@127.0.0.1" 'sleep 3; echo alive' >lives 2>&1) &
+(client -i enrolled "$me@127.0.0.1" 'echo in; sleep 3; echo alive' >lives 2>&1) &
 waiting=$!
-sleep 1
+within 30 grep -x in lives
 echo control >&5
 is "a new session while control restarts" hello "$(client -i enrolled "$me@127.0.0.1" echo hello 2>/dev/null)"
 echo recorder >&5
 wait $waiting
-is "a live one goes on without control and recorder" alive "$(grep -v greets lives)"
+is "a live one goes on without control and recorder" $'in\nalive' "$(grep -v greets lives)"
 grep -q '^resume alice' out && ok "the new control is told of it" || not_ok "the new control is told of it"
-(client -i enrolled "$me@127.0.0.1" 'sleep 9' >/dev/null 2>&1) &
-sleep 1
+(client -i enrolled "$me@127.0.0.1" 'echo in; sleep 60' >lost 2>&1) &
+within 30 grep -x in lost
 echo dataplane >&5
 told 'end dataplane_lost' && ok "a lost dataplane ends its sessions" || not_ok "a lost dataplane ends its sessions"
 is "the next dataplane is served" hello "$(client -i enrolled "$me@127.0.0.1" echo hello 2>/dev/null)"
 
 # -- ended by others --
-(client -i enrolled "$me@127.0.0.1" 'sleep 9' >killed 2>&1) &
+(client -i enrolled "$me@127.0.0.1" 'echo in; sleep 60' >killed 2>&1) &
 waiting=$!
-sleep 1
+within 30 grep -x in killed
 echo 'kill because the administrator says so' >&5
 wait $waiting
 has "a killed session's client is told why" 'because the administrator says so' "$(cat killed)"
 echo stats >&5
-sleep 0.3
-has "counters" 'sessions_logged_in' "$(cat out)"
-(client -i enrolled "$me@127.0.0.1" 'sleep 9' >stopped 2>&1) &
+told sessions_logged_in && ok "counters" || not_ok "counters"
+(client -i enrolled "$me@127.0.0.1" 'echo in; sleep 60' >stopped 2>&1) &
 waiting=$!
-sleep 1
+within 30 grep -x in stopped
 down
 is "an orderly stop" 0 $?
 wait $waiting

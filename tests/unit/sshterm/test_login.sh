@@ -15,7 +15,7 @@ secret='correct horse battery'
 
 /usr/bin/python3 "$asking" "$origin" hostkey 127.0.0.1 >origin.log 2>origin.err &
 pids+=($!)
-for _ in $(seq 50); do grep -qs ready origin.log && break; sleep 0.1; done
+within 30 grep -s ready origin.log
 
 # What ssh asks is noted in `asked`, and answered by the first line PATTERN|ANSWER of `answers` that fits; one that
 # begins with ! is good once.
@@ -104,7 +104,7 @@ has "other keys while a question is open" 'success' "$(talk rekey | tail -n 1)"
 has "an origin that wants other keys before it asks" 'in as rekeys' "$(login_as "Password|$secret" rekeys)"
 grep -q '^rekeys: other keys' origin.log && ok "and has got them" || not_ok "and has got them"
 talk farewell >/dev/null
-eventually_said() { for _ in $(seq 40); do grep -q "$1" origin.log && return 0; sleep 0.1; done; return 1; }
+eventually_said() { within 20 grep "$1" origin.log; }
 eventually_said 'farewell: 14 I have changed my mind' && ok "a client's good-bye is the origin's" || not_ok "a client's good-bye is the origin's" "in origin.log" "$(tail -n 3 origin.log)"
 told 'event origin.auth.*"method":"keyboard-interactive","success":true' && ok "control is told how the origin let us in" || not_ok "control is told how the origin let us in"
 
