@@ -46,6 +46,8 @@ bool token_key(struct token *token, enum token_what what, const char *uri, uint8
 bool token_sign(struct token *token, const char *uri, struct wire_span blob, struct wire_span data,
     struct wire_out *out, char error[KEEPER_ERROR_MAX]);
 
+/* -- token_confine.c -- Of the process that is about to load the module. 0 or -errno. */
+int token_confine(void);
 /* -- token_process.c -- Does not return. */
 _Noreturn void token_process(int fd, const struct token_settings *settings);
 

@@ -108,6 +108,10 @@ static _Noreturn void serve(int fd, const struct token_settings *settings, struc
 	struct pkcs11 *module = NULL;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (token_confine() != 0) {
+		rpc_log(RPC_LOG_ERROR, "token: it cannot confine itself: no module is loaded");
+		_exit(1);
+	}
 	for (;;) {
 		ssize_t len = recv(fd, room, sizeof(room), 0);
 		if (len <= 0)
