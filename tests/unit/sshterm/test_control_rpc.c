@@ -254,3 +254,24 @@ Test(control_rpc, what_is_kept_is_bounded)
 		arrived++;
 	cr_assert_eq(arrived, CONTROL_KEPT_MAX, "got %u", arrived);
 }
+
+/* As the bridge does where keys are exchanged anew: it looks, asks in the midst of its turn, and waits. */
+static void asks_and_waits(struct session *session)
+{
+	asks(session);
+	session_wait(session, UINT64_MAX);
+	results[session->channel_flow] = 2;
+}
+
+Test(control_rpc, what_came_with_the_answer_ends_the_wait_that_follows)
+{
+	box_session = asks_and_waits;
+	box_control(&box);
+	struct session *session = ask(1);
+	struct rpc_message message = receive(RPC_SES_BEGIN);
+	answer(&message, "x");
+	(void)control_poll(&box.worker);
+	session_kill(session, "enough", "killed");
+	box_turn(&box);
+	cr_assert_eq(results[1], 2, "it was killed, and does not know");
+}
