@@ -274,11 +274,11 @@ static int run_sign_host(const struct call *call)
 }
 
 #define CA_TEXT                                                                                              \
-	"There are three, never one:\n"                                                                      \
+	"There are three CAs, each for one purpose:\n"                                                       \
 	"  user    origins trust it (TrustedUserCAKeys); it signs certificates of minutes, one a session\n"  \
 	"  client  only the box trusts it; it signs the users' certificates (`reeve user cert`)\n"           \
 	"  host    clients trust it (@cert-authority in known_hosts); it signs host keys\n"                  \
-	"Public keys are printed as lines on standard output, what they are on standard error."
+	"Public keys go to standard output, a line each; what they are, to standard error."
 #define CA_TYPE_OPTION                                                                                       \
 	{                                                                                                    \
 		"type", 0, "TYPE", "user (default), client or host", false                                   \

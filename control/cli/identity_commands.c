@@ -83,7 +83,7 @@ const struct command identity_commands[3] = {
         .arguments = "IP NAME [--ttl 8h] [--kill]",
         .argument_min = 2,
         .argument_max = 2,
-        .summary = "an address is a user's, for a time",
+        .summary = "say that an address is a user's, for a time",
         .text =
             "Says that whoever comes from IP is NAME until the time is up: as a VPN, an 802.1X switch or a\n"
             "zero-trust agent would, once it has authenticated NAME there. Rules with `identities: "
@@ -101,7 +101,7 @@ const struct command identity_commands[3] = {
         .arguments = "IP [--kill]",
         .argument_min = 1,
         .argument_max = 1,
-        .summary = "it is not, from now on",
+        .summary = "take that back",
         .text = "Takes a binding back before its time is up. Sessions that are live go on, unless --kill is "
                 "given.\n\n"
                 "Example: reeve identity unbind 198.51.100.1 --kill",

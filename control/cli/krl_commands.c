@@ -114,14 +114,14 @@ const struct command krl_commands[3] = {
     {.group = "krl",
         .verb = "show",
         .arguments = "",
-        .summary = "what is in force",
+        .summary = "show the revocation list in force",
         .text = "Shows number, date and comment of the revocation list in force, and how much it revokes.\n"
                 "`ssh-keygen -Q -f FILE KEY` asks the file about a key.",
         .run = run_show},
     {.group = "krl",
         .verb = "clear",
         .arguments = "",
-        .summary = "nothing is revoked any more",
-        .text = "Takes the revocation list out of force.",
+        .summary = "take the revocation list out of force",
+        .text = "Takes the revocation list out of force: nothing is revoked any more.",
         .run = run_clear},
 };

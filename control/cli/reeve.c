@@ -79,7 +79,7 @@ static void print_help(void)
 {
 	puts("reeve: administers a Portreeve box and reads its recordings\n\n"
 	     "Usage: reeve [--socket PATH] COMMAND [WORDS] [OPTIONS]\n"
-	     "       reeve COMMAND --help");
+	     "       reeve COMMAND --help, or reeve help COMMAND");
 	for (size_t s = 0; s < SECTION_COUNT; s++) {
 		if (sections[s].heading != NULL)
 			printf("\n%s:\n", sections[s].heading);
@@ -93,7 +93,7 @@ static void print_help(void)
 	     "  --help          of the tool, or of one command\n"
 	     "  --version\n\n"
 	     "Sessions and programs may be named by the first characters of their ids, six at least.\n"
-	     "Exit status: 0 done, 1 could not be done, 2 the call's words are off.");
+	     "Exit status: 0 done, 1 could not be done, 2 called wrongly.");
 }
 
 static void print_command_help(const struct command *c)
