@@ -84,7 +84,7 @@ int certificate_order_read(const struct call *call, const char *key_path, const 
 int certificate_order_fill(const struct call *call, const struct certificate_order *order, const char *method,
     json_t *params, const char *what_next);
 
-extern const struct command policy_commands[3], ca_commands[6], user_commands[4], target_commands[7];
+extern const struct command policy_commands[3], ca_commands[6], user_commands[5], target_commands[7];
 extern const struct command identity_commands[3], krl_commands[3], totp_command, vault_commands[3];
 extern const struct command known_hosts_command, host_key_commands[4];
 extern const struct command session_commands[3], recording_commands[3], stats_command;

@@ -31,7 +31,7 @@ struct command_rows {
 static const struct command_rows sections[] = {
     {policy_commands, 3, "Policy"},
     {ca_commands, 6, "Who may log in"},
-    {user_commands, 4, NULL},
+    {user_commands, 5, NULL},
     {&totp_command, 1, NULL},
     {identity_commands, 3, NULL},
     {krl_commands, 3, NULL},

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* user add, ls, rm, cert: who may log in through audited rules, and with what. */
+/* user add, change, ls, rm, cert: who may log in through audited rules, and with what. */
 #include <stdio.h>
-#include <time.h>
 
 #include "control/cli/command.h"
 #include "control/cli/socket.h"
@@ -10,36 +9,26 @@
 static const struct column user_columns[] = {{"USER", "name", COLUMN_TEXT}, {"LOGINS", "logins", COLUMN_LIST},
     {"GROUPS", "groups", COLUMN_LIST}, {"KEYS", "keys", COLUMN_LIST}, {"SINCE", "created_at", COLUMN_TIME}};
 
-static int run_add(const struct call *call)
+/* The public keys of all --key; NULL after a message. */
+static json_t *option_keys(const struct call *call)
 {
 	static char line[KEY_LINE_MAX];
-	const char *path;
-
-	if (call_option(call, "login") == NULL)
-		return complain("--login is missing: the logins at origins that %s may use, such as --login "
-		                "%s,root",
-		           call->arguments[0], call->arguments[0]),
-		       EXIT_USAGE;
 	json_t *keys = json_array();
-	json_t *logins = call_words(call, "login");
-	if (json_array_size(logins) == 0) {
-		json_decref(keys);
-		json_decref(logins);
-		return complain("--login is empty: expected logins such as %s,root", call->arguments[0]),
-		       EXIT_USAGE;
-	}
+	const char *path;
 
 	for (size_t i = 0; (path = call_option_at(call, "key", i)) != NULL; i++) {
 		if (!read_public_key(path, line)) {
 			json_decref(keys);
-			json_decref(logins);
-			return EXIT_FAILED;
+			return NULL;
 		}
 		json_array_append_new(keys, json_string(line));
 	}
-	json_t *result = control_ask(call->socket_path, "user.add",
-	    json_pack("{s:s, s:o, s:o, s:o}", "name", call->arguments[0], "logins", logins, "keys", keys,
-	        "groups", call_words(call, "group")));
+	return keys;
+}
+
+/* Takes `result` over (NULL: it was said why not). */
+static int print_user(const struct call *call, json_t *result)
+{
 	if (result == NULL)
 		return EXIT_FAILED;
 	if (call->json)
@@ -48,6 +37,56 @@ static int run_add(const struct call *call)
 		table_print_one(result, user_columns, 4);
 	json_decref(result);
 	return EXIT_OK;
+}
+
+static int run_add(const struct call *call)
+{
+	if (call_option(call, "login") == NULL)
+		return complain("--login is missing: the logins at origins that %s may use, such as --login "
+		                "%s,root",
+		           call->arguments[0], call->arguments[0]),
+		       EXIT_USAGE;
+	json_t *logins = call_words(call, "login");
+	if (json_array_size(logins) == 0) {
+		json_decref(logins);
+		return complain("--login is empty: expected logins such as %s,root", call->arguments[0]),
+		       EXIT_USAGE;
+	}
+
+	json_t *keys = option_keys(call);
+	if (keys == NULL) {
+		json_decref(logins);
+		return EXIT_FAILED;
+	}
+	return print_user(call, control_ask(call->socket_path, "user.add",
+	                            json_pack("{s:s, s:o, s:o, s:o}", "name", call->arguments[0], "logins",
+	                                logins, "keys", keys, "groups", call_words(call, "group"))));
+}
+
+static int run_change(const struct call *call)
+{
+	bool logins = call_option(call, "login") != NULL, groups = call_option(call, "group") != NULL;
+	bool keys = call_option(call, "key") != NULL, no_keys = call_option(call, "no-keys") != NULL;
+
+	if (!logins && !groups && !keys && !no_keys)
+		return complain("nothing to change: --login, --key, --no-keys or --group says what"),
+		       EXIT_USAGE;
+	if (keys && no_keys)
+		return complain("--key and --no-keys: one of them"), EXIT_USAGE;
+	json_t *params = json_pack("{s:s}", "name", call->arguments[0]);
+	json_t *lines = option_keys(call);
+	if (lines == NULL) {
+		json_decref(params);
+		return EXIT_FAILED;
+	}
+	if (keys || no_keys)
+		json_object_set(params, "keys", lines);
+	json_decref(lines);
+	if (logins)
+		json_object_set_new(params, "logins", call_words(call, "login"));
+	if (groups)
+		json_object_set_new(params, "groups", call_words(call, "group"));
+	return print_user(call, control_ask(call->socket_path, "user.change", params));
 }
 
 static int run_ls(const struct call *call)
@@ -100,7 +139,7 @@ static int run_cert(const struct call *call)
 	                               "ssh finds it beside its private key");
 }
 
-const struct command user_commands[4] = {
+const struct command user_commands[5] = {
     {.group = "user",
         .verb = "add",
         .arguments = "NAME --login a,b [--key FILE.pub] [--group G]",
@@ -111,9 +150,7 @@ const struct command user_commands[4] = {
             "Enrols NAME: the logins that NAME may use on origins (as far as the rule allows them too), the\n"
             "public keys that prove it is NAME, and the groups that rules name. --login, --key and --group "
             "may\n"
-            "be repeated. A user without a key needs a certificate (`reeve user cert`). To change a user, "
-            "remove\n"
-            "and add: certificates that were issued before are worth nothing then.\n\n"
+            "be repeated. A user without a key needs a certificate (`reeve user cert`).\n\n"
             "Example: reeve user add alice --login alice,root --key alice.pub --group sre",
         .options = {{"login", 0, "A,B", "logins at the origin", true},
             {"key", 0, "FILE", "a public key of the user", true},
@@ -130,6 +167,25 @@ const struct command user_commands[4] = {
             "users and logins both allow (`reeve policy show`).\n\n"
             "Example: reeve user ls --json",
         .run = run_ls},
+    {.group = "user",
+        .verb = "change",
+        .arguments = "NAME [--login a,b] [--key FILE.pub | --no-keys] [--group G]",
+        .argument_min = 1,
+        .argument_max = 1,
+        .summary = "change a user's logins, keys or groups",
+        .text =
+            "Puts the logins, keys or groups that are given in the place of those that NAME has; what is "
+            "not\n"
+            "given stays as it is, and so do certificates, second factor and bound addresses. --login, "
+            "--key\n"
+            "and --group may be repeated; --group '' takes all groups away. A certificate names the logins "
+            "of\n"
+            "its day: for a new one NAME needs another (`reeve user cert`). Live sessions go on.\n\n"
+            "Example: reeve user change alice --group sre --group dba",
+        .options = {{"login", 0, "A,B", "logins at the origin", true},
+            {"key", 0, "FILE", "a public key of the user", true},
+            {"no-keys", 0, NULL, "no key any more", false}, {"group", 0, "G", "groups the user is in", true}},
+        .run = run_change},
     {.group = "user",
         .verb = "rm",
         .arguments = "NAME",

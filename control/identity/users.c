@@ -37,19 +37,23 @@ static bool key_owner(struct database *db, struct wire_span blob, char owner[WOR
 	return true;
 }
 
+static bool add_keys(
+    struct database *db, const char *name, const struct public_key_line *keys, size_t key_count)
+{
+	for (size_t i = 0; i < key_count; i++)
+		if (!database_run(db, "INSERT OR IGNORE INTO user_keys(blob, name, comment) VALUES(?, ?, ?)",
+		        "btt", (struct wire_span){keys[i].blob, keys[i].blob_len}, name, keys[i].comment))
+			return false;
+	return true;
+}
+
 static bool insert_user(
     struct database *db, const struct user *user, const struct public_key_line *keys, size_t key_count)
 {
-	bool good = database_run(db, "INSERT INTO users(name, user_id, email, created_at) VALUES(?, ?, ?, ?)",
-	                "ttti", user->name, user->user_id, user->email, user->created_at) &&
-	            add_words(db, user->name, "login", &user->logins) &&
-	            add_words(db, user->name, "group", &user->groups);
-
-	for (size_t i = 0; good && i < key_count; i++)
-		good = database_run(db,
-		    "INSERT OR IGNORE INTO user_keys(blob, name, comment) VALUES(?, ?, ?)", "btt",
-		    (struct wire_span){keys[i].blob, keys[i].blob_len}, user->name, keys[i].comment);
-	return good;
+	return database_run(db, "INSERT INTO users(name, user_id, email, created_at) VALUES(?, ?, ?, ?)",
+	           "ttti", user->name, user->user_id, user->email, user->created_at) &&
+	       add_words(db, user->name, "login", &user->logins) &&
+	       add_words(db, user->name, "group", &user->groups) && add_keys(db, user->name, keys, key_count);
 }
 
 enum users_result users_add(struct database *db, struct user *user, const struct public_key_line *keys,
@@ -68,6 +72,32 @@ enum users_result users_add(struct database *db, struct user *user, const struct
 	user->created_at = time(NULL);
 	database_durable(db, true);
 	bool good = database_begin(db) && database_end(db, insert_user(db, user, keys, key_count));
+	database_durable(db, false);
+	return good ? USERS_OK : USERS_FAILED;
+}
+
+static bool replace_words(struct database *db, const char *name, const char *kind, const struct words *words)
+{
+	return words == NULL ||
+	       (database_run(db, "DELETE FROM user_words WHERE name = ? AND kind = ?", "tt", name, kind) &&
+	           add_words(db, name, kind, words));
+}
+
+enum users_result users_change(struct database *db, const char *name, const struct words *logins,
+    const struct words *groups, const struct public_key_line *keys, size_t key_count,
+    char taken_by[WORD_SIZE])
+{
+	for (size_t i = 0; keys != NULL && i < key_count; i++)
+		if (key_owner(db, (struct wire_span){keys[i].blob, keys[i].blob_len}, taken_by) &&
+		    strcmp(taken_by, name) != 0)
+			return USERS_KEY_TAKEN;
+	database_durable(db, true);
+	bool good =
+	    database_begin(db) &&
+	    database_end(db,
+	        replace_words(db, name, "login", logins) && replace_words(db, name, "group", groups) &&
+	            (keys == NULL || (database_run(db, "DELETE FROM user_keys WHERE name = ?", "t", name) &&
+	                                 add_keys(db, name, keys, key_count))));
 	database_durable(db, false);
 	return good ? USERS_OK : USERS_FAILED;
 }

@@ -32,6 +32,11 @@ enum users_result {
  * name. */
 enum users_result users_add(struct database *db, struct user *user, const struct public_key_line *keys,
     size_t key_count, char taken_by[WORD_SIZE]);
+/* Puts the lists that are not NULL in the place of those that an enrolled user has. It stays the same user:
+ * id, certificates, second factor and bound addresses are as before. On KEY_TAKEN as above. */
+enum users_result users_change(struct database *db, const char *name, const struct words *logins,
+    const struct words *groups, const struct public_key_line *keys, size_t key_count,
+    char taken_by[WORD_SIZE]);
 /* Removes; the user's certificates are worthless from now on. False where there is no such user. */
 bool users_remove(struct database *db, const char *name);
 

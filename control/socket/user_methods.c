@@ -62,6 +62,17 @@ static struct public_key_line *take_keys(struct request *request, const json_t *
 	return keys;
 }
 
+static bool take_logins(struct request *request, const json_t *list, struct words *logins)
+{
+	if (!take_names(request, list, "login", logins))
+		return false;
+	if (logins->count > USER_LOGINS_MAX) {
+		request_fail(request, SERVER_BAD_INPUT, "too many logins (at most %u)", USER_LOGINS_MAX);
+		return false;
+	}
+	return true;
+}
+
 static bool take_user(struct request *request, const json_t *params, struct user *user)
 {
 	const char *name = NULL, *email = "";
@@ -82,30 +93,25 @@ static bool take_user(struct request *request, const json_t *params, struct user
 	}
 	snprintf(user->name, sizeof(user->name), "%s", name);
 	snprintf(user->email, sizeof(user->email), "%s", email);
-	if (!take_names(request, logins, "login", &user->logins) ||
+	if (!take_logins(request, logins, &user->logins) ||
 	    !take_names(request, groups, "group", &user->groups))
 		return false;
-	if (user->logins.count > USER_LOGINS_MAX) {
-		request_fail(request, SERVER_BAD_INPUT, "too many logins (at most %u)", USER_LOGINS_MAX);
-		return false;
-	}
 	/* Without logins of its own, a user has the login of its name. */
 	return user->logins.count > 0 || words_add(&user->logins, name);
 }
 
-static void store_user(
-    struct request *request, struct user *user, const struct public_key_line *keys, size_t count)
+/* Answers for what has become of `user`, whose event it is where it went well. */
+static void answer(struct request *request, const struct user *user, enum users_result result,
+    const char *event, const char *taken_by)
 {
-	struct control *control = request->control;
-	char taken_by[WORD_SIZE];
-
-	switch (users_add(&control->db, user, keys, count, taken_by)) {
+	switch (result) {
 	case USERS_OK:
-		request_audit(request, "user.create", json_pack("{s:s}", "name", user->name));
-		request_result(request, user_json(&control->db, user));
+		request_audit(request, event, json_pack("{s:s}", "name", user->name));
+		request_result(request, user_json(&request->control->db, user));
 		return;
 	case USERS_EXISTS:
-		request_fail(request, SERVER_CONFLICT, "there is a user '%s' already", user->name);
+		request_fail(request, SERVER_CONFLICT,
+		    "there is a user '%s' already (reeve user change, reeve user rm)", user->name);
 		return;
 	case USERS_KEY_TAKEN:
 		request_fail(request, SERVER_CONFLICT,
@@ -131,10 +137,73 @@ static void user_add(struct request *request, const json_t *params)
 		return;
 	}
 	struct public_key_line *keys = take_keys(request, list, &count);
+	char taken_by[WORD_SIZE];
 	if (keys != NULL)
-		store_user(request, &user, keys, count);
+		answer(request, &user, users_add(&request->control->db, &user, keys, count, taken_by),
+		    "user.create", taken_by);
 	free(keys);
 	user_free(&user);
+}
+
+/* The lists that the request has take the place of the user's. */
+struct changed {
+	const json_t *logins, *groups, *keys; /* NULL: stays as it is */
+	struct user there, now;               /* as it was, and what of it was asked for */
+};
+
+static bool take_change(struct request *request, const json_t *params, struct changed *changed)
+{
+	static const char *const known[] = {"name", "logins", "keys", "groups", NULL};
+	const char *name = NULL;
+
+	if (!params_only(request, params, known) || !params_string(request, params, "name", true, &name) ||
+	    !params_list(request, params, "logins", &changed->logins) ||
+	    !params_list(request, params, "groups", &changed->groups) ||
+	    !params_list(request, params, "keys", &changed->keys))
+		return false;
+	if (!users_find(&request->control->db, name, &changed->there)) {
+		request_fail(request, SERVER_NOT_FOUND, "there is no user '%.80s'", name);
+		return false;
+	}
+	if (!take_logins(request, changed->logins, &changed->now.logins) ||
+	    !take_names(request, changed->groups, "group", &changed->now.groups))
+		return false;
+	if (changed->logins != NULL && changed->now.logins.count == 0) {
+		request_fail(request, SERVER_BAD_INPUT, "a user has one login at least");
+		return false;
+	}
+	return true;
+}
+
+static void change(struct request *request, struct changed *changed)
+{
+	struct database *db = &request->control->db;
+	size_t count = 0;
+	char taken_by[WORD_SIZE], name[WORD_SIZE];
+	struct public_key_line *keys = NULL;
+
+	if (changed->keys != NULL && (keys = take_keys(request, changed->keys, &count)) == NULL)
+		return;
+	enum users_result result =
+	    users_change(db, changed->there.name, changed->logins != NULL ? &changed->now.logins : NULL,
+	        changed->groups != NULL ? &changed->now.groups : NULL, keys, count, taken_by);
+	free(keys);
+	snprintf(name, sizeof(name), "%s", changed->there.name);
+	user_free(&changed->there);
+	changed->there = (struct user){0};
+	if (result == USERS_OK && !users_find(db, name, &changed->there))
+		result = USERS_FAILED;
+	answer(request, &changed->there, result, "user.change", taken_by);
+}
+
+static void user_change(struct request *request, const json_t *params)
+{
+	struct changed changed = {0};
+
+	if (take_change(request, params, &changed))
+		change(request, &changed);
+	user_free(&changed.there);
+	user_free(&changed.now);
 }
 
 static void user_ls(struct request *request, const json_t *params)
@@ -251,6 +320,7 @@ static void user_cert(struct request *request, const json_t *params)
 const struct method user_methods[] = {
     {"user.add", ROLE_ADMIN, user_add},
     {"user.ls", ROLE_ADMIN, user_ls},
+    {"user.change", ROLE_ADMIN, user_change},
     {"user.rm", ROLE_ADMIN, user_rm},
     {"user.cert", ROLE_ADMIN, user_cert},
     {NULL, ROLE_NONE, NULL},

@@ -71,6 +71,22 @@ told "play has none" "a replay has no JSON" reeve play "$one" -k "$STATE/sshkey"
 serial=$(ssh-keygen -Lf "$STATE/carol-cert.pub" | awk '$1 == "Serial:" { print $2 + 1 }')
 contains "user cert tells the serial and the end" "serial $serial, good until 20" "$(reeve user cert alice --key "$STATE/client/.ssh/alice.pub")"
 
+# A user is changed and stays the same one: a session under the certificate of before, after each change.
+enters() { ssh_client -q alice@origin echo in; }
+told "of a change something must change" "nothing to change" reeve user change alice
+told "nobody is changed" "no user 'nobody'" reeve user change nobody --group sre
+told "the last login stays" "one login at least" reeve user change alice --login ,
+equal "a group more" alice "$(reeve user change alice --group sre --group dba --json | json 'j["name"]')"
+equal "and her certificate is good as before" in "$(enters)"
+equal "without the rule's group" dba "$(reeve user change alice --group dba --json | json '",".join(j["groups"])')"
+equal "it is no more" "" "$(enters)"
+equal "with it again" in "$(reeve user change alice --group sre >/dev/null; enters)"
+ssh-keygen -q -t ed25519 -N '' -f "$STATE/client/.ssh/further"
+by_further_key() { ssh_client -q -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes -i "$STATE/client/.ssh/further" alice@origin echo in; }
+equal "a key that is enrolled later" in "$(reeve user change alice --key "$STATE/client/.ssh/further.pub" >/dev/null; by_further_key)"
+equal "--no-keys takes it away" "" "$(reeve user change alice --no-keys >/dev/null; by_further_key)"
+contains "it is in the audit log" '"event":"user.change"' "$(tr -d ' ' <"$STATE/state/audit.jsonl")"
+
 # A vault's target by the name that target name told.
 reeve target name 198.51.100.2 www.example.com >/dev/null
 vault() { printf 'secret\n' | limited "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" vault put --login root --password-stdin --target "$1"; }

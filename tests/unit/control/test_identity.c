@@ -86,6 +86,51 @@ static void line_of(const struct mint_key *key, struct public_key_line *line)
 	free(text);
 }
 
+Test(identity, a_changed_user_is_the_same_user)
+{
+	static struct public_key_line lines[2];
+	struct mint_key keys[2];
+	struct user alice, bob, found;
+	struct words groups = {0};
+	char taken[WORD_SIZE];
+
+	for (int i = 0; i < 2; i++) {
+		mint_key(&keys[i]);
+		line_of(&keys[i], &lines[i]);
+	}
+	make_user(&alice, "alice");
+	make_user(&bob, "bob");
+	cr_assert_eq(users_add(&db, &alice, lines, 1, taken), USERS_OK);
+	cr_assert_eq(users_add(&db, &bob, NULL, 0, taken), USERS_OK);
+	uint64_t serial = users_new_serial(&db, &alice, mint_blob(&keys[0]), 1);
+
+	cr_assert(words_add(&groups, "dba"));
+	cr_expect_eq(users_change(&db, "alice", NULL, &groups, NULL, 0, taken), USERS_OK);
+	cr_assert(users_find_by_key(&db, mint_blob(&keys[0]), &found), "a key that was not spoken of stays");
+	cr_expect(words_have(&found.groups, "dba"));
+	cr_expect_not(words_have(&found.groups, "sre"));
+	cr_expect(words_have(&found.logins, "root"), "so do logins");
+	cr_expect_str_eq(found.user_id, alice.user_id);
+	user_free(&found);
+
+	/* Her own key among the new ones is no other's; a key of hers is not for bob. */
+	cr_expect_eq(users_change(&db, "alice", NULL, NULL, lines, 2, taken), USERS_OK);
+	cr_expect_eq(users_change(&db, "bob", NULL, &groups, &lines[1], 1, taken), USERS_KEY_TAKEN);
+	cr_expect_str_eq(taken, "alice");
+	cr_assert(users_find(&db, "bob", &found));
+	cr_expect_not(words_have(&found.groups, "dba"), "nothing of a change that was refused is done");
+	user_free(&found);
+	cr_expect_eq(users_change(&db, "alice", NULL, NULL, &lines[1], 1, taken), USERS_OK);
+	cr_expect_not(users_find_by_key(&db, mint_blob(&keys[0]), &found));
+	cr_expect_eq(users_change(&db, "alice", NULL, NULL, lines, 0, taken), USERS_OK);
+	cr_expect_not(users_find_by_key(&db, mint_blob(&keys[1]), &found), "no key at all");
+	cr_assert(users_find_by_certificate(&db, serial, "alice", &found), "certificates are hers as before");
+	user_free(&found);
+	words_free(&groups);
+	user_free(&alice);
+	user_free(&bob);
+}
+
 Test(identity, users)
 {
 	static struct public_key_line lines[2];
