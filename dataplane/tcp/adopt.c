@@ -47,7 +47,7 @@ static void leg_begin(struct tcp_shard *shard, struct tcp_flow *flow, struct tcp
 	leg->ts_recent = peer->tsval;
 	leg->ts_recent_us = peer->at_us;
 	leg->last_heard_us = now_us;
-	leg->peer_mss_seen = MSS_DEFAULT_IPV4;
+	leg->peer_mss_seen = leg->peer_full = MSS_DEFAULT_IPV4;
 	leg->mss = leg_mss(shard, flow, leg, peer);
 	leg->ip_id = (uint16_t)(peer->isn >> 16 ^ other->isn); /* no secret: DF is set (RFC 6864) */
 	sent_begin(leg);

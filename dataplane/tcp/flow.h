@@ -205,7 +205,9 @@ struct tcp_leg {
 	uint32_t credit;              /* bytes that may be with the worker and in the window (window.c) */
 	uint16_t mss;                 /* payload of a full segment, our options taken off */
 	uint16_t dup_acks;
-	uint16_t peer_mss_seen; /* largest payload from the peer: what it calls a full segment */
+	uint16_t peer_mss_seen; /* largest payload from the peer */
+	uint16_t peer_full;     /* payload of what it calls a full segment now */
+	uint16_t peer_len_seen; /* of its last segment, if that did not end a write */
 
 	/* sending */
 	uint32_t sent_head, sent_tail;
@@ -344,6 +346,7 @@ struct tcp_shard {
 	uint32_t bucket_mask;
 	uint32_t free_flow;
 	uint32_t free_sent;
+	uint32_t sent_spare, sent_kept; /* records of no leg; so many are for legs that have none (sack.c) */
 	uint32_t free_chunk;
 	uint32_t dirty_head, dirty_tail;      /* leg numbers: flow * 2 + leg */
 	uint32_t orphan_cursor, orphans_left; /* the sweep after a lost worker */
@@ -508,6 +511,8 @@ void recovery_probed(struct tcp_shard *shard, struct tcp_leg *leg, bool again, u
 
 /* -- sack.c: the scoreboard -- */
 void sent_begin(struct tcp_leg *leg);
+/* May the leg have one record more? */
+bool sent_room(const struct tcp_shard *shard, const struct tcp_leg *leg);
 struct sent_segment *sent_append(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, uint32_t len,
     uint32_t flags, uint64_t now_us);
 /* Splits so that `segment` keeps `len` sequence numbers. False: no record. */

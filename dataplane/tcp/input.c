@@ -213,7 +213,7 @@ static void receive_in_order(struct tcp_shard *shard, struct tcp_leg *leg, const
 		shard->counters.reorder_dropped++;
 	if (leg->chunk_head != NONE)
 		leg->rcv_nxt = chunks_contiguous(shard, leg, leg->rcv_nxt);
-	if (gap_filled || leg->rcv_nxt - leg->last_ack_sent >= 2u * leg->peer_mss_seen)
+	if (gap_filled || leg->rcv_nxt - leg->last_ack_sent >= 2u * leg->peer_full)
 		leg->flags |= LEG_ACK_NOW;
 	else
 		leg->flags |= LEG_ACK_DELAYED;
@@ -230,7 +230,22 @@ static void receive_out_of_order(struct tcp_shard *shard, struct tcp_leg *leg, u
 	leg->recent[1] = leg->recent[0];
 	leg->recent[0] = seq;
 	/* Each one is answered at once: the sender counts duplicates (RFC 5681 4.2). */
-	segment_send(shard, leg, leg->snd_nxt, TCP_ACK, 0, now_us);
+	if (!segment_send(shard, leg, leg->snd_nxt, TCP_ACK, 0, now_us))
+		ack_now(shard, leg); /* no buffer */
+}
+
+/* What the peer calls a full segment: the longest so far; or, as its path MTU may have fallen, two of one
+ * length in a row, the first of which ended nothing. */
+static void note_full_segment(struct tcp_leg *leg, const struct frame *frame)
+{
+	uint16_t len = frame->payload_len > UINT16_MAX ? UINT16_MAX : (uint16_t)frame->payload_len;
+	bool ends = frame->tcp_flags & (TCP_PSH | TCP_FIN | TCP_URG);
+
+	if (len > leg->peer_mss_seen)
+		leg->peer_mss_seen = len;
+	if (len > leg->peer_full || (len >= MSS_MIN && len == leg->peer_len_seen))
+		leg->peer_full = len;
+	leg->peer_len_seen = ends ? 0 : len;
 }
 
 static void receive_payload(struct tcp_shard *shard, struct tcp_leg *leg, const struct frame *frame,
@@ -239,8 +254,7 @@ static void receive_payload(struct tcp_shard *shard, struct tcp_leg *leg, const 
 	uint32_t seq = frame->seq, len = frame->payload_len;
 	const uint8_t *at = frame->bytes + frame->payload_offset;
 
-	if (len > leg->peer_mss_seen)
-		leg->peer_mss_seen = len > UINT16_MAX ? UINT16_MAX : (uint16_t)len;
+	note_full_segment(leg, frame);
 	if (SEQ_LT(seq, leg->rcv_nxt)) {
 		uint32_t known = leg->rcv_nxt - seq < len ? leg->rcv_nxt - seq : len;
 		leg->dsack_start = seq;

@@ -43,12 +43,15 @@ static void set_mtu(struct tcp_leg *leg, uint32_t mtu)
 
 void leg_too_big(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t datagram, uint32_t mtu)
 {
-	uint32_t least = leg_flow(leg)->key.family == 4 ? MTU_LEAST_IPV4 : MTU_LEAST_IPV6;
+	bool ipv4 = leg_flow(leg)->key.family == 4;
 
+	/* No IPv6 link is that small: a lie, or nonsense (RFC 8201 section 4). */
+	if (!ipv4 && mtu < MTU_LEAST_IPV6)
+		return;
 	if (mtu == 0)
 		mtu = next_below(PLATEAUS, datagram);
-	if (mtu < least)
-		mtu = least;
+	if (ipv4 && mtu < MTU_LEAST_IPV4)
+		mtu = MTU_LEAST_IPV4;
 	/* What fits was not too big; what we do not send any more says nothing new. */
 	if (mtu >= datagram || mtu >= leg_mtu(leg))
 		return;

@@ -12,15 +12,23 @@
 
 enum { REO_PERSIST = 16, REO_MULT_MAX = 254, REO_WINDOW_MIN_US = 1000 };
 
-static struct sent_segment *record_take(struct tcp_shard *shard, uint32_t *index)
+/* Where records are scarce a leg that has some waits for its own ACKs: the last ones, one for each leg, are
+ * for those that have nothing in flight. */
+bool sent_room(const struct tcp_shard *shard, const struct tcp_leg *leg)
 {
-	*index = shard->free_sent;
+	return shard->sent_spare > (leg->sent_head == NONE ? 0 : shard->sent_kept);
+}
+
+static struct sent_segment *record_take(struct tcp_shard *shard, bool permitted, uint32_t *index)
+{
+	*index = permitted ? shard->free_sent : NONE;
 	if (*index == NONE) {
 		shard->counters.no_segment++;
 		return NULL;
 	}
 	struct sent_segment *record = &shard->sent[*index];
 	shard->free_sent = record->next;
+	shard->sent_spare--;
 	return record;
 }
 
@@ -62,7 +70,7 @@ struct sent_segment *sent_append(
     struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, uint32_t len, uint32_t flags, uint64_t now_us)
 {
 	uint32_t index;
-	struct sent_segment *record = record_take(shard, &index);
+	struct sent_segment *record = record_take(shard, sent_room(shard, leg), &index);
 
 	if (record == NULL)
 		return NULL;
@@ -79,8 +87,10 @@ struct sent_segment *sent_append(
 
 bool sent_split(struct tcp_shard *shard, struct tcp_leg *leg, struct sent_segment *segment, uint32_t len)
 {
-	uint32_t index;
-	struct sent_segment *rest = record_take(shard, &index);
+	uint32_t number = (uint32_t)(segment - shard->sent), index;
+	/* The first and the last may be in pieces whatever is left: nothing goes on before they do. */
+	bool permitted = number == leg->sent_head || number == leg->sent_tail || sent_room(shard, leg);
+	struct sent_segment *rest = record_take(shard, permitted, &index);
 
 	if (rest == NULL)
 		return false;
@@ -93,7 +103,7 @@ bool sent_split(struct tcp_shard *shard, struct tcp_leg *leg, struct sent_segmen
 	if (rest->next == NONE)
 		leg->sent_tail = index;
 	if (in_flight(segment)) { /* right behind it: sent at the same time */
-		rest->older = (uint32_t)(segment - shard->sent);
+		rest->older = number;
 		segment->newer = index;
 		if (rest->newer == NONE)
 			leg->flight_newest = index;
@@ -107,6 +117,7 @@ static void record_free(struct tcp_shard *shard, uint32_t index)
 {
 	shard->sent[index].next = shard->free_sent;
 	shard->free_sent = index;
+	shard->sent_spare++;
 }
 
 static void drop_head(struct tcp_shard *shard, struct tcp_leg *leg)

@@ -92,6 +92,8 @@ static bool sent_init(struct tcp_shard *shard)
 	for (uint32_t i = 0; i < count; i++)
 		shard->sent[i].next = i + 1 < count ? i + 1 : NONE;
 	shard->free_sent = 0;
+	shard->sent_spare = count;
+	shard->sent_kept = count > 2 * shard->config.flows ? 2 * shard->config.flows : 0;
 	return true;
 }
 

@@ -232,6 +232,8 @@ const char *box_invariant(const struct box *box)
 	const char *wrong = NULL;
 
 	box_pools(box, &sent, &chunks);
+	if (sent != shard->sent_spare)
+		return "sent_spare is not the number of spare records";
 	wrong = lists_whole(shard);
 	for (uint32_t i = 0; i < shard->config.flows && wrong == NULL; i++) {
 		const struct tcp_flow *flow = &shard->flows[i];

@@ -6,8 +6,10 @@
  *   setup [v6] [vlan N [N]] [isn-client N] [isn-origin N] [clock N] [no-sack] [no-timestamps] [no-scale]
  *     [extended] [mtu N] [credit N] [slabs N] [reorder N] [retries N] [keepalive MS] [fin-wait MS]
  *     [window-max N] [memory N] [handshake MS] [flows N] [mss N] [window N] [congestion cubic|newreno] [midstream reset|pass|drop]
+ *     [sent N] [alone|offloads]
  *                       the first line; all optional. clock: the peers' TSval at the start. extended: IPv4
- *                       options or IPv6 extension headers in all frames of the peers
+ *                       options or IPv6 extension headers in all frames of the peers. sent: records of segments,
+ *                       of which two a flow are kept back. alone, offloads: run only without, with them
  *   adopt               handshake and first ACK, answered as it must be
  *   client FLAGS SEQ+LEN ACK …   a segment of the client; `origin` likewise. FLAGS of S A F R P U E C.
  *                       … win N (unscaled field), ts VAL, echo N (of our last TSval, less N), sack A-B [A-B …],
@@ -17,6 +19,8 @@
  *                       … win N, sack A-B [A-B …], nosack, opts-len N, opts HEX, ts N, ecr N. Its TSval never goes back.
  *   quiet               nothing else has left
  *   wait MS             time passes;   turn: none, but timers and output have their turn
+ *   repeat N … again    so many times the lines between;   on SIDE N: from here on all numbers of what SIDE sends,
+ *                       or we in its name, count from N bytes further on
  *   write LEG N | finish LEG | reset LEG|both | consume LEG N     what the worker does (total for consume)
  *   got LEG N | told LEG fin|reset|nothing | gone | live          what the worker knows
  *   full | ready | room N   its channel has no room | has again | has for N bytes
@@ -54,9 +58,14 @@ struct run {
 	bool failed;
 	struct box_segment shape; /* family and tags */
 	uint32_t isn[2];
-	uint32_t base; /* TSval of the peers at the start */
+	uint32_t on[2]; /* what the texts count from, behind it */
+	uint32_t base;  /* TSval of the peers at the start */
 	struct fragments *fragments;
 	bool offloads;
+	enum { IN_EITHER_WAY, ALONE_ONLY, OFFLOADS_ONLY } way;
+	const char *repeat; /* where the lines to be repeated begin */
+	long repeats;
+	unsigned repeat_line;
 	bool sack, timestamps, scale;
 	uint16_t mss, window;
 	bool clock_seen[2];
@@ -83,6 +92,12 @@ static void fail(struct run *r, const char *format, ...)
 static const char *word(struct run *r)
 {
 	return r->at < r->count ? r->words[r->at++] : "";
+}
+
+/* The sequence number of a side that the texts call 0. */
+static uint32_t zero(const struct run *r, unsigned side)
+{
+	return r->isn[side] + r->on[side];
 }
 
 static bool next_is(struct run *r, const char *text)
@@ -184,12 +199,12 @@ static void give(struct run *r, unsigned from)
 	seq = strtol(span, NULL, 0);
 	if (plus != NULL)
 		len = strtol(plus + 1, NULL, 0);
-	s.seq = r->isn[from] + (uint32_t)seq;
-	s.ack = r->isn[!from] + (uint32_t)number(r);
+	s.seq = zero(r, from) + (uint32_t)seq;
+	s.ack = zero(r, !from) + (uint32_t)number(r);
 	if (!(s.flags & TCP_ACK))
 		s.ack = 0;
 	s.len = (uint32_t)len;
-	s.offset = (uint64_t)(seq - 1);
+	s.offset = (uint64_t)(seq - 1) + r->on[from];
 	s.window = r->window;
 	add_options(r, &s, s.flags & TCP_SYN, from);
 	while (r->at < r->count) {
@@ -228,8 +243,8 @@ static void give(struct run *r, unsigned from)
 			for (long a, b;
 			     r->at < r->count && n < 28 && sscanf(r->words[r->at], "%ld-%ld", &a, &b) == 2;
 			     r->at++, n += 8) {
-				put_u32(at + n, r->isn[!from] + (uint32_t)a);
-				put_u32(at + n + 4, r->isn[!from] + (uint32_t)b);
+				put_u32(at + n, zero(r, !from) + (uint32_t)a);
+				put_u32(at + n + 4, zero(r, !from) + (uint32_t)b);
 			}
 			memcpy(at, (uint8_t[]){1, 1, 5, (uint8_t)(n - 2)}, 4);
 			s.options_len += n;
@@ -357,10 +372,10 @@ static void expect(struct run *r, unsigned to)
 	uint32_t ack = (uint32_t)number(r);
 	flags_text(flags, want);
 	flags_text(f.tcp_flags & (uint8_t) ~(flags & TCP_PSH ? 0 : TCP_PSH), have);
-	uint32_t f_ack = f.tcp_flags & TCP_ACK ? f.ack - r->isn[to] : 0;
-	if (strcmp(want, have) != 0 || f.seq - r->isn[!to] != seq || f.payload_len != len || f_ack != ack)
+	uint32_t f_ack = f.tcp_flags & TCP_ACK ? f.ack - zero(r, to) : 0;
+	if (strcmp(want, have) != 0 || f.seq - zero(r, !to) != seq || f.payload_len != len || f_ack != ack)
 		fail(r, "expected %s %u+%u %u, got %s %u+%u %u", want, seq, len, ack, have,
-		    f.seq - r->isn[!to], f.payload_len, f_ack);
+		    f.seq - zero(r, !to), f.payload_len, f_ack);
 	unsigned n = read_options(&f, blocks, ts);
 	if (r->timestamps && !(f.tcp_flags & TCP_RST))
 		check_clock(r, to, f.tcp_flags & TCP_SYN, ts[0]);
@@ -391,11 +406,11 @@ static void expect(struct run *r, unsigned to)
 			unsigned i = 0;
 			for (long a, b; r->at < r->count && sscanf(r->words[r->at], "%ld-%ld", &a, &b) == 2;
 			     r->at++, i++)
-				if (i >= n || blocks[i][0] - r->isn[to] != (uint32_t)a ||
-				    blocks[i][1] - r->isn[to] != (uint32_t)b)
+				if (i >= n || blocks[i][0] - zero(r, to) != (uint32_t)a ||
+				    blocks[i][1] - zero(r, to) != (uint32_t)b)
 					fail(r, "expected SACK %ld-%ld, got %u-%u of %u", a, b,
-					    i < n ? blocks[i][0] - r->isn[to] : 0,
-					    i < n ? blocks[i][1] - r->isn[to] : 0, n);
+					    i < n ? blocks[i][0] - zero(r, to) : 0,
+					    i < n ? blocks[i][1] - zero(r, to) : 0, n);
 			if (i != n)
 				fail(r, "expected %u SACK blocks, got %u", i, n);
 		} else {
@@ -417,7 +432,7 @@ static void quiet(struct run *r)
 		frame_parse(&f, frame->bytes, frame->len);
 		flags_text(f.tcp_flags, have);
 		fail(r, "a segment left towards the %s: %s %u+%u %u win %u", side ? "origin" : "client", have,
-		    f.seq - r->isn[!side], f.payload_len, f.ack - r->isn[side], f.tcp_window);
+		    f.seq - zero(r, !side), f.payload_len, f.ack - zero(r, side), f.tcp_window);
 		free(frame);
 	}
 }
@@ -496,6 +511,12 @@ static void setup(struct run *r)
 			r->mss = (uint16_t)number(r);
 		else if (strcmp(key, "window") == 0)
 			r->window = (uint16_t)number(r);
+		else if (strcmp(key, "sent") == 0)
+			config.sent_segments = (uint32_t)number(r);
+		else if (strcmp(key, "alone") == 0)
+			r->way = ALONE_ONLY;
+		else if (strcmp(key, "offloads") == 0)
+			r->way = OFFLOADS_ONLY;
 		else
 			fail(r, "what is '%s'?", key);
 	}
@@ -608,7 +629,7 @@ static void icmp(struct run *r)
 	/* The quoted segment is ours: to the origin it bears the client's address. */
 	s.from_client = leg == SLAB_LEG_ORIGIN;
 	s.extended = false;
-	s.seq = r->isn[leg == SLAB_LEG_ORIGIN ? 0 : 1] + (uint32_t)number(r);
+	s.seq = zero(r, leg == SLAB_LEG_ORIGIN ? 0 : 1) + (uint32_t)number(r);
 	s.flags = TCP_ACK;
 	s.len = r->mss;
 	uint32_t mtu = (uint32_t)number(r);
@@ -708,6 +729,13 @@ static bool worker_knows(struct run *r, const char *command)
 	return true;
 }
 
+static void count_on(struct run *r)
+{
+	unsigned side = leg_word(r);
+
+	r->on[side & 1] += (uint32_t)number(r);
+}
+
 static void looks(struct run *r)
 {
 	unsigned leg = leg_word(r);
@@ -733,6 +761,8 @@ static void command_run(struct run *r)
 		turn(r);
 	else if (strcmp(command, "jump") == 0)
 		r->box.now_us += (uint64_t)number(r) * 1000;
+	else if (strcmp(command, "on") == 0)
+		count_on(r);
 	else if (strcmp(command, "looks") == 0)
 		looks(r);
 	else if (strcmp(command, "full") == 0)
@@ -778,6 +808,25 @@ static void line_run(struct run *r, const char *line)
 		command_run(r);
 }
 
+/* `line` is one of `repeat` or `again`, which go on elsewhere than in the next: where. Else NULL. */
+static const char *line_elsewhere(struct run *r, const char *line)
+{
+	const char *next = line + strcspn(line, "\n");
+
+	if (strncmp(line, "repeat ", 7) == 0) {
+		r->repeats = strtol(line + 7, NULL, 0);
+		r->repeat = next;
+		r->repeat_line = r->line;
+		return next;
+	}
+	if (strncmp(line, "again", 5) != 0)
+		return NULL;
+	if (r->repeat == NULL || --r->repeats <= 0)
+		return next;
+	r->line = r->repeat_line;
+	return r->repeat;
+}
+
 static bool scenario_run(const struct scenario *scenario, bool offloads)
 {
 	struct run *r = calloc(1, sizeof(*r));
@@ -795,13 +844,17 @@ static bool scenario_run(const struct scenario *scenario, bool offloads)
 	}
 	setup(r);
 	r->line = 1;
+	if (r->way != IN_EITHER_WAY && (r->way == OFFLOADS_ONLY) != offloads)
+		line = "";
 	while (*line != 0 && !r->failed) {
 		if (*line == '\n') {
 			line++;
 			r->line++;
 		}
-		line_run(r, line);
-		line += strcspn(line, "\n");
+		const char *elsewhere = line_elsewhere(r, line);
+		if (elsewhere == NULL)
+			line_run(r, line);
+		line = elsewhere != NULL ? elsewhere : line + strcspn(line, "\n");
 	}
 	bool ok = !r->failed;
 	box_close(&r->box);

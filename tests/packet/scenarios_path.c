@@ -22,7 +22,9 @@ const struct scenario scenarios_path[] = {
 {"path MTU: a message with a wrong checksum, IPv6", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nicmp client 1 1280 bad\nquiet\ncount bad_checksum 1\n"},
 {"path MTU: a message from the side that the segment did not go to", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000 wrong-side\nquiet\ncount wrong_side 1\n"},
 {"path MTU: not below the least", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 68\nto-client A 1+500 1\nto-client A 501+500 1\nto-client A 1001+448 1\n"},
-{"path MTU: not below the least, IPv6", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nicmp client 1 100\nto-client A 1+1208 1\nto-client A 1209+220 1\n"},
+{"path MTU: less than any IPv6 link has is nonsense (RFC 8201 4)", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nicmp client 1 1279\nicmp client 1 100\nicmp client 1 0\nquiet\ncount path_mtu_lowered 0\nicmp client 1 1280\nto-client A 1+1208 1\nto-client A 1209+220 1\n"},
+{"path MTU: a quote of nothing in flight is a lie, IPv6", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nicmp client 5000 1280\nquiet\nicmp client 0 1280\nquiet\nicmp client 1429 1280\nquiet\nclient A 1 1429\nicmp client 1 1280\nwrite client 1428\nto-client A 1429+1428 1\ncount path_mtu_lowered 0\ncount icmp_consumed 4\n"},
+{"path MTU: what fits was not too big, IPv6; a message from the other side", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nicmp client 1 1300 len 500\nquiet\nicmp client 1 1500\nquiet\nicmp client 1 1280 wrong-side\nquiet\ncount wrong_side 1\ncount path_mtu_lowered 0\n"},
 {"path MTU: a router that does not say", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 0\nto-client A 1+1440 1\nto-client A 1441+8 1\nicmp client 1 0 len 1440\nto-client A 1+954 1\nto-client A 955+486 1\n"},
 {"path MTU: it never grows", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000\nto-client A 1+948 1\nto-client A 949+500 1\nicmp client 1 1400\nquiet\nclient A 1 1449\nwrite client 1448\nto-client A 1449+948 1\ncount path_mtu_lowered 1\n"},
 

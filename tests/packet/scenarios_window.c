@@ -56,5 +56,7 @@ const struct scenario scenarios_window[] = {
 {"a window by the other end's scale", "setup\nclient S 0 0 opts 020405b403030201\nto-origin S 0 0\norigin SA 0 1 win 65160 opts 020405b403030501\nto-client SA 0 1\nclient A 1 1 win 60000 opts 01010101\nto-origin A 1 1 win 65535\nclient A 1+1460 1 opts 01010101\nclient A 1461+1460 1 opts 01010101\nto-client A 1 2921 win 8100\n"},
 {"a FIN that was received: nobody is told of a window", "setup credit 4000 no-scale\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1 win 4000\nto-client SA 0 1\nclient A 1 1\nto-origin A 1 1\nclient A 1+2000 1\nclient FA 2001+2000 1\nto-client A 1 4002 win 0\nconsume client 4000\nquiet\n"},
 {"zero window: it opens a little, the probes begin anew", "setup no-scale\nadopt\nclient A 1 1 win 0\nwrite client 100\nwait 1010\nto-client A 0 1\nclient A 1 1 win 0\nwait 2010\nto-client A 0 1\nclient A 1 1 win 50\nquiet\nwait 980\nquiet\nwait 30\nto-client A 1+50 1\n"},
+{"a window update is worth a full segment of the peer's", "setup credit 8000 no-scale\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1 win 8000\nto-client SA 0 1\nclient A 1 1\nto-origin A 1 1\nclient A 1+1448 1\nclient A 1449+1448 1\nto-client A 1 2897\nclient A 2897+1448 1\nclient A 4345+1448 1\nto-client A 1 5793\n"
+	"client A 5793+1448 1\nconsume client 1100\nquiet\nconsume client 1500\nto-client A 1 7241\nquiet\n"},
 {NULL, NULL},
 };
