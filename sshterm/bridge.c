@@ -256,14 +256,15 @@ static void take_answer(void *context, channel_leg to, const uint8_t *payload, s
 		out_of_memory(bridge);
 }
 
+/* Data that was withheld is among them: that waits for its record. */
 static void deliver_answers(struct bridge *bridge)
 {
 	for (unsigned to = 0; to < 2; to++) {
 		struct held_queue *answers = &bridge->answers[to];
 
 		while (answers->first != NULL) {
-			deliver(
-			    &bridge->legs[to], answers->first->payload, answers->first->len, NULL, false, 0);
+			deliver(&bridge->legs[to], answers->first->payload, answers->first->len,
+			    bridge->programs.touched, false, 0);
 			queue_drop(answers);
 		}
 	}
@@ -777,6 +778,7 @@ static void door_look(void *context, const uint8_t *payload, size_t len)
 {
 	struct bridge *bridge = context;
 
+	bridge->programs.touched = NULL;
 	if (channels_packet(&bridge->channels, LEG_ORIGIN, payload, len) == CHANNELS_VIOLATION)
 		end_with(bridge, "protocol_error", bridge->channels.violation);
 	deliver_answers(bridge);

@@ -6,31 +6,11 @@
 #include <string.h>
 
 #include "control/rpc/rpc.h"
+#include "sshterm/channels_inside.h"
 
-#define CLIENT 0u
-#define ORIGIN 1u
-#define OTHER(leg) ((leg) ^ 1u)
 #define EXTENDED_STDERR 1 /* RFC 4254 section 5.2 */
 
 enum notice_state { NOTICE_NONE = 0, NOTICE_RESERVED, NOTICE_TELLING };
-
-struct channel {
-	struct channel *next[2]; /* in the bucket of each leg's number */
-	uint32_t number[2];      /* what each leg calls it */
-	channel_leg opener;
-	bool confirmed;
-	bool session; /* a session channel: programs start by request */
-	bool close_sent[2];
-	bool eof_sent[2];
-	uint8_t notice;          /* enum notice_state */
-	uint16_t notice_told;    /* bytes of it */
-	uint32_t packet_max[2];  /* that each leg takes */
-	struct window window[2]; /* towards each leg */
-	char type[CHANNEL_TYPE_MAX];
-	struct replies replies[2]; /* to channel requests, by the asking leg */
-	struct channel_pty *pty;
-	struct program *program;
-};
 
 /* -- the table -- */
 
@@ -50,9 +30,7 @@ static struct channel *find(struct channels *table, channel_leg leg, uint32_t nu
 	return channel;
 }
 
-/* The channel that a message from `from` speaks of, by the receiver's number; NULL where nobody has it.
- * Before the confirmation nobody may speak of it: *early. */
-static struct channel *find_spoken_of(struct channels *table, channel_leg from, uint32_t number, bool *early)
+struct channel *channel_spoken_of(struct channels *table, channel_leg from, uint32_t number, bool *early)
 {
 	struct channel *channel = find(table, OTHER(from), number);
 
@@ -94,6 +72,8 @@ static void drop(struct channels *table, struct channel *channel, const char *re
 		unlink_number(table, channel, OTHER(channel->opener));
 	replies_free(&channel->replies[0]);
 	replies_free(&channel->replies[1]);
+	withheld_clear(&channel->withheld[0]);
+	withheld_clear(&channel->withheld[1]);
 	free(channel->pty);
 	free(channel);
 	table->count--;
@@ -131,7 +111,7 @@ void channels_set_notice(struct channels *table, struct wire_span notice)
 	table->notice = notice.len <= CHANNEL_NOTICE_MAX ? notice : (struct wire_span){0};
 }
 
-static enum channels_verdict violation(struct channels *table, const char *what)
+enum channels_verdict channels_violate(struct channels *table, const char *what)
 {
 	table->violation = what;
 	return CHANNELS_VIOLATION;
@@ -151,12 +131,20 @@ static enum channels_verdict rewrite(
 	return CHANNELS_REWRITTEN;
 }
 
-/* Nothing is to be told (any more): the origin gets what was reserved, where it can still use it. */
-static void forget_notice(struct channels *table, struct channel *channel)
+void channel_adjust(struct channels *table, const struct channel *channel, channel_leg to, uint32_t bytes)
 {
 	uint8_t payload[9];
 	struct wire_out out = wire_into(payload, sizeof(payload));
 
+	wire_put_u8(&out, CONN_WINDOW_ADJUST);
+	wire_put_u32(&out, channel->number[to]);
+	wire_put_u32(&out, bytes);
+	table->ops->answer(table->context, to, payload, wire_written(&out));
+}
+
+/* Nothing is to be told (any more): the origin gets what was reserved, where it can still use it. */
+static void forget_notice(struct channels *table, struct channel *channel)
+{
 	if (channel->notice == NOTICE_NONE)
 		return;
 	channel->notice = NOTICE_NONE;
@@ -164,10 +152,7 @@ static void forget_notice(struct channels *table, struct channel *channel)
 	if (bytes == 0 || channel->eof_sent[ORIGIN] || channel->close_sent[ORIGIN] ||
 	    channel->close_sent[CLIENT])
 		return;
-	wire_put_u8(&out, CONN_WINDOW_ADJUST);
-	wire_put_u32(&out, channel->number[ORIGIN]);
-	wire_put_u32(&out, bytes);
-	table->ops->answer(table->context, ORIGIN, payload, wire_written(&out));
+	channel_adjust(table, channel, ORIGIN, bytes);
 }
 
 /* As much of the notice as the client's window takes. */
@@ -213,12 +198,12 @@ static enum channels_verdict window_adjust(
     struct channels *table, channel_leg from, const uint8_t *payload, struct wire body)
 {
 	bool early;
-	struct channel *channel = find_spoken_of(table, from, wire_u32(&body), &early);
+	struct channel *channel = channel_spoken_of(table, from, wire_u32(&body), &early);
 	size_t offset = (size_t)(body.at - payload);
 	uint32_t bytes = wire_u32(&body);
 
 	if (body.failed || early)
-		return violation(table, "malformed window adjustment");
+		return channels_violate(table, "malformed window adjustment");
 	if (channel == NULL)
 		return CHANNELS_PASS;
 	uint32_t given = window_grant(&channel->window[from], bytes);
@@ -267,7 +252,7 @@ static enum channels_verdict refuse_global(
 	if (!want_reply)
 		return CHANNELS_STAY;
 	if (!refuse_in_turn(&table->global[from]))
-		return violation(table, "too many global requests without an answer");
+		return channels_violate(table, "too many global requests without an answer");
 	/* Ours is next only if nothing relayed waits before it. */
 	while (replies_pop_ours(&table->global[from]))
 		answer_global(table, from);
@@ -281,7 +266,7 @@ static enum channels_verdict refuse_channel_request(struct channels *table, stru
 	if (!want_reply)
 		return CHANNELS_STAY;
 	if (!refuse_in_turn(&channel->replies[from]))
-		return violation(table, "too many channel requests without an answer");
+		return channels_violate(table, "too many channel requests without an answer");
 	answer_requests(table, channel, from);
 	return CHANNELS_STAY;
 }
@@ -334,7 +319,7 @@ static enum channels_verdict global_request(struct channels *table, channel_leg 
 	char refusal[REFUSAL_TEXT_MAX];
 
 	if (body.failed)
-		return violation(table, "malformed global request");
+		return channels_violate(table, "malformed global request");
 	if (is_hop_by_hop(name))
 		return refuse_global(table, from, name, want_reply, NULL);
 	if (refusal_of_global_request(&table->rules, from, name, body, refusal))
@@ -344,7 +329,7 @@ static enum channels_verdict global_request(struct channels *table, channel_leg 
 	if (listens && !listening_ask(&table->listening, &request))
 		return refuse_global(table, from, name, want_reply, "too many forwardings");
 	if (want_reply && !replies_push(&table->global[from], listens ? REPLY_LISTEN : REPLY_RELAYED))
-		return violation(table, "too many global requests without an answer");
+		return channels_violate(table, "too many global requests without an answer");
 	if (listens)
 		tell_forward(table, &request);
 	return CHANNELS_PASS;
@@ -426,9 +411,9 @@ static enum channels_verdict open_channel(
 	opening.window = wire_u32(&body);
 	opening.packet_max = wire_u32(&body);
 	if (body.failed)
-		return violation(table, "malformed channel open");
+		return channels_violate(table, "malformed channel open");
 	if (find(table, from, number) != NULL)
-		return violation(table, "a channel number was used twice");
+		return channels_violate(table, "a channel number was used twice");
 	if (refusal_of_open(&table->rules, &table->listening, from, type, body, refusal)) {
 		table->ops->refused(table->context, from, type, refusal);
 		return refuse_opening(table, from, number, OPEN_ADMINISTRATIVELY_PROHIBITED, refusal);
@@ -462,9 +447,9 @@ static enum channels_verdict open_confirmation(struct channels *table, channel_l
 	uint32_t number = wire_u32(&body), window = wire_u32(&body), packet_max = wire_u32(&body);
 
 	if (body.failed || channel == NULL)
-		return violation(table, "a channel was confirmed that nobody had opened");
+		return channels_violate(table, "a channel was confirmed that nobody had opened");
 	if (find(table, from, number) != NULL)
-		return violation(table, "a channel number was used twice");
+		return channels_violate(table, "a channel number was used twice");
 	channel->confirmed = true;
 	channel->packet_max[from] = packet_max;
 	(void)window_grant(&channel->window[from], window);
@@ -477,14 +462,14 @@ static enum channels_verdict open_failure(struct channels *table, channel_leg fr
 	struct channel *channel = find_opening(table, from, wire_u32(&body));
 
 	if (body.failed || channel == NULL)
-		return violation(table, "the opening of a channel failed that nobody had opened");
+		return channels_violate(table, "the opening of a channel failed that nobody had opened");
 	drop(table, channel, "open_failed");
 	return CHANNELS_PASS;
 }
 
 /* -- data and the end (RFC 4254 sections 5.2, 5.3) -- */
 
-static void start_session_program(
+void channel_start_session(
     struct channels *table, struct channel *channel, const char *type, struct wire_span command)
 {
 	channel->program = table->ops->program_start(table->context, &(struct channel_program){
@@ -500,18 +485,20 @@ static void start_session_program(
 static enum channels_verdict data(struct channels *table, channel_leg from, struct wire body, bool extended)
 {
 	bool early;
-	struct channel *channel = find_spoken_of(table, from, wire_u32(&body), &early);
+	struct channel *channel = channel_spoken_of(table, from, wire_u32(&body), &early);
 	uint32_t code = extended ? wire_u32(&body) : 0;
 	struct wire_span bytes = wire_string(&body);
 
 	if (body.failed || early)
-		return violation(table, "malformed channel data");
+		return channels_violate(table, "malformed channel data");
 	table->bytes[from] += bytes.len;
 	if (channel == NULL || bytes.len == 0)
 		return CHANNELS_PASS;
 	/* Data before any request has started a program would otherwise be nobody's. */
 	if (channel->program == NULL && channel->session)
-		start_session_program(table, channel, "session", (struct wire_span){0});
+		channel_start_session(table, channel, "session", (struct wire_span){0});
+	if (table->ops->program_judge != NULL && channel->program != NULL)
+		return channel_judged_data(table, channel, from, code, bytes);
 	if (channel->program != NULL)
 		table->ops->program_data(table->context, channel->program, from, code, bytes);
 	return CHANNELS_PASS;
@@ -521,10 +508,10 @@ static enum channels_verdict data(struct channels *table, channel_leg from, stru
 static enum channels_verdict end_of_data(struct channels *table, channel_leg from, struct wire body)
 {
 	bool early;
-	struct channel *channel = find_spoken_of(table, from, wire_u32(&body), &early);
+	struct channel *channel = channel_spoken_of(table, from, wire_u32(&body), &early);
 
 	if (body.failed || early)
-		return violation(table, "malformed end of data");
+		return channels_violate(table, "malformed end of data");
 	if (channel == NULL)
 		return CHANNELS_PASS;
 	channel->eof_sent[from] = true;
@@ -536,10 +523,10 @@ static enum channels_verdict end_of_data(struct channels *table, channel_leg fro
 static enum channels_verdict close_channel(struct channels *table, channel_leg from, struct wire body)
 {
 	bool early;
-	struct channel *channel = find_spoken_of(table, from, wire_u32(&body), &early);
+	struct channel *channel = channel_spoken_of(table, from, wire_u32(&body), &early);
 
 	if (body.failed || early)
-		return violation(table, "malformed channel close");
+		return channels_violate(table, "malformed channel close");
 	if (channel == NULL)
 		return CHANNELS_PASS;
 	channel->close_sent[from] = true;
@@ -615,7 +602,7 @@ static bool start_program(
 		return false;
 	if (channel->program != NULL)
 		return true;
-	start_session_program(table, channel,
+	channel_start_session(table, channel,
 	    wire_span_is(name, "shell")  ? "shell"
 	    : wire_span_is(name, "exec") ? "exec"
 	                                 : "subsystem",
@@ -636,6 +623,8 @@ static bool learn_request(struct channels *table, struct channel *channel, chann
 
 			if (channel->program == NULL)
 				*kind = shell ? REPLY_SHELL : REPLY_PROGRAM;
+			else if (shell)
+				*kind = REPLY_LATE_SHELL;
 			if (!shell)
 				forget_notice(table, channel);
 			return start_program(table, channel, name, body);
@@ -665,7 +654,7 @@ static enum channels_verdict grant_in_turn(
 	if (!want_reply)
 		return CHANNELS_STAY;
 	if (!replies_push(&channel->replies[from], REPLY_OURS_GRANTED))
-		return violation(table, "too many channel requests without an answer");
+		return channels_violate(table, "too many channel requests without an answer");
 	answer_requests(table, channel, from);
 	return CHANNELS_STAY;
 }
@@ -673,13 +662,13 @@ static enum channels_verdict grant_in_turn(
 static enum channels_verdict channel_request(struct channels *table, channel_leg from, struct wire body)
 {
 	bool early;
-	struct channel *channel = find_spoken_of(table, from, wire_u32(&body), &early);
+	struct channel *channel = channel_spoken_of(table, from, wire_u32(&body), &early);
 	struct wire_span name = wire_string(&body);
 	bool want_reply = wire_u8(&body) != 0;
 	enum reply_kind kind = REPLY_RELAYED;
 
 	if (body.failed || early)
-		return violation(table, "malformed channel request");
+		return channels_violate(table, "malformed channel request");
 	if (channel == NULL)
 		return CHANNELS_PASS;
 	if (is_offer_to_us(table, from, name))
@@ -688,11 +677,11 @@ static enum channels_verdict channel_request(struct channels *table, channel_leg
 	if (refusal != NULL)
 		return refuse_channel_request(table, channel, from, name, want_reply, refusal);
 	if (!learn_request(table, channel, from, name, body, &kind))
-		return violation(table, "malformed channel request");
+		return channels_violate(table, "malformed channel request");
 	refusal_note_request(&table->rules, from, name);
 	if (want_reply && !replies_push(&channel->replies[from], kind))
-		return violation(table, "too many channel requests without an answer");
-	if (!want_reply && kind == REPLY_SHELL)
+		return channels_violate(table, "too many channel requests without an answer");
+	if (!want_reply && (kind == REPLY_SHELL || kind == REPLY_LATE_SHELL))
 		begin_notice(table, channel, true);
 	return CHANNELS_PASS;
 }
@@ -702,14 +691,14 @@ static enum channels_verdict channel_reply(
 {
 	channel_leg asker = OTHER(from);
 	bool early;
-	struct channel *channel = find_spoken_of(table, from, wire_u32(&body), &early);
+	struct channel *channel = channel_spoken_of(table, from, wire_u32(&body), &early);
 	enum reply_kind kind;
 
 	if (body.failed || early)
-		return violation(table, "malformed channel reply");
+		return channels_violate(table, "malformed channel reply");
 	if (channel == NULL || !replies_pop(&channel->replies[asker], &kind))
 		return CHANNELS_PASS;
-	if (kind == REPLY_SHELL)
+	if (kind == REPLY_SHELL || kind == REPLY_LATE_SHELL)
 		begin_notice(table, channel, success);
 	if (!success && (kind == REPLY_PROGRAM || kind == REPLY_SHELL))
 		end_program(table, channel, "refused_by_origin");
@@ -723,7 +712,7 @@ static enum channels_verdict channel_reply(
 	return CHANNELS_PASS;
 }
 
-enum channels_verdict channels_packet(
+enum channels_verdict channels_look(
     struct channels *table, channel_leg from, const uint8_t *payload, size_t len)
 {
 	struct wire body = wire_over(payload, len);
@@ -758,4 +747,11 @@ enum channels_verdict channels_packet(
 	default: /* what nobody here has heard of */
 		return CHANNELS_PASS;
 	}
+}
+
+enum channels_verdict channels_packet(
+    struct channels *table, channel_leg from, const uint8_t *payload, size_t len)
+{
+	return table->ops->program_judge == NULL ? channels_look(table, from, payload, len)
+	                                         : channels_look_withholding(table, from, payload, len);
 }

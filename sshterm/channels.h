@@ -19,6 +19,13 @@
  * terminal lets it be written to the channel's stderr, piece by piece as windows allow, and anything else
  * gives the origin what was reserved.
  *
+ * Withheld data. A rule that judges data before it goes on (`program_judge`) may hold it, let it pass, drop
+ * it or put something else in its place; today's rules hold nothing, and nobody sets it. Where it is set, the
+ * data of every program is accounted in both directions, what waits stands in order (withheld.h), is cut to
+ * the receiver's window and packets, and is program_data only as it goes on. Requests, EOF and CLOSE wait
+ * behind it, and are looked at when it is their turn; replies and window adjustments, which answer the other
+ * direction, do not wait.
+ *
  * Refusals are answered in turn (replies.h): `answer` is called for the messages of the box's own that are
  * due *after* the packet itself has been sent on.
  *
@@ -37,6 +44,7 @@
 #include "sshterm/refusals.h"
 #include "sshterm/replies.h"
 #include "sshterm/windows.h"
+#include "sshterm/withheld.h"
 
 #define CHANNELS_MAX 1024
 #define CHANNELS_BUCKETS 32
@@ -48,12 +56,27 @@ typedef unsigned channel_leg;
 
 struct program; /* the caller's */
 
+/* What becomes of data that is held. */
+enum channel_ruling { CHANNEL_HOLD = 0, CHANNEL_LET_PASS, CHANNEL_REPLACE };
+
+struct channel_judgement {
+	enum channel_ruling ruling;
+	uint32_t bytes;           /* on how many of those held, the oldest first; more than all: all */
+	struct wire_span instead; /* CHANNEL_REPLACE: this goes on for them; empty: they are dropped */
+};
+
 struct channel_ops {
 	/* A program begins; what is returned stands for it below. NULL: nobody wants to hear of it. */
 	struct program *(*program_start)(void *context, const struct channel_program *facts);
 	/* `code`: 0 data, else the extended data type (RFC 4254 section 5.2; 1 is stderr). Never empty. */
 	void (*program_data)(
 	    void *context, struct program *program, channel_leg from, uint32_t code, struct wire_span data);
+	/* NULL: everything passes. Else `fresh` came and is held behind what is; says what becomes of the
+	 * oldest bytes, and is asked again, with an empty `fresh`, until it holds the rest. `ends`: nothing
+	 * more will come, and what is still held then is dropped. More than WINDOW_LENT_MAX held ends the
+	 * session. */
+	struct channel_judgement (*program_judge)(void *context, struct program *program, channel_leg from,
+	    uint32_t code, struct wire_span fresh, bool ends);
 	void (*program_resize)(void *context, struct program *program, uint32_t width, uint32_t height);
 	void (*program_exit)(void *context, struct program *program, const struct channel_exit *how);
 	/* The origin refused the terminal that the program was to have. */

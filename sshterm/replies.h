@@ -20,6 +20,7 @@ enum reply_kind {
 	REPLY_PTY,          /* relayed; a failure means that the program has no terminal */
 	REPLY_PROGRAM,      /* relayed; a failure means that the program never started */
 	REPLY_SHELL,        /* the same of a shell */
+	REPLY_LATE_SHELL,   /* relayed; of a shell on a channel whose data had begun a program before */
 	REPLY_LISTEN,       /* relayed; to a request to listen, or to listen no more */
 	REPLY_OURS,         /* refused by the box */
 	REPLY_OURS_GRANTED, /* granted by the box: what was asked for is for itself */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: sshterm/channels.c sshterm/replies.c sshterm/refusals.c sshterm/windows.c sshterm/forwards.c
- * sshterm/listening.c sshterm/channel_facts.c; deps: wire rpc */
+/* sources: sshterm/channels.c sshterm/replies.c sshterm/refusals.c sshterm/windows.c sshterm/withheld.c
+ * sshterm/withholding.c sshterm/forwards.c sshterm/listening.c sshterm/channel_facts.c; deps: wire rpc */
 /*
  * The channel table over what two hostile peers send. Input: records of u8 leg (low bit; of the first, bit 7:
- * all is permitted, bit 6: the box uses the agent, bit 5: shells begin with a notice), u8 length, payload.
- * Checked besides memory: every program that began ends once, and answers are well formed.
+ * all is permitted, bit 6: the box uses the agent, bit 5: shells begin with a notice, bit 4: a judge
+ * withholds data), u8 length, payload. Checked besides memory: every program that began ends once, and
+ * answers are well formed.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 struct program {
 	int alive;
+	uint32_t held[2]; /* by sender */
 };
 
 static long alive;
@@ -28,6 +30,7 @@ static struct program *start(void *context, const struct channel_program *facts)
 	if (facts->pty != NULL && facts->pty->mode_count > FORMAT_MODES_MAX)
 		abort();
 	program->alive = 1;
+	program->held[0] = program->held[1] = 0;
 	alive++;
 	return program;
 }
@@ -39,6 +42,30 @@ static void data(
 	(void)code;
 	if (!program->alive || from > 1 || bytes.len == 0)
 		abort();
+}
+
+/* The last byte of what comes says what becomes of what is held. */
+static struct channel_judgement judge(void *context, struct program *program, channel_leg from, uint32_t code,
+    struct wire_span fresh, bool ends)
+{
+	static const uint8_t instead[40] = "this is put in its place";
+	struct channel_judgement judgement = {CHANNEL_HOLD};
+	uint8_t last = fresh.len > 0 ? fresh.at[fresh.len - 1] : 0;
+
+	(void)context;
+	(void)code;
+	if (!program->alive || from > 1)
+		abort();
+	program->held[from] += (uint32_t)fresh.len;
+	if (ends)
+		last = 'p';
+	if (program->held[from] == 0 || last < 'p')
+		return judgement;
+	judgement.bytes = last & 1 ? program->held[from] : 1;
+	judgement.ruling = last & 2 ? CHANNEL_REPLACE : CHANNEL_LET_PASS;
+	judgement.instead = (struct wire_span){instead, last & 4 ? sizeof(instead) : 0};
+	program->held[from] -= judgement.bytes;
+	return judgement;
 }
 
 static void resize(void *context, struct program *program, uint32_t width, uint32_t height)
@@ -90,6 +117,8 @@ static void refused(void *context, channel_leg from, struct wire_span name, cons
 
 static const uint8_t notice[24] = "This session is kept.\r\n";
 
+static bool judges;
+
 static void answer(void *context, channel_leg to, const uint8_t *payload, size_t len)
 {
 	(void)context;
@@ -99,6 +128,10 @@ static void answer(void *context, channel_leg to, const uint8_t *payload, size_t
 		return;
 	if (payload[0] == CONN_WINDOW_ADJUST && to == 1 && len == 9)
 		return;
+	if (judges && (payload[0] == CONN_WINDOW_ADJUST || payload[0] == CONN_DATA ||
+	                  payload[0] == CONN_EXTENDED_DATA || payload[0] == CONN_EOF ||
+	                  payload[0] == CONN_CLOSE || payload[0] == CONN_REQUEST))
+		return;
 	if (len > REFUSAL_MAX)
 		abort();
 	if (payload[0] != CONN_SUCCESS && payload[0] != CONN_REQUEST_FAILURE &&
@@ -106,7 +139,7 @@ static void answer(void *context, channel_leg to, const uint8_t *payload, size_t
 		abort();
 }
 
-static const struct channel_ops ops = {.program_start = start,
+static struct channel_ops ops = {.program_start = start,
     .program_data = data,
     .program_resize = resize,
     .program_exit = exited,
@@ -122,6 +155,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	struct wire in = wire_over(input, size);
 	struct channels table;
 
+	judges = size > 0 && (input[0] & 0x10) != 0;
+	ops.program_judge = judges ? judge : NULL;
 	channels_init(&table, size > 0 && input[0] & 0x80 ? ~0u : 0, &ops, NULL);
 	if (size > 0 && input[0] & 0x40)
 		channels_answer_agent_requests(&table);

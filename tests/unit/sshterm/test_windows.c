@@ -68,6 +68,165 @@ Test(windows, a_window_that_opens_later)
 	cr_expect_eq(window_grant(&window, 2097152), 2097152);
 }
 
+/* -- the numbers where something is withheld -- */
+
+Test(windows, a_line_longer_than_the_window_can_be_completed)
+{
+	struct window window = {0};
+	uint32_t line = 0;
+
+	cr_expect_eq(window_grant(&window, 10), 10);
+	for (uint32_t credit = 10; line < WINDOW_LENT_MAX; credit += window_give(&window)) {
+		cr_assert_gt(credit, 0, "stuck after %u bytes", line);
+		window_take(&window, 1);
+		credit--;
+		line++;
+	}
+	window_take(&window, (uint32_t)(window.given - window.taken));
+	window_take(&window, window_give(&window));
+	cr_expect_eq(window_give(&window), 0);
+	cr_expect_eq(window.taken, WINDOW_LENT_MAX + 10, "and there it ends");
+}
+
+Test(windows, nothing_is_lent_to_who_has_enough)
+{
+	struct window window = {0};
+
+	window_grant(&window, 2097152);
+	window_take(&window, 1000);
+	cr_expect_eq(window_give(&window), 0);
+}
+
+Test(windows, what_was_lent_is_paid_back_by_the_next_grants)
+{
+	struct window window = {0};
+
+	window_grant(&window, 10);
+	window_take(&window, 10);
+	cr_expect_eq(window_give(&window), 10, "lent");
+	window_take(&window, 10);
+	window_pass(&window, 20);
+	cr_expect_eq(window_give(&window), 0, "what is pending is nobody's to lend");
+	cr_expect_eq(window_outgo(&window), 10);
+	window_sent(&window, 10);
+	cr_expect_eq(window_grant(&window, 4), 0);
+	cr_expect_eq(window_outgo(&window), 4);
+	window_sent(&window, 4);
+	cr_expect_eq(window_grant(&window, 16), 10);
+	cr_expect_eq(window_outgo(&window), 6);
+	window_sent(&window, 6);
+	cr_expect_eq(window.given - window.taken, 10, "as much as the receiver takes: 30 less 20");
+}
+
+Test(windows, the_receiver_gets_no_more_than_it_granted)
+{
+	struct window window = {0};
+
+	window_reserve(&window, 3);
+	cr_expect_eq(window_grant(&window, 10), 7);
+	window_take(&window, 7);
+	window_pass(&window, 7);
+	cr_expect_eq(window_outgo(&window), 7, "what is reserved is left");
+	window_sent(&window, 5);
+	cr_expect_eq(window_room(&window), 3);
+	window_insert(&window, 3);
+	cr_expect_eq(window_outgo(&window), 2);
+	window_sent(&window, 2);
+	cr_expect_eq(window_grant(&window, 1), 1);
+}
+
+Test(windows, what_is_reserved_is_not_used_by_what_was_lent)
+{
+	struct window window = {0};
+
+	window_reserve(&window, 3);
+	cr_expect_eq(window_grant(&window, 10), 7);
+	window_take(&window, 7);
+	cr_expect_eq(window_give(&window), 7);
+	window_take(&window, 7);
+	window_pass(&window, 14);
+	cr_expect_eq(window_outgo(&window), 7);
+	window_sent(&window, 7);
+	cr_expect_eq(window_outgo(&window), 0);
+	cr_expect_eq(window_room(&window), 3);
+}
+
+Test(windows, what_is_dropped_is_given_back_once)
+{
+	struct window window = {0};
+
+	window_grant(&window, 100);
+	window_take(&window, 40);
+	window_replace(&window, 40, 0);
+	cr_expect_eq(window_give(&window), 40);
+	cr_expect_eq(window_give(&window), 0);
+	cr_expect_eq(window.given - window.taken, 100);
+	cr_expect_eq(window_grant(&window, 7), 7);
+}
+
+Test(windows, what_was_lent_and_dropped_is_not_given_back_again)
+{
+	struct window window = {0};
+
+	window_grant(&window, 10);
+	window_take(&window, 10);
+	cr_expect_eq(window_give(&window), 10);
+	window_replace(&window, 10, 0);
+	cr_expect_eq(window_give(&window), 0);
+	cr_expect_eq(window.given - window.taken, 10);
+}
+
+Test(windows, what_comes_instead_uses_the_window)
+{
+	struct window window = {0};
+
+	window_grant(&window, 20);
+	window_take(&window, 10);
+	window_replace(&window, 10, 4);
+	cr_expect_eq(window_give(&window), 6, "shorter: the rest is given back");
+	cr_expect_eq(window_outgo(&window), 4);
+	window_sent(&window, 4);
+	cr_expect_eq(window.given - window.taken, 16);
+	window_take(&window, 16);
+	window_replace(&window, 16, 30);
+	cr_expect_eq(window_give(&window), 0, "longer: later grants pay");
+	cr_expect_eq(window_outgo(&window), 16);
+	window_sent(&window, 16);
+	cr_expect_eq(window_grant(&window, 14), 0);
+	cr_expect_eq(window_outgo(&window), 14);
+	window_sent(&window, 14);
+	cr_expect_eq(window_grant(&window, 20), 20);
+}
+
+Test(windows, the_widest_window)
+{
+	struct window window = {0};
+
+	cr_expect_eq(window_grant(&window, UINT32_MAX), UINT32_MAX);
+	window_take(&window, WINDOW_LENT_MAX);
+	cr_expect_eq(window_give(&window), 0);
+	window_replace(&window, WINDOW_LENT_MAX, 1);
+	cr_expect_eq(window_give(&window), WINDOW_LENT_MAX - 1);
+	window_sent(&window, window_outgo(&window));
+	cr_expect_eq(window.given - window.taken, UINT32_MAX - 1u);
+	cr_expect_eq(window_grant(&window, 1), 1);
+}
+
+Test(windows, who_sends_more_than_it_was_given_waits_for_it)
+{
+	struct window window = {0};
+
+	window_grant(&window, 10);
+	window_take(&window, 25);
+	window_pass(&window, 25);
+	cr_expect_eq(window_outgo(&window), 10);
+	window_sent(&window, 10);
+	cr_expect_eq(window_grant(&window, 10), 0);
+	window_sent(&window, window_outgo(&window));
+	cr_expect_eq(window_grant(&window, 10), 5);
+	cr_expect_eq(window_outgo(&window), 5);
+}
+
 /* -- two peers and the table between them -- */
 
 /* One way on a connection: bytes of whole packets, each behind its length. */
@@ -282,12 +441,29 @@ static void on_answer(void *context, channel_leg to, const uint8_t *payload, siz
 
 static struct program *on_start(void *context, const struct channel_program *facts)
 {
-	(void)context;
 	(void)facts;
-	return NULL;
+	return context;
 }
 
-static const struct channel_ops ops = {.program_start = on_start, .answer = on_answer};
+static void on_data(
+    void *context, struct program *program, channel_leg from, uint32_t code, struct wire_span data)
+{
+	(void)context;
+	(void)program;
+	(void)from;
+	(void)code;
+	(void)data;
+}
+
+static void on_end(void *context, struct program *program, const char *reason)
+{
+	(void)context;
+	(void)program;
+	(void)reason;
+}
+
+static const struct channel_ops ops = {
+    .program_start = on_start, .program_data = on_data, .program_end = on_end, .answer = on_answer};
 
 static void box_turns(unsigned from)
 {
@@ -365,7 +541,7 @@ static void session(uint64_t seed)
 	/* A window of 0 that nobody has read from stays so. */
 	if (world.client_granted == 0)
 		world.client_granted = 1;
-	channels_init(&world.table, ~0u, &ops, NULL);
+	channels_init(&world.table, ~0u, &ops, &world);
 	channels_set_notice(&world.table, (struct wire_span){(const uint8_t *)notice, sizeof(notice) - 1});
 	say(C, "bsuuu", CONN_OPEN, "session", CLIENTS_NUMBER, (uint32_t)world.client_granted,
 	    world.client_packet);
