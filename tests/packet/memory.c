@@ -626,10 +626,11 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	bool to_first = argc > 1 && strcmp(argv[1], "-1") == 0; /* ends with the first that fails */
 	unsigned wrong = 0, run = 0;
 
-	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		if (argc > 1 && strstr(cases[i].name, argv[1]) == NULL)
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases) && !(to_first && wrong > 0); i++) {
+		if (argc > 1 && !to_first && strstr(cases[i].name, argv[1]) == NULL)
 			continue;
 		failed = false;
 		cases[i].run();

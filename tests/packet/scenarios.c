@@ -36,7 +36,7 @@
  *   count NAME N        a counter is N;   count NAME N+: at least
  *
  * SEQ and ACK are counted from the sender's (receiver's) initial sequence number; the first byte is 1. The
- * client is inside. `scenarios NAME` runs one.
+ * client is inside. `scenarios NAME` runs one, `scenarios -1` ends with the first that fails.
  */
 /* clang-format on */
 #include "control/rpc/rpc.h"
@@ -865,12 +865,13 @@ static bool scenario_run(const struct scenario *scenario, bool offloads)
 
 int main(int argc, char **argv)
 {
+	bool to_first = argc > 1 && strcmp(argv[1], "-1") == 0;
 	unsigned run = 0, failed = 0;
 
 	/* By the endpoint alone, then with a port that sums and cuts: nobody shall see a difference. */
 	for (const struct scenario *const *table = SCENARIOS; *table != NULL; table++)
-		for (const struct scenario *s = *table; s->name != NULL; s++) {
-			if (argc > 1 && strcmp(argv[1], s->name) != 0)
+		for (const struct scenario *s = *table; s->name != NULL && !(to_first && failed > 0); s++) {
+			if (argc > 1 && !to_first && strcmp(argv[1], s->name) != 0)
 				continue;
 			run += 2;
 			failed += !scenario_run(s, false);
