@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by test_bridge (after own_pids.sh): a stock sshd, bridge_box before it, and a stock ssh that goes through both.
+# Sourced by test_bridge (after own_namespaces.sh): a stock sshd, bridge_box before it, and a stock ssh that goes through both.
 # Needs: $box (the bridge_box executable). Sets: $dir, $box_port; defines lab_start [permits] [mode], lab_stop, ssh_through.
 
 lab_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }

@@ -4,7 +4,7 @@
 # fake_box.sh: what tests of a real reeve-sshterm between stock ends are written with; test.sh FAKE_BOX REEVE_SSHTERM
 # sources it. It leaves the test in a folder of its own.
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/own_pids.sh"
+. "$here/own_namespaces.sh"
 box=$(realpath "$1") worker=$(realpath "$2")
 trap "" PIPE
 sshd=$(command -v sshd || echo /usr/sbin/sshd)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What stock OpenSSH does, through the bridge alone (bridge_box.c), to a stock sshd: arrives as sent, is recorded.
 # test_bridge.sh BRIDGE_BOX PUBLIC_OF. Needs root (sshd); exit status 77: skipped.
-. "$(dirname "$0")/own_pids.sh"
+. "$(dirname "$0")/own_namespaces.sh"
 set -u
 box=$1 keygen=$2
 [ "$(id -u)" = 0 ] && [ -x /usr/sbin/sshd ] || { echo "needs root and sshd: skipped"; exit 77; }
