@@ -2,18 +2,15 @@
 #include "control/identity/known_hosts.h"
 
 #include <ctype.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "control/identity/known_hashed.h"
 #include "control/identity/known_memo.h"
 
-#define HASHED "|1|"
-#define HASH_SIZE 20 /* HMAC-SHA1 */
 #define NAME_MAX_ALL 512
 
 const char known_hosts_certificates[] =
@@ -95,23 +92,11 @@ void known_line_free(struct known_line *line)
 
 /* -- matching -- */
 
-/* |1|salt|hash: HMAC-SHA1 of the name, keyed with the salt. */
-static bool hashed_matches(const char *hashed, const char *name)
+static bool hashed_matches(const char *text, const char *name)
 {
-	const char *salt_text = hashed + strlen(HASHED), *bar = strchr(salt_text, '|');
-	uint8_t salt[64], expected[HASH_SIZE], got[EVP_MAX_MD_SIZE];
-	size_t salt_len, expected_len;
-	unsigned got_len = 0;
+	struct known_hashed hashed;
 
-	return bar != NULL &&
-	       sodium_base642bin(salt, sizeof(salt), salt_text, (size_t)(bar - salt_text), NULL, &salt_len,
-	           NULL, sodium_base64_VARIANT_ORIGINAL) == 0 &&
-	       sodium_base642bin(expected, sizeof(expected), bar + 1, strlen(bar + 1), NULL, &expected_len,
-	           NULL, sodium_base64_VARIANT_ORIGINAL) == 0 &&
-	       expected_len == HASH_SIZE &&
-	       HMAC(EVP_sha1(), salt, (int)salt_len, (const uint8_t *)name, strlen(name), got, &got_len) !=
-	           NULL &&
-	       got_len == HASH_SIZE && memcmp(got, expected, HASH_SIZE) == 0;
+	return known_hashed_read(&hashed, text) && known_hashed_matches(&hashed, name);
 }
 
 /* 1: matches, 0: does not, -1: a negated pattern does, which takes all others back. */
@@ -134,7 +119,7 @@ static int list_matches(const char *patterns, const char *name)
 
 bool known_line_hashed(const struct known_line *line)
 {
-	return strncmp(line->patterns, HASHED, strlen(HASHED)) == 0;
+	return known_hashed_is(line->patterns);
 }
 
 /* OpenSSH asks for the one name that was typed; here each name counts, and one that is negated counts against
@@ -178,7 +163,7 @@ void known_hosts_free(struct known_hosts *known)
 		known_line_free(&known->lines[i]);
 	free(known->lines);
 	known_memo_destroy(known->memo);
-	*known = (struct known_hosts){0};
+	*known = (struct known_hosts){.now_ms = known->now_ms};
 }
 
 bool known_hosts_load(struct known_hosts *known, struct database *db)
@@ -269,7 +254,8 @@ enum known_verdict known_hosts_check(
 {
 	enum known_verdict verdict = KNOWN_NONE;
 
-	known_memo_look(known, names);
+	if (!known_memo_look(known, names))
+		return KNOWN_BUSY;
 	for (size_t i = 0; i < known->count; i++) {
 		const struct known_line *line = &known->lines[i];
 		if (line->marker != KNOWN_KEY || !known_memo_matches(known, i, names))
@@ -300,10 +286,11 @@ static void add(char *list, size_t size, const char *names)
 		snprintf(list + used, size - used, "%s%s", used > 0 ? "," : "", names);
 }
 
-void known_hosts_algorithms(
+bool known_hosts_algorithms(
     const struct known_hosts *known, const struct words *names, char *list, size_t size)
 {
-	known_memo_look(known, names);
+	if (!known_memo_look(known, names))
+		return false;
 	for (size_t i = 0; i < known->count; i++)
 		if (known->lines[i].marker == KNOWN_CA && known_memo_matches(known, i, names)) {
 			add(list, size, known_hosts_certificates);
@@ -316,4 +303,5 @@ void known_hosts_algorithms(
 			    line->type->kind == PUBLIC_KEY_RSA ? "rsa-sha2-512,rsa-sha2-256,ssh-rsa"
 			                                       : line->type->name);
 	}
+	return true;
 }

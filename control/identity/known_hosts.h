@@ -35,6 +35,7 @@ struct known_hosts {
 	struct known_line *lines;
 	size_t count, room;
 	struct known_memo *memo; /* which hashed lines are of which name; NULL: there are none */
+	int64_t (*now_ms)(void); /* NULL: the monotonic clock; tests have their own */
 };
 
 /* NULL, or what is wrong with the line ("… on line 3"); free the line in either case. */
@@ -65,6 +66,7 @@ enum known_verdict {
 	KNOWN_NONE = 0, /* no line for these names */
 	KNOWN_OTHER,    /* there are, with other keys */
 	KNOWN_HERE,
+	KNOWN_BUSY, /* too many names that were not asked for before: not now */
 };
 /* Is the plain key one of those that the names have? */
 enum known_verdict known_hosts_check(
@@ -73,8 +75,8 @@ enum known_verdict known_hosts_check(
 bool known_hosts_marked(const struct known_hosts *known, enum known_marker marker, const struct words *names,
     struct wire_span key);
 /* Adds the host key algorithms of what the names have (certificates' first, where a CA is known for them) to
- * a comma-separated list. */
-void known_hosts_algorithms(
+ * a comma-separated list. False: not now, as KNOWN_BUSY. */
+bool known_hosts_algorithms(
     const struct known_hosts *known, const struct words *names, char *list, size_t size);
 /* All certificate algorithms. */
 extern const char known_hosts_certificates[];

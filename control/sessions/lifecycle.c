@@ -9,6 +9,9 @@
 #include "control/control.h"
 #include "control/sessions/origin_key.h"
 
+const char session_busy[] =
+    "portreeve: too many connections to new addresses at once; please try again in a moment";
+
 static bool copy_addresses(struct session *session, struct wire_span client, struct wire_span server)
 {
 	if ((client.len != 4 && client.len != 16) || server.len != client.len)
@@ -93,8 +96,13 @@ int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *m
 	session->started_at = time(NULL);
 	uuid_make(session->session_id);
 	target_address(begin.server_addr, begin.server_port, begin.vlan, session->address);
-	origin_key_algorithms(&control->db, &control->known, session->address, session->rule->ssh->host_keys,
-	    algorithms, sizeof(algorithms));
+	if (!origin_key_algorithms(&control->db, &control->known, session->address,
+	        session->rule->ssh->host_keys, algorithms, sizeof(algorithms))) {
+		control->sessions.unlooked++;
+		session_forget(control, session);
+		refuse_begin(control, worker, message->id, session_busy);
+		return 0;
+	}
 	legacy_list(session->rule->ssh->legacy_client, client_legacy);
 	legacy_list(session->rule->ssh->legacy_origin, origin_legacy);
 	history_begin(control, session);

@@ -164,6 +164,8 @@ enum origin_verdict origin_key_judge(struct origin_key *key, struct database *db
 	bool vouched = key->certified || line == KNOWN_HERE;
 	if (revoked)
 		return ORIGIN_REVOKED;
+	if (line == KNOWN_BUSY)
+		return ORIGIN_BUSY;
 	switch (mode) {
 	case POLICY_HOST_KEYS_KNOWN_HOSTS:
 		return judge_by_lines(key, pinned, by_admin, vouched, line);
@@ -176,7 +178,7 @@ enum origin_verdict origin_key_judge(struct origin_key *key, struct database *db
 	return judge_by_pins(key, pinned, vouched, line, mode == POLICY_HOST_KEYS_FIRST_USE);
 }
 
-void origin_key_algorithms(struct database *db, const struct known_hosts *known, const char *address,
+bool origin_key_algorithms(struct database *db, const struct known_hosts *known, const char *address,
     enum policy_host_keys mode, char *list, size_t size)
 {
 	struct called called;
@@ -184,15 +186,16 @@ void origin_key_algorithms(struct database *db, const struct known_hosts *known,
 	list[0] = '\0';
 	if (mode == POLICY_HOST_KEYS_CA) {
 		snprintf(list, size, "%s", known_hosts_certificates);
-		return;
+		return true;
 	}
 	if (mode != POLICY_HOST_KEYS_KNOWN_HOSTS)
 		targets_algorithms(db, address, list, size);
 	if (list[0] != '\0' || known->count == 0)
-		return;
+		return true;
 	called_of(db, address, &called);
-	known_hosts_algorithms(known, &called.all, list, size);
+	bool looked = known_hosts_algorithms(known, &called.all, list, size);
 	called_free(&called);
-	if (list[0] == '\0')
+	if (looked && list[0] == '\0')
 		targets_algorithms(db, address, list, size);
+	return looked;
 }

@@ -112,8 +112,12 @@ struct sessions {
 	uint64_t begun, granted, refused, ended, lost, resumed; /* for stats */
 	struct tallies tallies;
 	uint64_t limited_by_source, limited_by_user; /* refused by a rule's limits */
-	uint64_t unproven;                           /* keys that a worker called proven without showing it */
+	uint64_t unlooked; /* whose origin was not looked for among hashed lines: too many were new */
+	uint64_t unproven; /* keys that a worker called proven without showing it */
 };
+
+/* What such a client is told. */
+extern const char session_busy[];
 
 /* -- the table (table.c) -- */
 struct session *session_find(struct control *control, uint32_t worker, uint64_t flow);

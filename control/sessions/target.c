@@ -180,6 +180,11 @@ static void judge_target(
 		    "portreeve: known host keys cannot be read; please tell the administrator of this "
 		    "gateway");
 		return;
+	case ORIGIN_BUSY:
+		control->sessions.unlooked++;
+		refuse_target(
+		    control, session, request_id, RPC_TARGET_REFUSED, "host_key.unknown", session_busy);
+		return;
 	case ORIGIN_FIRST_USE:
 		stored = use_first(control, session, key);
 		break;

@@ -54,6 +54,7 @@ static json_t *own_counters(const struct control *control)
 	    {"sessions_granted", s->granted},
 	    {"sessions_refused", s->refused},
 	    {"sessions_refused_by_source_limit", s->limited_by_source},
+	    {"sessions_refused_by_known_hosts_rate", s->unlooked},
 	    {"sessions_refused_by_user_limit", s->limited_by_user},
 	    {"sessions_ended", s->ended},
 	    {"sessions_lost", s->lost},

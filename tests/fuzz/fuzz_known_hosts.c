@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: control/identity/known_hosts.c, control/identity/known_memo.c, control/identity/words.c,
- * control/identity/database.c, control/certificate/public_key.c, control/certificate/verify.c; deps: rpc,
- * libsodium, libcrypto, sqlite3, jansson */
+/* sources: control/identity/known_hosts.c, control/identity/known_memo.c, control/identity/known_hashed.c,
+ * control/identity/words.c, control/identity/database.c, control/certificate/public_key.c,
+ * control/certificate/verify.c; deps: rpc, libsodium, libcrypto, sqlite3, jansson */
 /* A line of a known_hosts file and a name: whatever they are, the line is taken with all its parts, passed
  * over, or refused; and a line without '*', '?' and hashes matches only a name that stands in it. */
 #include <stdlib.h>

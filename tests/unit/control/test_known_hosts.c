@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "control/certificate/host_certificate.h"
-#include "control/identity/known_hosts.h"
+#include "control/identity/known_memo.h"
 #include "tests/unit/control/folder.h"
 
 #define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
@@ -79,9 +79,48 @@ Test(known_hosts, hashed_names)
 }
 
 /* Thousands of hashed lines are hashed once for a name, not at each connection. */
-Test(known_hosts, hashed_names_are_kept, .timeout = 20)
+static int64_t test_ms = 1;
+static int64_t now_ms(void)
 {
-	struct known_hosts known = {0};
+	return test_ms;
+}
+
+/* Ever new names, as strangers can ask for: a bounded number of them, and nobody who was here before pays. */
+static void ask_for_strangers(
+    const struct known_hosts *known, struct wire_span blob, const struct words *here)
+{
+	char name[32];
+	unsigned answered = 0;
+
+	for (unsigned i = 0; i < 700; i++) {
+		snprintf(name, sizeof(name), "2001:db8::%x", i);
+		struct words stranger = names(name, NULL);
+		enum known_verdict verdict = known_hosts_check(known, &stranger, blob);
+		cr_assert(verdict == KNOWN_NONE || verdict == KNOWN_BUSY, "%s", name);
+		answered += verdict == KNOWN_NONE;
+		words_free(&stranger);
+	}
+	cr_expect_leq(answered, KNOWN_MEMO_BURST / 20000 + 1, "%u were searched for", answered);
+	cr_expect_geq(answered, KNOWN_MEMO_BURST / 20000 - 10, "%u were searched for", answered);
+	cr_expect_eq(known_hosts_check(known, here, blob), KNOWN_HERE);
+	struct words first = names("2001:db8::0", NULL), late = names("2001:db8::ffff", NULL);
+	char algorithms[64] = "";
+	cr_expect_eq(
+	    known_hosts_check(known, &first, blob), KNOWN_NONE, "what it is not is forgotten at once");
+	cr_expect_not(known_hosts_algorithms(known, &late, algorithms, sizeof(algorithms)));
+	test_ms += 25; /* for one name, and not for two */
+	cr_expect(known_hosts_algorithms(known, &late, algorithms, sizeof(algorithms)));
+	cr_expect_str_eq(algorithms, "");
+	words_free(&late);
+	late = names("2001:db8::fffe", NULL);
+	cr_expect_eq(known_hosts_check(known, &late, blob), KNOWN_BUSY);
+	words_free(&late);
+	words_free(&first);
+}
+
+Test(known_hosts, hashed_names_are_kept, .timeout = 60)
+{
+	struct known_hosts known = {.now_ms = now_ms};
 	struct words web = names("web1", NULL), other = names("198.51.100.2", "web2"), list;
 	char path[FOLDER_PATH_SIZE], file[FOLDER_PATH_SIZE + 16], error[256], *text = calloc(1, 20000 * 160),
 	                                                                      *at = text;
@@ -111,6 +150,7 @@ Test(known_hosts, hashed_names_are_kept, .timeout = 20)
 	cr_expect_str_eq(algorithms, "ssh-ed25519");
 	list = names("plain1", NULL);
 	cr_expect_eq(known_hosts_check(&known, &list, blob), KNOWN_HERE);
+	ask_for_strangers(&known, blob, &web);
 	/* Other lines, other answers. */
 	cr_assert(known_hosts_import(&known, &db, "web2 " KEY, true, &result));
 	cr_expect_eq(known_hosts_check(&known, &web, blob), KNOWN_NONE);
