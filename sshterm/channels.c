@@ -178,6 +178,9 @@ static void tell_notice(struct channels *table, struct channel *channel)
 		if (piece == left)
 			channel->notice = NOTICE_NONE;
 		table->ops->answer(table->context, CLIENT, payload, wire_written(&out));
+		if (channel->notice == NOTICE_NONE && channel->program != NULL &&
+		    table->ops->program_noticed != NULL)
+			table->ops->program_noticed(table->context, channel->program, table->notice);
 	}
 }
 

@@ -79,6 +79,8 @@ struct channel_ops {
 	    uint32_t code, struct wire_span fresh, bool ends);
 	void (*program_resize)(void *context, struct program *program, uint32_t width, uint32_t height);
 	void (*program_exit)(void *context, struct program *program, const struct channel_exit *how);
+	/* All of the notice went to its client. May be NULL. */
+	void (*program_noticed)(void *context, struct program *program, struct wire_span notice);
 	/* The origin refused the terminal that the program was to have. */
 	void (*program_no_pty)(void *context, struct program *program);
 	/* The channel is closed, or the request that should have started it failed: `reason` says which. */

@@ -315,6 +315,17 @@ static void program_exit(void *context, struct program *program, const struct ch
 	    strlen(how->error_msg));
 }
 
+/* It stands in no recording, being nobody's output: the log has what the user was shown, and when. */
+static void program_noticed(void *context, struct program *program, struct wire_span notice)
+{
+	struct programs *programs = context;
+	char clean[CHANNEL_NOTICE_MAX + 1];
+
+	session_log_text(clean, sizeof(clean), notice.at, notice.len);
+	tell_event(programs->session, "notice",
+	    json_pack("{s:s, s:s, s:s}", "program_id", program->id, "type", program->type, "text", clean));
+}
+
 static void program_no_pty(void *context, struct program *program)
 {
 	(void)context;
@@ -440,6 +451,7 @@ const struct channel_ops programs_ops = {
     .program_data = program_data,
     .program_resize = program_resize,
     .program_exit = program_exit,
+    .program_noticed = program_noticed,
     .program_no_pty = program_no_pty,
     .program_end = program_end,
     .forward_requested = forward_requested,

@@ -190,7 +190,7 @@ int session_on_program_end(void *context, struct rpc_link *link, struct rpc_mess
 static bool event_is_workers(const char *event)
 {
 	static const char *const workers[] = {"auth", "origin.auth", "exec", "subsystem", "port",
-	    "x11-forward", "scp", "sftp", "resize", "refused"};
+	    "x11-forward", "scp", "sftp", "resize", "refused", "notice"};
 
 	for (size_t i = 0; i < sizeof(workers) / sizeof(workers[0]); i++)
 		if (strcmp(event, workers[i]) == 0)

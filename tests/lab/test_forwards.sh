@@ -161,6 +161,7 @@ shell() { printf 'exit\n' | client ssh -q -tt alice@origin; }
 rule 'session_notice: "Wir zeichnen auf: this session is recorded."'
 contains "a shell on a terminal begins with the notice" "this session is recorded." "$(shell 2>&1)"
 equal "it is on stderr" 1 "$(shell 2>&1 >/dev/null | grep -c 'Wir zeichnen auf')"
+contains "the audit log has what was shown" '"text":"Wir zeichnen auf: this session is recorded.' "$(grep '"event":"notice"' "$STATE/state/audit.jsonl")"
 equal "a command has none" "out" "$(ssh_client -q alice@origin 'echo out' 2>&1)"
 equal "nor a command on a terminal" "" "$(client ssh -q -tt alice@origin true </dev/null 2>&1)"
 equal "sftp goes on as ever" "megabyte-copied" "$(client bash -c 'cd; head -c 3000000 /dev/urandom >up; echo "put up" | sftp -q -b - alice@origin >/dev/null && ssh -q alice@origin cat up | cmp - up && echo megabyte-copied')"

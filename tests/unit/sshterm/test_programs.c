@@ -55,7 +55,8 @@ void session_event(struct session *session, const char *event, const char *detai
 	cr_assert_not_null(detail, "not JSON: %s", detail_json);
 	const char *action = json_string_value(json_object_get(detail, "action"));
 	tell("event %s%s%s %s;", event, action == NULL ? "" : " ", action == NULL ? "" : action,
-	    json_string_value(json_object_get(detail, "command")) ?: "-");
+	    json_string_value(json_object_get(detail, "command"))
+	        ?: (json_string_value(json_object_get(detail, "text")) ?: "-"));
 	json_decref(detail);
 }
 
@@ -256,6 +257,18 @@ Test(programs, without_recording_there_is_no_key_and_no_chain)
 	cr_expect(json_is_false(json_object_get(bench.open, "record")));
 	cr_expect_eq(
 	    json_integer_value(json_object_get(json_object_get(bench.close, "log"), "bytes_from_origin")), 7);
+	finish();
+}
+
+Test(programs, a_notice_is_told_with_its_text)
+{
+	begin(~0u, RPC_RECORDING_NONE, 0);
+	struct program *program = start("shell", "", true);
+	programs_ops.program_noticed(&bench.programs, program, wire_span_of("this is kept\r\n"));
+	programs_ops.program_end(&bench.programs, program, "closed");
+	programs_finish(&bench.programs);
+	expect_told("program shell '' key 0;event notice this is kept\r\n;end chain 0 blocks 0 '';");
+	recorder_takes();
 	finish();
 }
 

@@ -843,6 +843,16 @@ Test(withheld, nor_is_what_is_put_in_kept_for_ever)
 
 /* -- a shell on a channel that had data before -- */
 
+static unsigned notices;
+
+static void on_noticed(void *context, struct program *program, struct wire_span text)
+{
+	(void)context;
+	(void)program;
+	cr_expect_eq(text.len, sizeof(notice) - 1);
+	notices++;
+}
+
 /* What the box says to `to` of its own once the origin has answered; its first byte, and the uint32 at 5. */
 static uint8_t after_a_late_shell(unsigned to, uint8_t answer, uint32_t *value)
 {
@@ -850,6 +860,7 @@ static uint8_t after_a_late_shell(unsigned to, uint8_t answer, uint32_t *value)
 	struct wire_span p = {0};
 
 	with.program_judge = NULL;
+	with.program_noticed = on_noticed;
 	begin(0);
 	channels_init(&world.table, ~0u, &with, &world);
 	channels_set_notice(&world.table, (struct wire_span){(const uint8_t *)notice, sizeof(notice) - 1});
@@ -871,6 +882,8 @@ Test(withheld, a_shell_on_a_channel_that_had_data_has_its_notice)
 
 	cr_expect_eq(after_a_late_shell(C, CONN_SUCCESS, &value), CONN_EXTENDED_DATA);
 	cr_expect_eq(value, sizeof(notice) - 1);
+	cr_expect_eq(notices, 1, "and it is told that it was shown");
 	cr_expect_eq(after_a_late_shell(O, CONN_FAILURE, &value), CONN_WINDOW_ADJUST, "or gives it back");
 	cr_expect_eq(value, sizeof(notice) - 1);
+	cr_expect_eq(notices, 1);
 }
