@@ -61,7 +61,7 @@ down() {
 	wait "$boxpid"
 }
 client() {
-	timeout 60 ssh -F none -o UserKnownHostsFile="$dir/known" -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes \
+	timeout "${LIMIT:-60}" ssh -F none -o UserKnownHostsFile="$dir/known" -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes \
 		-o IdentityAgent=none -o BatchMode=yes -p "$port" "$@"
 }
 # told TEXT: waits until the worker has told control so
