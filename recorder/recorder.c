@@ -58,7 +58,8 @@
 #define TURNS_WITHOUT_POLL 16 /* busy, so many turns go by before RPC is looked at */
 #define STOP_WITHIN_MS 5000   /* behind the grace: for the disk to finish */
 #define GATHER_MS 1
-#define RPC_LINKS 2 /* the first of what is slept on */
+#define REFUSED_MS 2 /* after which a kernel without memory is asked again */
+#define RPC_LINKS 2  /* the first of what is slept on */
 
 enum state { CONFIGURING = 1, STARTING = 2, SERVING = 4, STOPPING = 8 };
 
@@ -305,6 +306,9 @@ static int sleep_for(struct recorder *recorder)
 	/* What came due between turns is ready now. */
 	if (TAILQ_FIRST(&recorder->ready) != NULL && storage_room(&recorder->storage) == STORAGE_DEPTH)
 		return 0;
+	/* The kernel had no memory for what it was asked: nothing but time tells when it has. */
+	if (storage_waits(&recorder->storage))
+		return REFUSED_MS;
 	if ((recorder->orphans > 0 || process.state == STOPPING) && (timeout < 0 || timeout > 50))
 		timeout = 50;
 	return timeout;

@@ -71,11 +71,16 @@ int storage_submit(struct storage *storage)
 		if (submitted == -EINTR)
 			continue;
 		if (submitted == -EAGAIN || submitted == -EBUSY)
-			return 0; /* the next turn asks again */
+			return 0; /* storage_waits() is true: it is to be asked again */
 		if (submitted < 0)
 			return submitted;
 	}
 	return 0;
+}
+
+bool storage_waits(const struct storage *storage)
+{
+	return io_uring_sq_ready(&storage->ring) > 0;
 }
 
 unsigned storage_reap(struct storage *storage)

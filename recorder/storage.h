@@ -34,6 +34,9 @@ void storage_write(struct storage *storage, struct io *io, int fd, const struct 
 void storage_flush(struct storage *storage, struct io *io, int fd);
 /* Hands the kernel what was asked for since: one system call for all of it. 0 or -errno. */
 int storage_submit(struct storage *storage);
+/* Did the kernel not take all of it (for want of memory)? Then storage_submit() is to be called again in a
+ * while. */
+bool storage_waits(const struct storage *storage);
 /* Calls `done` for what has completed; returns how many. */
 unsigned storage_reap(struct storage *storage);
 /* For poll: readable when something has completed. */
