@@ -323,13 +323,42 @@ static void answer_host(struct lab *lab, const struct rpc_message *message, cons
 	    0);
 }
 
+static void keeper_totp(struct lab *lab, const struct rpc_message *message)
+{
+	struct rpc_key_totp_enrol enrol;
+	struct rpc_key_totp_remove removal;
+	struct rpc_key_totp_check check;
+
+	switch (message->type) {
+	case RPC_KEY_TOTP_ENROL:
+		cr_assert(rpc_get_key_totp_enrol(message->body, &enrol));
+		heard(lab, "ENROL", enrol.user, (int)enrol.box_key.len);
+		cr_assert_eq(
+		    RPC_SEND(&lab->keeper, KEY_TOTP_ENROL_REPLY, key_totp_enrol_reply, RPC_FLAG_REPLY,
+		        message->id, .error = wire_span_of(lab->totp_error), .sealed = enrol.box_key),
+		    0);
+		break;
+	case RPC_KEY_TOTP_REMOVE:
+		cr_assert(rpc_get_key_totp_remove(message->body, &removal));
+		heard(lab, "FORGET", removal.user, 0);
+		cr_assert_eq(RPC_SEND(&lab->keeper, KEY_TOTP_REMOVE_REPLY, key_totp_remove_reply,
+		                 RPC_FLAG_REPLY, message->id, .error = wire_span_of(lab->totp_error)),
+		    0);
+		break;
+	default:
+		cr_assert(rpc_get_key_totp_check(message->body, &check));
+		heard(lab, "CODE", check.user, 0);
+		cr_assert_eq(RPC_SEND(&lab->keeper, KEY_TOTP_CHECK_REPLY, key_totp_check_reply,
+		                 RPC_FLAG_REPLY, message->id, .verdict = lab->totp_verdict, .wait_s = 61),
+		    0);
+		break;
+	}
+}
+
 static void play_keeper(struct lab *lab)
 {
 	struct rpc_message message;
 	struct rpc_key_session session;
-	struct rpc_key_totp_enrol enrol;
-	struct rpc_key_totp_remove removal;
-	struct rpc_key_totp_check check;
 	struct rpc_key_host host;
 	struct rpc_key_host_sign sign;
 	struct rpc_key_secret secret;
@@ -386,26 +415,9 @@ static void play_keeper(struct lab *lab)
 		    0);
 		break;
 	case RPC_KEY_TOTP_ENROL:
-		cr_assert(rpc_get_key_totp_enrol(message.body, &enrol));
-		heard(lab, "ENROL", enrol.user, (int)enrol.box_key.len);
-		cr_assert_eq(
-		    RPC_SEND(&lab->keeper, KEY_TOTP_ENROL_REPLY, key_totp_enrol_reply, RPC_FLAG_REPLY,
-		        message.id, .error = wire_span_of(lab->totp_error), .sealed = enrol.box_key),
-		    0);
-		break;
 	case RPC_KEY_TOTP_REMOVE:
-		cr_assert(rpc_get_key_totp_remove(message.body, &removal));
-		heard(lab, "FORGET", removal.user, 0);
-		cr_assert_eq(RPC_SEND(&lab->keeper, KEY_TOTP_REMOVE_REPLY, key_totp_remove_reply,
-		                 RPC_FLAG_REPLY, message.id, .error = wire_span_of(lab->totp_error)),
-		    0);
-		break;
 	case RPC_KEY_TOTP_CHECK:
-		cr_assert(rpc_get_key_totp_check(message.body, &check));
-		heard(lab, "CODE", check.user, 0);
-		cr_assert_eq(RPC_SEND(&lab->keeper, KEY_TOTP_CHECK_REPLY, key_totp_check_reply,
-		                 RPC_FLAG_REPLY, message.id, .verdict = lab->totp_verdict, .wait_s = 61),
-		    0);
+		keeper_totp(lab, &message);
 		break;
 	default:
 		cr_assert_fail("the keeper was sent %s", rpc_type_name(message.type));

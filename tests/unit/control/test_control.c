@@ -87,120 +87,6 @@ Test(control_start, a_bad_policy_file_ends_the_start, .timeout = 30)
 /* -- decisions ---------------------------------------------------------------------------------------------
  */
 
-Test(control, a_whole_session)
-{
-	/* Some of those that are control's to write. */
-	static const char *const forged[] = {"vault.put", "vault.use", "known_hosts.import",
-	    "host_cert.create", "session.kill", "user.add", "target.forget", "sftp.more", "unheard-of"};
-	json_t *response;
-	struct mint_key fresh;
-	uint8_t encapsulated[32] = {3}, chain[32] = {4};
-
-	add_user("alice", "root", "sre", &alice);
-	struct begun begun = begin(1);
-	cr_expect_str_eq(begun.error, "");
-	cr_expect_str_eq(begun.rule, "prod-ssh");
-	cr_expect_eq(strlen(begun.session_id), 36);
-	cr_expect_str_eq(begun.algorithms, "");
-	cr_expect_eq(begun.grace, 60);
-	cr_expect_eq(begun.attempts, 4);
-	struct target target = target_of(1, &origin);
-	cr_expect_eq(target.verdict, RPC_TARGET_FIRST_USE);
-	cr_expect_eq(target.host_public_len, 51);
-	cr_expect(strncmp(target.target_id, "SHA256:", 7) == 0);
-	char expected[256];
-	snprintf(expected, sizeof(expected), "HOST %s 0;SESSION %s 1;", target.target_id, begun.session_id);
-	cr_expect_str_eq(lab.keeper_heard, expected, "the keeper must hear of the session, and once");
-	cr_expect_eq(sign(1).signature.len, 32);
-	cr_expect(who_is(1, mint_blob(&alice), "root", 0).accepted);
-	cr_expect_not(may(1, "root").allowed, "an offered key proves nothing");
-	struct who who = who_is(1, mint_blob(&alice), "root", 1);
-	cr_expect(who.accepted);
-	cr_expect_str_eq(who.user, "alice");
-	struct may answer = may(1, "root");
-	cr_assert(answer.allowed, "%s", answer.message);
-	cr_expect_eq(answer.permits, RPC_PERMIT_PTY | RPC_PERMIT_AGENT_FORWARDING);
-	cr_expect_eq(answer.recording, RPC_RECORDING_BEST_EFFORT);
-	cr_expect_eq(answer.recipients, 32);
-	cr_expect_eq(strlen(answer.user_id), 36);
-
-	mint_key(&fresh);
-	struct rpc_ses_cert_reply reply = cert(1, &fresh);
-	cr_expect_eq(reply.error.len, 0);
-	cr_expect(reply.certificate.len > 100);
-	time_t now = time(NULL);
-	struct wire in = wire_over(lab.certify.principals, lab.certify.principals_len);
-	cr_expect(
-	    wire_span_is(wire_string(&in), "root") && wire_done(&in), "the login alone is the principal");
-	cr_expect_str_eq(lab.certify.session_id, begun.session_id);
-	cr_expect_str_eq(lab.certify.source_address, "198.51.100.1/32");
-	snprintf(expected, sizeof(expected), "portreeve:%s:alice", begun.session_id);
-	cr_expect_str_eq(lab.certify.key_id, expected);
-	cr_expect_eq(lab.certify.body.ca, RPC_CA_USER);
-	cr_expect_eq(lab.certify.body.permits, RPC_PERMIT_PTY | RPC_PERMIT_AGENT_FORWARDING);
-	cr_expect(llabs((long long)lab.certify.body.valid_after - (now - 60)) < 5);
-	cr_expect(llabs((long long)lab.certify.body.valid_before - (now + 150)) < 5);
-	cr_expect_eq(memcmp(lab.certify.public_key, fresh.blob, sizeof(fresh.blob)), 0);
-
-	json_t *list = session_list(true, &response);
-	cr_assert_eq(json_array_size(list), 1);
-	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "user")), "alice");
-	cr_expect_str_eq(
-	    json_string_value(json_object_get(json_array_get(list, 0), "server")), "198.51.100.2:22");
-	json_decref(response);
-
-	const char *program = "0b7cdd0e-1111-4222-8333-123456789abc";
-	LAB_SEND(WORKER, SES_PROGRAM, ses_program, 0, .flow = 1, .program_id = wire_span_of(program),
-	    .type = wire_span_of("exec"), .command = wire_span_of("cat /etc/passwd"),
-	    .encapsulated_key = {encapsulated, 32}, .started_at = (uint64_t)now,
-	    .destination = wire_span_of("db\033.example:5432"), .originator = wire_span_of("[::1]:40000"));
-	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("exec"),
-	    .detail = wire_span_of("{\"program_id\":\"x\",\"command\":\"cat /etc/passwd\"}"));
-	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("session.start"),
-	    .detail = wire_span_of("{\"user\":\"mallory\"}"));
-	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++)
-		LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of(forged[i]),
-		    .detail = wire_span_of("{\"kind\":\"mallory\"}"));
-	LAB_SEND(WORKER, SES_PROGRAM_END, ses_program_end, 0, .flow = 1, .program_id = wire_span_of(program),
-	    .chain = {chain, 32}, .blocks = 5, .lost_records = 2, .bytes_from_client = 11,
-	    .bytes_from_origin = 12);
-	lab_idle(&lab, 100);
-	cr_expect(strstr(lab.evidence[0], "portreeve-evidence-v1 begin\n") != NULL &&
-	              strstr(lab.evidence[0], "\nencapsulated 0300") != NULL,
-	    "got %s", lab.evidence[0]);
-	cr_expect(strstr(lab.evidence[1], "portreeve-evidence-v1 end\n") != NULL &&
-	              strstr(lab.evidence[1], "\nchain 0400") != NULL &&
-	              strstr(lab.evidence[1], "\nblocks 5\nlost 2\n"),
-	    "got %s", lab.evidence[1]);
-	end_session(1, "closed");
-
-	begun.session_id[10] = '\0'; /* a prefix will do */
-	json_t *shown =
-	    lab_result(&lab, "session.show", json_pack("{s:s}", "id", begun.session_id), &response);
-	cr_expect(json_is_false(json_object_get(shown, "live")));
-	cr_expect_str_eq(json_string_value(json_object_get(shown, "close_reason")), "closed");
-	cr_expect_eq(json_integer_value(json_object_get(shown, "bytes_from_origin")), 2000);
-	json_t *row = json_array_get(json_object_get(shown, "programs"), 0);
-	cr_expect_str_eq(json_string_value(json_object_get(row, "type")), "exec");
-	cr_expect_str_eq(json_string_value(json_object_get(row, "command")), "", "log_exec is false");
-	cr_expect_str_eq(json_string_value(json_object_get(row, "destination")), "db .example:5432");
-	cr_expect_str_eq(json_string_value(json_object_get(row, "originator")), "[::1]:40000");
-	cr_expect_eq(json_integer_value(json_object_get(row, "bytes_from_client")), 11);
-	cr_expect_eq(json_integer_value(json_object_get(row, "bytes_from_origin")), 12);
-	cr_expect_eq(json_integer_value(json_object_get(row, "blocks")), 5);
-	cr_expect_eq(json_integer_value(json_object_get(row, "evidence")), 2);
-	json_decref(response);
-	cr_expect(audited("session.start", "\"user\":\"alice\""));
-	cr_expect_not(audited("session.start", "mallory"), "a worker made up an event that is control's");
-	cr_expect(audited("session.end", "\"close_reason\":\"closed\""));
-	cr_expect(audited("exec", "\"program_id\":\"x\""));
-	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++)
-		cr_expect_not(audited(forged[i], "mallory"), "%s", forged[i]);
-	cr_expect_not(audited("exec", "passwd"), "the command line stands in the log without log_exec");
-	cr_expect(audited("host_key.first_use", "198.51.100.2"));
-	cr_expect(strstr(lab.keeper_heard, " 0;") != NULL);
-}
-
 Test(control, host_keys)
 {
 	json_t *response;
@@ -366,6 +252,71 @@ Test(control, an_exchange_hash_is_of_one_session_for_ever)
 	cr_expect(shows(5, key, "root", request, len));
 }
 
+static void each_fault_is_told(const struct mint_certificate *good, const struct mint_key *laptop)
+{
+	uint8_t blob[PUBLIC_KEY_BLOB_MAX];
+	uint64_t now = (uint64_t)time(NULL);
+	struct mint_certificate c[9];
+	for (size_t i = 0; i < 9; i++)
+		c[i] = *good;
+	c[1].serial = good->serial + 100; /* never issued */
+	c[2].key_id = "bob";
+	c[3].principals[1] = NULL; /* alice alone; root is asked for */
+	c[4].valid_before = now - 1;
+	c[5].valid_after = now + 600;
+	c[6].critical[0] = (struct mint_option){"source-address", "203.0.113.0/24", false};
+	c[7].spoil_signature = true;
+	c[8].critical[0] = (struct mint_option){"force-command", "uptime", false};
+	static const struct {
+		uint8_t accepted;
+		const char *message;
+	} expected[] = {{1, ""}, {0, "portreeve: your certificate is not valid any more"},
+	    {0, "portreeve: your certificate is not valid any more"},
+	    {0, "portreeve: your certificate is not for the login"},
+	    {0, "portreeve: your certificate expired at 2"},
+	    {0, "portreeve: your certificate is not valid before 2"},
+	    {0, "portreeve: your certificate may not be used from the address"}, {0, ""}, {1, ""}};
+	for (size_t i = 0; i < 9; i++) {
+		struct who who = who_is(1,
+		    (struct wire_span){blob, mint_certificate(&c[i], laptop, &lab.cas[RPC_CA_CLIENT], blob)},
+		    "root", 0);
+		cr_expect_eq(who.accepted, expected[i].accepted, "case %zu: accepted %u (%s)", i,
+		    who.accepted, who.message);
+		cr_expect(strncmp(who.message, expected[i].message, strlen(expected[i].message)) == 0 &&
+		              (expected[i].message[0] != '\0' || who.message[0] == '\0'),
+		    "case %zu: expected \"%s…\", got \"%s\"", i, expected[i].message, who.message);
+	}
+}
+
+static void forced_command_goes_on(const struct mint_certificate *good, const struct mint_key *laptop)
+{
+	struct mint_certificate forcing = *good;
+	uint8_t blob[PUBLIC_KEY_BLOB_MAX];
+
+	forcing.critical[0] = (struct mint_option){"force-command", "uptime", false};
+	/* The forced command and what the certificate's extensions allow reach the grant and the origin's
+	 * certificate. */
+	size_t len = mint_certificate(&forcing, laptop, &lab.cas[RPC_CA_CLIENT], blob);
+	/* What was signed for the plain key does not show its certificate, which may force a command. */
+	static uint8_t request[1024];
+	size_t plain = mint_request(laptop, identifier_of(1), "root", mint_blob(laptop),
+	    (struct wire_span){0}, request, sizeof(request));
+	cr_assert_eq(sign(1).error.len, 0);
+	cr_expect_not(shows(1, (struct wire_span){blob, len}, "root", request, plain));
+	/* That its signature was found good once is said of these bytes alone. */
+	cr_expect(who_is(1, (struct wire_span){blob, len}, "root", 0).accepted);
+	blob[60] ^= 1;
+	cr_expect_not(who_is(1, (struct wire_span){blob, len}, "root", 0).accepted);
+	blob[60] ^= 1;
+	cr_expect(who_is(1, (struct wire_span){blob, len}, "root", 1).accepted);
+	struct may answer = may(1, "root");
+	cr_assert(answer.allowed, "%s", answer.message);
+	cr_expect_str_eq(answer.force_command, "uptime");
+	cr_expect_eq(answer.permits, RPC_PERMIT_PTY);
+	cert(1, laptop);
+	cr_expect_str_eq(lab.certify.force_command, "uptime");
+}
+
 Test(control, certificates)
 {
 	struct mint_key laptop, stranger_ca;
@@ -388,62 +339,13 @@ Test(control, certificates)
 	    .valid_after = now - 60,
 	    .valid_before = now + 3600,
 	    .extensions = {{"permit-pty", NULL, false}, {"permit-port-forwarding", NULL, false}}};
-	struct mint_certificate c[9];
-	for (size_t i = 0; i < 9; i++)
-		c[i] = good;
-	c[1].serial = serial + 100; /* never issued */
-	c[2].key_id = "bob";
-	c[3].principals[1] = NULL; /* alice alone; root is asked for */
-	c[4].valid_before = now - 1;
-	c[5].valid_after = now + 600;
-	c[6].critical[0] = (struct mint_option){"source-address", "203.0.113.0/24", false};
-	c[7].spoil_signature = true;
-	c[8].critical[0] = (struct mint_option){"force-command", "uptime", false};
-	static const struct {
-		uint8_t accepted;
-		const char *message;
-	} expected[] = {{1, ""}, {0, "portreeve: your certificate is not valid any more"},
-	    {0, "portreeve: your certificate is not valid any more"},
-	    {0, "portreeve: your certificate is not for the login"},
-	    {0, "portreeve: your certificate expired at 2"},
-	    {0, "portreeve: your certificate is not valid before 2"},
-	    {0, "portreeve: your certificate may not be used from the address"}, {0, ""}, {1, ""}};
 	begin(1);
 	target_of(1, &origin);
-	for (size_t i = 0; i < 9; i++) {
-		struct who who = who_is(1,
-		    (struct wire_span){blob, mint_certificate(&c[i], &laptop, &lab.cas[RPC_CA_CLIENT], blob)},
-		    "root", 0);
-		cr_expect_eq(who.accepted, expected[i].accepted, "case %zu: accepted %u (%s)", i,
-		    who.accepted, who.message);
-		cr_expect(strncmp(who.message, expected[i].message, strlen(expected[i].message)) == 0 &&
-		              (expected[i].message[0] != '\0' || who.message[0] == '\0'),
-		    "case %zu: expected \"%s…\", got \"%s\"", i, expected[i].message, who.message);
-	}
+	each_fault_is_told(&good, &laptop);
 	cr_expect_not(who_is(
 	    1, (struct wire_span){blob, mint_certificate(&good, &laptop, &stranger_ca, blob)}, "root", 0)
 	                  .accepted);
-	/* The forced command and what the certificate's extensions allow reach the grant and the origin's
-	 * certificate. */
-	size_t len = mint_certificate(&c[8], &laptop, &lab.cas[RPC_CA_CLIENT], blob);
-	/* What was signed for the plain key does not show its certificate, which may force a command. */
-	static uint8_t request[1024];
-	size_t plain = mint_request(&laptop, identifier_of(1), "root", mint_blob(&laptop),
-	    (struct wire_span){0}, request, sizeof(request));
-	cr_assert_eq(sign(1).error.len, 0);
-	cr_expect_not(shows(1, (struct wire_span){blob, len}, "root", request, plain));
-	/* That its signature was found good once is said of these bytes alone. */
-	cr_expect(who_is(1, (struct wire_span){blob, len}, "root", 0).accepted);
-	blob[60] ^= 1;
-	cr_expect_not(who_is(1, (struct wire_span){blob, len}, "root", 0).accepted);
-	blob[60] ^= 1;
-	cr_expect(who_is(1, (struct wire_span){blob, len}, "root", 1).accepted);
-	struct may answer = may(1, "root");
-	cr_assert(answer.allowed, "%s", answer.message);
-	cr_expect_str_eq(answer.force_command, "uptime");
-	cr_expect_eq(answer.permits, RPC_PERMIT_PTY);
-	cert(1, &laptop);
-	cr_expect_str_eq(lab.certify.force_command, "uptime");
+	forced_command_goes_on(&good, &laptop);
 	/* A removed user's certificates are worthless, also when the name comes back. */
 	json_t *response;
 	lab_result(&lab, "user.rm", json_pack("{s:s}", "name", "alice"), &response);
@@ -451,7 +353,7 @@ Test(control, certificates)
 	add_user("alice", "root", "sre", &alice);
 	begin(2);
 	target_of(2, &origin);
-	len = mint_certificate(&good, &laptop, &lab.cas[RPC_CA_CLIENT], blob);
+	size_t len = mint_certificate(&good, &laptop, &lab.cas[RPC_CA_CLIENT], blob);
 	cr_expect_not(who_is(2, (struct wire_span){blob, len}, "root", 1).accepted);
 }
 

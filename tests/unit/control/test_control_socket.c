@@ -134,7 +134,6 @@ Test(control_socket, json_rpc)
 	        "[{\"jsonrpc\":\"2.0\",\"result\":{\"users\":[]},\"id\":5},{\"jsonrpc\":\"2.0\",\"result\":{"
 	        "\"dataplane\":"},
 	};
-	static const char show[] = "{\"jsonrpc\":\"2.0\",\"method\":\"policy.show\",\"id\":1}\n";
 	int fd = lab_connect(&lab);
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -147,18 +146,29 @@ Test(control_socket, json_rpc)
 		free(text);
 		json_decref(answer);
 	}
-	/* Many requests at once, an unfinished line before the end. */
+	close(fd);
+}
+
+static const char show[] = "{\"jsonrpc\":\"2.0\",\"method\":\"policy.show\",\"id\":1}\n";
+
+Test(control_socket, many_requests_at_once)
+{
+	int fd = lab_connect(&lab);
+
 	for (int i = 0; i < 200; i++)
 		lab_send_text(fd, show, strlen(show));
-	lab_send_text(fd, "{\"jsonrpc\"", 10);
+	lab_send_text(fd, "{\"jsonrpc\"", 10); /* an unfinished line before the end */
 	for (int i = 0; i < 200; i++) {
 		json_t *answer = lab_read_json(&lab, fd);
 		cr_assert_not_null(json_object_get(answer, "result"), "answer %d", i);
 		json_decref(answer);
 	}
 	close(fd);
-	/* A line without end. */
-	fd = lab_connect(&lab);
+}
+
+Test(control_socket, a_line_without_end)
+{
+	int fd = lab_connect(&lab);
 	char *junk = malloc(1 << 20);
 	memset(junk, 'x', 1 << 20);
 	for (int i = 0; i < 17; i++)
@@ -170,8 +180,12 @@ Test(control_socket, json_rpc)
 	json_decref(answer);
 	cr_expect_null(lab_read_json(&lab, fd), "the connection ends after that");
 	close(fd);
-	/* A client that asks and never reads does not disturb the others. */
-	fd = lab_connect(&lab);
+}
+
+Test(control_socket, who_never_reads_disturbs_nobody)
+{
+	int fd = lab_connect(&lab);
+
 	for (int i = 0; i < 100; i++)
 		if (send(fd, show, strlen(show), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			break;

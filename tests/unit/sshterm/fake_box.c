@@ -337,6 +337,63 @@ static int run(void)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
+struct options {
+	const char *worker, *keys;
+	uint16_t port;
+	uint32_t grace_s;
+};
+
+static bool take_option(int option, struct options *options)
+{
+	switch (option) {
+	case 'w':
+		options->worker = optarg;
+		break;
+	case 'l':
+		options->port = (uint16_t)atoi(optarg);
+		break;
+	case 'o':
+		wire.origin_port = (uint16_t)atoi(optarg);
+		break;
+	case 'k':
+		options->keys = optarg;
+		break;
+	case 'g':
+		options->grace_s = (uint32_t)atoi(optarg);
+		break;
+	case 's':
+		control.recording = RPC_RECORDING_STRICT;
+		break;
+	case 'n':
+		control.recording = RPC_RECORDING_NONE;
+		break;
+	case 'p':
+		control.permits = (uint32_t)strtoul(optarg, NULL, 0);
+		break;
+	case 'c':
+		control.target_changed = true;
+		break;
+	case 'i':
+		control.identities = (uint32_t)strtoul(optarg, NULL, 0);
+		break;
+	case 'a':
+		read_ways(optarg);
+		break;
+	case 't':
+		snprintf(control.notice, sizeof(control.notice), "%s", optarg);
+		break;
+	case 'f':
+		control.second_factor = true;
+		break;
+	case 'm':
+		control.attempts = (unsigned)atoi(optarg);
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"worker", 1, NULL, 'w'}, {"listen", 1, NULL, 'l'},
@@ -344,9 +401,7 @@ int main(int argc, char **argv)
 	    {"strict", 0, NULL, 's'}, {"no-recording", 0, NULL, 'n'}, {"permits", 1, NULL, 'p'},
 	    {"changed", 0, NULL, 'c'}, {"identities", 1, NULL, 'i'}, {"origin-auth", 1, NULL, 'a'},
 	    {"notice", 1, NULL, 't'}, {"totp", 0, NULL, 'f'}, {"attempts", 1, NULL, 'm'}, {NULL, 0, NULL, 0}};
-	const char *worker = NULL, *keys = ".";
-	uint16_t port = 0;
-	uint32_t grace_s = 10;
+	struct options given = {.keys = ".", .grace_s = 10};
 	int option;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -354,63 +409,19 @@ int main(int argc, char **argv)
 	wire.receive_credit = 128 * 1024;
 	wire.send_credit = 32;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (option) {
-		case 'w':
-			worker = optarg;
-			break;
-		case 'l':
-			port = (uint16_t)atoi(optarg);
-			break;
-		case 'o':
-			wire.origin_port = (uint16_t)atoi(optarg);
-			break;
-		case 'k':
-			keys = optarg;
-			break;
-		case 'g':
-			grace_s = (uint32_t)atoi(optarg);
-			break;
-		case 's':
-			control.recording = RPC_RECORDING_STRICT;
-			break;
-		case 'n':
-			control.recording = RPC_RECORDING_NONE;
-			break;
-		case 'p':
-			control.permits = (uint32_t)strtoul(optarg, NULL, 0);
-			break;
-		case 'c':
-			control.target_changed = true;
-			break;
-		case 'i':
-			control.identities = (uint32_t)strtoul(optarg, NULL, 0);
-			break;
-		case 'a':
-			read_ways(optarg);
-			break;
-		case 't':
-			snprintf(control.notice, sizeof(control.notice), "%s", optarg);
-			break;
-		case 'f':
-			control.second_factor = true;
-			break;
-		case 'm':
-			control.attempts = (unsigned)atoi(optarg);
-			break;
-		default:
+		if (!take_option(option, &given))
 			return 2;
-		}
 	}
-	if (worker == NULL || port == 0) {
+	if (given.worker == NULL || given.port == 0) {
 		fprintf(stderr, "fake_box: --worker and --listen are missing\n");
 		return 2;
 	}
-	control.login_grace_s = grace_s;
-	read_keys(keys);
+	control.login_grace_s = given.grace_s;
+	read_keys(given.keys);
 	own_bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	worker_bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	wire.listener = listen_on(port);
-	start_worker(worker, grace_s);
+	wire.listener = listen_on(given.port);
+	start_worker(given.worker, given.grace_s);
 	printf("ready\n");
 	fflush(stdout);
 	return run();
