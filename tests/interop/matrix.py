@@ -68,6 +68,12 @@ def sorted_lines(*lines):
 BLOCK = bytes(range(256)) * 256
 STREAM = BLOCK * (SIZE // len(BLOCK))
 STREAM_SUM = hashlib.sha256(STREAM).hexdigest()
+
+
+def whole_stream(outcome, _):
+    return outcome.status == 0 and hashlib.sha256(outcome.stdout).hexdigest() == STREAM_SUM
+
+
 MAKE_STREAM = f"python3 -c 'import sys; b = bytes(range(256)) * 256; [sys.stdout.buffer.write(b) for _ in range({SIZE // len(BLOCK)})]'"
 # A client may send the key before the size.
 SIZES = "stty size; echo first; read -r line; for i in $(seq 30); do [ \"$(stty size)\" = '37 91' ] || break; sleep 0.1; done; stty size"
@@ -75,9 +81,9 @@ FEATURES = {
     "exec": Feature("exec, exit status", "run", ["echo out; exit 42"], b"", said("out\n", 42)),
     "stderr": Feature("stderr", "run", ["echo out; echo err >&2; exit 1"], b"", said("out\n", 1, "err")),
     "stdin": Feature("stdin, half-closed", "run", ["sort -r; echo end"], b"a\nb\nc\n", said("c\nb\na\nend\n")),
-    "down": Feature("24 MB down", "run", [MAKE_STREAM], b"", lambda o, _: o.status == 0 and hashlib.sha256(o.stdout).hexdigest() == STREAM_SUM),
+    "down": Feature("24 MB down", "run", [MAKE_STREAM], b"", whole_stream),
     "up": Feature("24 MB up", "run", ["sha256sum"], STREAM, said(STREAM_SUM + "  -\n")),
-    "both": Feature("24 MB both ways at once", "run", ["cat"], STREAM, lambda o, _: o.status == 0 and hashlib.sha256(o.stdout).hexdigest() == STREAM_SUM),
+    "both": Feature("24 MB both ways at once", "run", ["cat"], STREAM, whole_stream),
     "signal-end": Feature("exit signal", "run", ["echo alive; kill -TERM $$"], b"", killed),
     "shell": Feature("shell", "shell", [], b"echo $((6*7)); exit 3\n", said("42\n", 3)),
     "env": Feature("environment", "env", ["LAB_WORD", "hello", "echo $LAB_WORD"], b"", said("hello\n")),
@@ -85,7 +91,7 @@ FEATURES = {
     "resize": Feature("window change", "resize", ["91x37", "120x50", SIZES], b"", said("(.*\n)?37 91\nfirst\n\n?50 120\n")),
     "signal": Feature("signal", "signal", ["TERM", "trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.1; done"], b"", said("ready\ncaught\n", 5)),
     "break": Feature("break", "break", ["echo ready; read -r -t 2 line; echo $?"], b"", lambda o, _: o.status == 0),
-    "rekey": Feature("rekey each 1 MB of 24, both ways", "rekey", ["cat"], STREAM, lambda o, _: o.status == 0 and hashlib.sha256(o.stdout).hexdigest() == STREAM_SUM),
+    "rekey": Feature("rekey each 1 MB of 24, both ways", "rekey", ["cat"], STREAM, whole_stream),
     "compress": Feature("compression asked for", "compress", ["echo out"], b"", said("out\n")),
     "keepalive": Feature("keepalives", "keepalive", ["sleep 4; echo alive"], b"", said("alive\n")),
     "many": Feature("8 channels at once", "many", ["8"], b"", sorted_lines(*(f"channel {i}" for i in range(1, 9)))),

@@ -112,6 +112,16 @@ policy_streams() {
 	YAML
 }
 
+# policy_ssh SETTINGS: alice, of the group sre, is audited at ports 22 and 2222, by a rule with these further settings
+# (", legacy: {…}").
+policy_ssh() {
+	policy <<-YAML
+		default: allow
+		rules:
+		  - {name: s, action: audit_ssh, match: {dst_port: [22, 2222]}, ssh: {users: {groups: [sre]}, logins: [alice], origin_auth: [certificate]$1}}
+	YAML
+}
+
 # What starts reeved, from its first word to its path.
 reeved_command=("$BUILD/control/reeved")
 

@@ -4,17 +4,10 @@
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start
 
-rule() { # SSH-SETTINGS
-	policy <<-YAML
-		default: allow
-		rules:
-		  - {name: s, action: audit_ssh, match: {dst_port: [22, 2222]}, ssh: {users: {groups: [sre]}, logins: [alice], origin_auth: [certificate]$1}}
-	YAML
-}
 negotiated() { sed -n "s/^debug1: kex: $1: //p" <<<"$err" | head -n 1 | tr -d "\r"; }
 
 # -- the default -----------------------------------------------------------------------------------------------------
-rule ''
+policy_ssh ''
 if client sh -c 'command -v ssh-audit' >/dev/null; then
 	audit=$(client ssh-audit -n -j 198.51.100.2 2>&1)
 	client ssh-audit -n 198.51.100.2 >"$STATE/audit.txt" 2>&1
@@ -46,7 +39,7 @@ capture ssh_client -o Ciphers=aes128-ctr -o MACs=hmac-sha1 alice@origin echo hel
 contains "no hmac-sha1 by default" "no matching MAC" "$err"
 
 # -- old clients -----------------------------------------------------------------------------------------------------
-rule ', legacy: {client: [diffie-hellman-group14-sha1, diffie-hellman-group1-sha1, ecdh-sha2-nistp256, aes128-cbc, 3des-cbc, hmac-sha1]}'
+policy_ssh ', legacy: {client: [diffie-hellman-group14-sha1, diffie-hellman-group1-sha1, ecdh-sha2-nistp256, aes128-cbc, 3des-cbc, hmac-sha1]}'
 for old in KexAlgorithms=diffie-hellman-group14-sha1 KexAlgorithms=diffie-hellman-group1-sha1 KexAlgorithms=ecdh-sha2-nistp256; do
 	equal "$old where the rule names it" hello "$(ssh_client -q -o "$old" alice@origin echo hello)"
 done
@@ -74,14 +67,14 @@ old_origin() { # KEX HOSTKEYALG CIPHER MAC
 	rm -f "$STATE/client/.ssh/known_hosts"
 }
 old_origin diffie-hellman-group14-sha1 ssh-rsa aes128-cbc hmac-sha1
-rule ''
+policy_ssh ''
 capture ssh_client alice@198.51.100.2 echo hello
 contains "an old origin is refused by default, and the message says what is missing" "no match" "$err"
 equal "nobody gets in" "" "$out"
-rule ', legacy: {origin: [diffie-hellman-group14-sha1, ssh-rsa, aes128-cbc, hmac-sha1]}'
+policy_ssh ', legacy: {origin: [diffie-hellman-group14-sha1, ssh-rsa, aes128-cbc, hmac-sha1]}'
 capture ssh_client alice@198.51.100.2 echo hello
 equal "its key is too small still" "" "$out"
-rule ', legacy: {origin: [diffie-hellman-group14-sha1, ssh-rsa, aes128-cbc, hmac-sha1, rsa-1024]}'
+policy_ssh ', legacy: {origin: [diffie-hellman-group14-sha1, ssh-rsa, aes128-cbc, hmac-sha1, rsa-1024]}'
 capture ssh_client alice@198.51.100.2 echo hello
 equal "and works where the rule names all that it needs" hello "$out"
 equal "again, now that its key is known" hello "$(ssh_client -q alice@198.51.100.2 echo hello)"
@@ -89,7 +82,7 @@ equal "5 MB down" "$(head -c 5000000 /dev/zero | sha256sum)" \
 	"$(client ssh -q alice@198.51.100.2 'head -c 5000000 /dev/zero' | sha256sum)"
 for kex in diffie-hellman-group1-sha1 diffie-hellman-group-exchange-sha1 diffie-hellman-group-exchange-sha256; do
 	old_origin "$kex" ssh-rsa 3des-cbc hmac-sha1
-	rule ", legacy: {origin: [$kex, ssh-rsa, 3des-cbc, hmac-sha1, rsa-1024]}"
+	policy_ssh ", legacy: {origin: [$kex, ssh-rsa, 3des-cbc, hmac-sha1, rsa-1024]}"
 	equal "an origin that has $kex and 3des-cbc alone" hello "$(ssh_client -q alice@198.51.100.2 echo hello)"
 done
 
@@ -115,7 +108,7 @@ origin_with() { # KEX KEY
 	reeve target forget 198.51.100.2 >/dev/null 2>&1
 	rm -f "$STATE/client/.ssh/known_hosts"
 }
-rule ''
+policy_ssh ''
 origin_with curve25519-sha256 new_key
 equal "curve25519 on both legs: nothing takes long" "0 hello" "$(computed_in curve25519-sha256)"
 equal "nor does a client's sntrup761" "0 hello" "$(computed_in sntrup761x25519-sha512@openssh.com)"

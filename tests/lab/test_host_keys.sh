@@ -4,20 +4,13 @@
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 session_start
 
-rule() { # SSH-SETTINGS
-	policy <<-YAML
-		default: allow
-		rules:
-		  - {name: s, action: audit_ssh, match: {dst_port: [22, 2222]}, ssh: {users: {groups: [sre]}, logins: [alice], origin_auth: [certificate]$1}}
-	YAML
-}
 fingerprint() { sed -n 's/^debug1: Server host key: \([^ ]* [^ ]*\).*/\1/p' <<<"$err" | head -n 1; }
 known=$STATE/client/.ssh/known_hosts
 algorithms=(ssh-ed25519 rsa-sha2-512 rsa-sha2-256)
 old=(ecdsa-sha2-nistp256 ecdsa-sha2-nistp384 ecdsa-sha2-nistp521 ssh-rsa)
 
 # -- all types -------------------------------------------------------------------------------------------------------
-rule ', legacy: {client: [ecdsa-sha2-nistp256, ecdsa-sha2-nistp384, ecdsa-sha2-nistp521, ssh-rsa]}'
+policy_ssh ', legacy: {client: [ecdsa-sha2-nistp256, ecdsa-sha2-nistp384, ecdsa-sha2-nistp521, ssh-rsa]}'
 for algorithm in "${algorithms[@]}" "${old[@]}"; do
 	rm -f "$known"
 	capture ssh_client -v -o HostKeyAlgorithms="$algorithm" alice@origin echo hello
@@ -29,7 +22,7 @@ done
 rm -f "$known"
 equal "a rekey in each of 12 MB by an RSA key" "$(head -c 12000000 /dev/zero | sha256sum)" \
 	"$(head -c 12000000 /dev/zero | client ssh -q -o HostKeyAlgorithms=rsa-sha2-512 -o RekeyLimit=1M alice@origin sha256sum)"
-rule ''
+policy_ssh ''
 for algorithm in "${old[@]}"; do
 	capture ssh_client -o HostKeyAlgorithms="$algorithm" alice@origin echo hello
 	contains "$algorithm is for rules that name it" "no matching host key type" "$err"
@@ -75,10 +68,10 @@ for algorithm in "${algorithms[@]}"; do
 	done
 done
 reeve known-hosts --type ecdsa-sha2-nistp256 origin | grep -v '^@' >"$STATE/client/.ssh/plain"
-rule ', legacy: {client: [ecdsa-sha2-nistp256]}'
+policy_ssh ', legacy: {client: [ecdsa-sha2-nistp256]}'
 equal "and of the types that a rule adds" hello \
 	"$(ssh_client -q -o StrictHostKeyChecking=yes -o UserKnownHostsFile="~/.ssh/plain" -o HostKeyAlgorithms=ecdsa-sha2-nistp256 alice@origin echo hello)"
-rule ''
+policy_ssh ''
 capture reeve known-hosts nowhere
 equal "a host that nobody knows is an error" 1 "$status"
 command="$BUILD/control/cli/reeve --socket $STATE/control.sock known-hosts --for %H"
