@@ -24,7 +24,7 @@ enum frame_kind {
 	FRAME_MALFORMED, /* a frame that contradicts itself or ends early */
 };
 
-/* What is wrong with a FRAME_MALFORMED. F(name, text): FRAME_BAD_name, the counter malformed_name. */
+/* What is wrong with a FRAME_MALFORMED. F(name, text): FRAME_BAD_name, the counter malformed.name. */
 #define FRAME_MALFORMATIONS(F)                                                                               \
 	F(ETHERNET_SHORT, ethernet_short, "ends within the Ethernet header or a VLAN tag")                   \
 	F(IP_SHORT, ip_short, "ends within the IP header")                                                   \

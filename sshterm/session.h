@@ -2,9 +2,9 @@
 /*
  * session: one taken-over connection in an SSH worker; what the legs, the bridge and the recording share.
  *
- * A session is straight-line code in one fiber: legs_run() makes the origin leg's key exchange, the client
- * leg, authentication on both; bridge_run() then relays packets until either side is done; session_end()
- * tells everybody. Sessions are one thread's: nothing here is locked, and a fiber runs until it
+ * A session is straight-line code in one fiber: session_run() (legs.h) makes the origin leg's key exchange,
+ * the client leg, authentication on both; bridge_run() then relays packets until either side is done;
+ * session_end() tells everybody. Sessions are one thread's: nothing here is locked, and a fiber runs until it
  * waits. The worker's other thread (computing_thread.h) sees what a long computation is handed, and no
  * session.
  */

@@ -28,8 +28,8 @@ enum users_result {
 	USERS_FAILED,    /* the database did not take it (logged) */
 };
 
-/* Enrols a user with checked fields; makes user_id and created_at. On KEY_TAKEN, `taken_by` is the other's
- * name. */
+/* Enrols a user with checked fields; makes user_id and created_at. On USERS_KEY_TAKEN, `taken_by` is the
+ * other's name. */
 enum users_result users_add(struct database *db, struct user *user, const struct public_key_line *keys,
     size_t key_count, char taken_by[WORD_SIZE]);
 /* Puts the lists that are not NULL in the place of those that an enrolled user has. It stays the same user:

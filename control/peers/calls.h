@@ -11,7 +11,7 @@ bool peer_send_bytes(
 int calls_reply(struct peer *peer, struct rpc_message *message);
 /* The link is gone: calls that wait stay, others fail. */
 void calls_link_lost(struct peer *peer);
-/* Frees all calls without telling anybody but `done` (-EPIPE). */
+/* Ends all calls: each `done` hears -EPIPE. */
 void calls_abandon(struct peers *peers);
 
 #endif

@@ -14,9 +14,8 @@
 
 #include "control/certificate/public_key.h"
 
-#define PROOF_MAX                                                                                            \
-	24576 /* bytes of a request: a certificate and an RSA signature of 16,384 bits have less             \
-	       */
+/* Bytes of a request: a certificate and an RSA signature of 16,384 bits have less. */
+#define PROOF_MAX 24576
 
 /* SHA-256 of what the session's client is shown: its host key and, where there is one, the certificate. */
 struct proof_host_keys {

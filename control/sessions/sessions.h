@@ -26,7 +26,7 @@
 #include "control/certificate/certificate.h"
 #include "control/identity/targets.h"
 #include "control/identity/users.h"
-#include "control/peers/calls.h"
+#include "control/peers/peers.h"
 #include "control/policy/policy.h"
 #include "control/rpc/rpc.h"
 #include "control/sessions/proof.h"

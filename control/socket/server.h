@@ -148,7 +148,7 @@ void keeper_complains(struct request *request, struct wire_span error);
 /* The user is going, and the second factor with it (totp_methods.c). */
 void totp_forget(struct control *control, const char *user_id);
 
-/* Who did it, for the audit log: {"uid_of_client", "role"} merged into fields. */
+/* Who did it, for the audit log: "client_uid" and "role" are added to `fields`, which is taken over. */
 void request_audit(const struct request *request, const char *event, json_t *fields);
 
 #endif
