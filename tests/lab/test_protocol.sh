@@ -42,7 +42,7 @@ equal "and in the header, wholly" "None SEGV True it fell" \
 strange "many" 198.51.100.2 many
 # Who goes without a word, by FIN alone, is gone for the other at once, and not when the box's patience ends (5 s).
 # shellcheck disable=SC2016
-capture ssh_client -q alice@origin 'date +%s%3N; kill -KILL $PPID; sleep 10'
+capture ssh_client -q alice@origin 'date +%s%3N; sleep 0.5; kill -KILL $PPID; sleep 10' # what it wrote is to be on its way
 at_most "an origin that goes without DISCONNECT: its client knows within, ms" 4000 $(($(now_ms) - out))
 equal "and ends as ssh does when the connection has gone" 255 $status
 mkfifo "$STATE/quiet"
