@@ -190,8 +190,10 @@ static void process_ack(struct tcp_shard *shard, struct tcp_leg *leg, const stru
 	if (acked > 0 || leg->lost_bytes > 0 || leg->snd_nxt != leg->snd_end ||
 	    leg->timer_kind != LEG_TIMER_NONE)
 		leg_mark_dirty(shard, leg);
-	if (leg->timer_kind == LEG_TIMER_PERSIST && leg->snd_wnd != old_window)
-		leg->timer_kind = LEG_TIMER_NONE; /* it opened; closed again, it starts anew */
+	if (leg->timer_kind == LEG_TIMER_PERSIST && leg->snd_wnd != old_window) {
+		leg->timer_kind = LEG_TIMER_NONE;   /* it opened; closed again, it starts anew */
+		leg->backoff = leg->unanswered = 0; /* the probes' */
+	}
 }
 
 /* In-order bytes: straight from the frame to the worker if nothing is before or among them. */

@@ -39,5 +39,6 @@ const struct scenario scenarios_path[] = {
 {"black hole: a segment that is not full, and too big all the same", "setup\nadopt\nwrite client 737\nto-client A 1+737 1\nwait 1020\nto-client A 1+737 1\nwait 1020\nto-client A 1+737 1\nwait 2020\nto-client A 1+737 1\nwait 4020\nto-client A 1+524 1\nclient A 1 525\nto-client A 525+213 1\nclient A 1 738\nwait 500\nquiet\ncount black_holes 1\n"},
 {"path MTU: what is small enough was not lost", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nwrite client 100\nto-client A 1449+100 1\nicmp client 1 1000\nto-client A 1+948 1\nto-client A 949+500 1\nquiet\n"},
 {"black hole: a FIN is no byte", "setup\nadopt\nclient A 1 1 win 0\nwrite client 1012\nfinish client\nclient A 1 1 win 512\nto-client FA 1+1012 1\nwait 1020\nto-client FA 1+1012 1\nwait 1020\nto-client FA 1+1012 1\nwait 2020\nto-client FA 1+1012 1\nwait 4020\nto-client A 1+524 1\ncount black_holes 1\n"},
+{"path MTU: a message about a connection that is over changes nothing", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\norigin R 1 0\nto-client RA 1449 1\nicmp client 1 1000\nquiet\ncount path_mtu_lowered 0\ncount icmp_consumed 1\n"},
 {NULL, NULL},
 };

@@ -58,5 +58,9 @@ const struct scenario scenarios_window[] = {
 {"zero window: it opens a little, the probes begin anew", "setup no-scale\nadopt\nclient A 1 1 win 0\nwrite client 100\nwait 1010\nto-client A 0 1\nclient A 1 1 win 0\nwait 2010\nto-client A 0 1\nclient A 1 1 win 50\nquiet\nwait 980\nquiet\nwait 30\nto-client A 1+50 1\n"},
 {"a window update is worth a full segment of the peer's", "setup credit 8000 no-scale\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1 win 8000\nto-client SA 0 1\nclient A 1 1\nto-origin A 1 1\nclient A 1+1448 1\nclient A 1449+1448 1\nto-client A 1 2897\nclient A 2897+1448 1\nclient A 4345+1448 1\nto-client A 1 5793\n"
 	"client A 5793+1448 1\nconsume client 1100\nquiet\nconsume client 1500\nto-client A 1 7241\nquiet\n"},
+{"a scale that the origin does not speak is not the client's either", "setup\nclient S 0 0 opts 020405b403030701\nto-origin S 0 0\norigin SA 0 1 opts 020405b4\nto-client SA 0 1\nclient A 1 1 win 100 opts 01010101\nto-origin A 1 1\nwrite client 1000\nquiet\n"},
+{"the window of a SYN-ACK is not scaled (RFC 7323 2.2)", "setup\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1 win 1000\nto-client SA 0 1\nclient A 1 1\nto-origin A 1 1\nwrite origin 3000\nto-origin A 1+1000 1\nquiet\n"},
+{"zero window: the probes do not begin with the RTO's back-off", "setup no-sack no-timestamps\nadopt\nwrite client 100\nto-client A 1+100 1\nwait 1010\nto-client A 1+100 1\nwait 2010\nto-client A 1+100 1\nwrite client 2000\nclient A 1 101 win 0\nquiet\nwait 1010\nto-client A 100 1\nclient A 1 101 win 0\nwait 1980\nquiet\nwait 30\nto-client A 100 1\n"},
+{"zero window: what goes when it opens has an RTO without the probes' back-off", "setup no-sack no-timestamps\nadopt\nclient A 1 1 win 0\nwrite client 100\nwait 1010\nto-client A 0 1\nclient A 1 1 win 0\nwait 2010\nto-client A 0 1\nclient A 1 1 win 0\nclient A 1 1 win 512\nto-client A 1+100 1\nwait 990\nquiet\nwait 20\nto-client A 1+100 1\ncwnd client 1460\n"},
 {NULL, NULL},
 };
