@@ -48,7 +48,7 @@ int computing_fd(const struct computing_thread *helper);
 void computing_heard(struct computing_thread *helper);
 /* Queues a job, which must stay where it is until computing_poll has returned it or computing_withdraw has
  * been heeded. */
-void computing_put(struct computing_thread *helper, struct computing_job *job, enum computing_queue queue);
+void computing_put(struct computing_thread *helper, struct computing_job *job, enum computing_queue which);
 /* Takes a job out of the queue. False: it has begun, and is to be waited for. */
 bool computing_withdraw(struct computing_thread *helper, struct computing_job *job);
 /* The job that is done, once; NULL: none is. The next begins. */
