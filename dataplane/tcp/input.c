@@ -100,6 +100,10 @@ static bool reset_or_syn(
 			leg_challenge(shard, leg, now_us);
 			return true;
 		}
+		/* It has our FIN, we have its: it may be gone, and answer a stray so, while what it sent is
+		 * still on its way to the other side (RFC 1337: an RST ends no TIME_WAIT). */
+		if ((leg->flags & LEG_FIN_ACKED) && (leg->flags & LEG_FIN_RECEIVED))
+			return true;
 		shard->counters.resets_in++;
 		leg_reset(shard, leg, false, now_us);
 		flow_reset(shard, leg_flow(leg), leg->id, ECONNRESET, 1u << leg_other(leg)->id, now_us);

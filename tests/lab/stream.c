@@ -161,6 +161,8 @@ static bool read_all(int fd, void *into, size_t len)
 {
 	for (size_t done = 0; done < len;) {
 		ssize_t n = recv(fd, (uint8_t *)into + done, len - done, 0);
+		if (n == 0)
+			errno = ENODATA; /* it ends here */
 		if (n <= 0)
 			return false;
 		done += (size_t)n;
@@ -278,8 +280,12 @@ static int send_one(const struct job *job, unsigned number)
 		    (unsigned long long)in.total, strerror(errno));
 		return 1;
 	}
-	if (!read_all(fd, &trailer, sizeof(trailer)) || trailer.magic != MAGIC || !trailer.whole ||
-	    trailer.got != header.up) {
+	if (!read_all(fd, &trailer, sizeof(trailer))) {
+		fprintf(stderr, "stream: all was sent and received, but for the server's last word: %s\n",
+		    strerror(errno));
+		return 1;
+	}
+	if (trailer.magic != MAGIC || !trailer.whole || trailer.got != header.up) {
 		fprintf(stderr, "stream: the server did not say that it got all %llu bytes\n",
 		    (unsigned long long)header.up);
 		return 1;

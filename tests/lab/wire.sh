@@ -48,6 +48,7 @@ wire_end() {
 	local side judges=()
 	[ ${#wire_jobs[@]} -gt 0 ] || return 0
 	sleep 0.1
+	[ "$wire_known" = 0 ] || wire_settle
 	kill -INT "${wire_jobs[@]}" 2>/dev/null
 	wait_until 10 wire_written
 	wire_jobs=()
@@ -58,6 +59,19 @@ wire_end() {
 	wait "${judges[@]}"
 	for side in client origin; do wire_tell "$side"; done
 	rm -f "$STATE"/wire-*.pcap
+}
+
+# dumpcap leaves what it has not read yet, and writes twice a second: where the captures are to be whole, it is waited
+# for until it writes no more. On a busy machine it may have no turn for a while.
+wire_settle() {
+	local size before='' calm=0 until=$((SECONDS + 60))
+	look_at_load
+	while [ "$calm" -lt $((10 + 3 * slack)) ] && [ "$SECONDS" -lt "$until" ]; do
+		size=$(stat -c %s "$STATE"/wire-{client,origin}.pcap | xargs)
+		if [ "$size" = "$before" ]; then calm=$((calm + 1)); else calm=0; fi
+		before=$size
+		sleep 0.1
+	done
 }
 
 # dumpcap has said its last word: how much it missed.

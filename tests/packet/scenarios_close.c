@@ -10,6 +10,9 @@ const struct scenario scenarios_close[] = {
 	"finish origin\nto-origin FA 1 2\norigin A 2 2\ngone\nwait 1100\ncount flows 0\n"},
 {"half-closed, data still flows back", "setup\nadopt\nclient FA 1 1\nto-client A 1 2\nfinish origin\nto-origin FA 1 1\norigin A 1 2\norigin A 1+500 2\ngot origin 500\n"
 	"write client 500\nto-client A 1+500 2\nclient A 2 501\nwait 41\nto-origin A 2 501\nlive\n"},
+{"RST of one that has closed and was heard to the end", "setup\nadopt\nclient FA 1 1\nto-client A 1 2\ntold client fin\nfinish origin\nto-origin FA 1 1\norigin A 1 2\n"
+	"origin FA 1+10 2\nto-origin A 2 12\ngot origin 10\ntold origin fin\norigin RA 12 2\nquiet\nlive\n"
+	"write client 10\nto-client A 1+10 2\nclient A 2 11\nfinish client\nto-client FA 11 2\nclient A 2 12\ngone\ntold client fin\n"},
 {"both close at once", "setup\nadopt\nfinish client\nfinish origin\nto-client FA 1 1\nto-origin FA 1 1\nclient FA 1 1\nto-client A 2 2\nclient A 2 2\norigin FA 1 1\nto-origin A 2 2\norigin A 2 2\ngone\ntold client fin\n"},
 {"FIN out of order", "setup\nadopt\nclient FA 101+10 1\nto-client A 1 1 sack 101-111\ntold client nothing\nclient A 1+100 1\nto-client A 1 112\ngot client 110\ntold client fin\n"},
 {"FIN after all data, with the last of it", "setup\nadopt\nwrite client 2000\nto-client A 1+1448 1\nto-client A 1449+552 1\nfinish client\nto-client FA 2001 1\nclient A 1 2002\nquiet\n"},
