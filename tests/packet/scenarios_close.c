@@ -13,6 +13,7 @@ const struct scenario scenarios_close[] = {
 {"RST of one that has closed and was heard to the end", "setup\nadopt\nclient FA 1 1\nto-client A 1 2\ntold client fin\nfinish origin\nto-origin FA 1 1\norigin A 1 2\n"
 	"origin FA 1+10 2\nto-origin A 2 12\ngot origin 10\ntold origin fin\norigin RA 12 2\nquiet\nlive\n"
 	"write client 10\nto-client A 1+10 2\nclient A 2 11\nfinish client\nto-client FA 11 2\nclient A 2 12\ngone\ntold client fin\n"},
+{"RST of one that has our FIN, and has sent none", "setup\nadopt\nclient FA 1 1\nto-client A 1 2\nfinish origin\nto-origin FA 1 1\norigin A 1 2\norigin RA 1 2\nto-client RA 1 2\ngone\n"},
 {"both close at once", "setup\nadopt\nfinish client\nfinish origin\nto-client FA 1 1\nto-origin FA 1 1\nclient FA 1 1\nto-client A 2 2\nclient A 2 2\norigin FA 1 1\nto-origin A 2 2\norigin A 2 2\ngone\ntold client fin\n"},
 {"FIN out of order", "setup\nadopt\nclient FA 101+10 1\nto-client A 1 1 sack 101-111\ntold client nothing\nclient A 1+100 1\nto-client A 1 112\ngot client 110\ntold client fin\n"},
 {"FIN after all data, with the last of it", "setup\nadopt\nwrite client 2000\nto-client A 1+1448 1\nto-client A 1449+552 1\nfinish client\nto-client FA 2001 1\nclient A 1 2002\nquiet\n"},
