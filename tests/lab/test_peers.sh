@@ -12,7 +12,7 @@ play() {
 	rm -f "$STATE/played.err"
 	"$here/lab" exec origin timeout 60 python3 "$here/peers.py" server "$1" >"$STATE/played" 2>"$STATE/played.err" </dev/null &
 	local server=$!
-	[ "$1" = "a closed port" ] || wait_until 10 grep -q listens "$STATE/played.err"
+	[ "$1" = "a closed port" ] || wait_until 10 grep -qs listens "$STATE/played.err"
 	client python3 "$here/peers.py" client "$1" "$2" 2>&1
 	wait "$server"
 	cat "$STATE/played"
