@@ -133,22 +133,24 @@ int targets_forget(struct database *db, const char *target_or_address)
 	return forgotten;
 }
 
-void targets_algorithms(struct database *db, const char *address, char *text, size_t size)
+bool targets_algorithms(struct database *db, const char *address, char *text, size_t size)
 {
 	sqlite3_stmt *row = database_query(db,
-	    "SELECT host_key FROM targets JOIN target_addresses USING(target_id) WHERE address = ?", "t",
-	    address);
+	    "SELECT host_key, by_admin FROM targets JOIN target_addresses USING(target_id) WHERE address = ?",
+	    "t", address);
 	struct public_key key;
 
 	text[0] = '\0';
 	if (!database_row(row))
-		return;
+		return false;
+	bool by_admin = sqlite3_column_int(row, 1) != 0;
 	/* An RSA key signs with SHA-2 under names of its own (RFC 8332); by the old one only where a rule
 	 * allows it. */
 	if (public_key_parse_legacy(database_blob(row, 0), &key))
 		snprintf(text, size, "%s",
 		    key.type->kind == PUBLIC_KEY_RSA ? "rsa-sha2-512,rsa-sha2-256,ssh-rsa" : key.type->name);
 	database_stop(row);
+	return by_admin;
 }
 
 static json_t *texts_json(sqlite3_stmt *row)

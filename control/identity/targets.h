@@ -48,8 +48,9 @@ bool target_name_read(const char *typed, char name[TARGET_NAME_MAX + 1]);
 bool targets_name(struct database *db, const char *address, const char *name);
 bool targets_unname(struct database *db, const char *address, const char *name); /* false: had no such */
 unsigned targets_name_count(struct database *db, const char *address);
-/* Host key algorithms (comma separated) of the key pinned at the address; "" where nothing is. */
-void targets_algorithms(struct database *db, const char *address, char *text, size_t size);
+/* Host key algorithms (comma separated) of the key pinned at the address; "" where nothing is. True: an
+ * administrator pinned it. */
+bool targets_algorithms(struct database *db, const char *address, char *text, size_t size);
 /* [{target_id, type, fingerprint (of the host key), addresses, names, hosts (both, as known_hosts files have
  * them), first_seen}] */
 json_t *targets_json(struct database *db);

@@ -178,24 +178,28 @@ enum origin_verdict origin_key_judge(struct origin_key *key, struct database *db
 	return judge_by_pins(key, pinned, vouched, line, mode == POLICY_HOST_KEYS_FIRST_USE);
 }
 
+/* What is pinned needs no lines where an administrator pinned it (needs_lines()), and is asked for where they
+ * cannot be looked through now: strangers who ask for ever new addresses keep nobody from it. */
 bool origin_key_algorithms(struct database *db, const struct known_hosts *known, const char *address,
     enum policy_host_keys mode, char *list, size_t size)
 {
 	struct called called;
+	char pinned[64];
 
 	list[0] = '\0';
 	if (mode == POLICY_HOST_KEYS_CA) {
 		snprintf(list, size, "%s", known_hosts_certificates);
 		return true;
 	}
-	if (mode != POLICY_HOST_KEYS_KNOWN_HOSTS)
-		targets_algorithms(db, address, list, size);
-	if (list[0] != '\0' || known->count == 0)
-		return true;
-	called_of(db, address, &called);
-	bool looked = known_hosts_algorithms(known, &called.all, list, size);
-	called_free(&called);
-	if (looked && list[0] == '\0')
-		targets_algorithms(db, address, list, size);
-	return looked;
+	bool by_admin = targets_algorithms(db, address, pinned, sizeof(pinned));
+	bool pin_decides = pinned[0] != '\0' && (by_admin || mode != POLICY_HOST_KEYS_KNOWN_HOSTS);
+	bool looked = true;
+	if (!pin_decides && known->count > 0) {
+		called_of(db, address, &called);
+		looked = known_hosts_algorithms(known, &called.all, list, size);
+		called_free(&called);
+	}
+	if (list[0] == '\0')
+		snprintf(list, size, "%s", pinned);
+	return looked || list[0] != '\0';
 }

@@ -43,8 +43,8 @@ struct origin_key {
 bool origin_key_read(struct origin_key *key, struct wire_span shown, bool small);
 enum origin_verdict origin_key_judge(struct origin_key *key, struct database *db,
     const struct known_hosts *known, const char *address, enum policy_host_keys mode, time_t now);
-/* Which algorithms to ask the origin at the address for first (comma separated). False: not now, as
- * ORIGIN_BUSY. */
+/* Which algorithms to ask the origin at the address for first (comma separated). False: nothing is
+ * pinned there, and what the lines say is not looked for now, as ORIGIN_BUSY. */
 bool origin_key_algorithms(struct database *db, const struct known_hosts *known, const char *address,
     enum policy_host_keys mode, char *list, size_t size);
 

@@ -8,6 +8,7 @@
 
 #include "control/certificate/host_certificate.h"
 #include "control/identity/known_memo.h"
+#include "control/sessions/origin_key.h"
 #include "tests/unit/control/folder.h"
 
 #define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
@@ -165,6 +166,62 @@ Test(known_hosts, hashed_names_are_kept, .timeout = 60)
 	database_close(&db);
 	free(text);
 	folder_remove(path);
+}
+
+/* While strangers use up what may be looked for, what is pinned is neither refused nor asked for otherwise.
+ */
+static void while_strangers_ask(struct database *db, const struct known_hosts *known, struct wire_span blob)
+{
+	struct origin_key key;
+	struct words stranger = names("2001:db8::ffff", NULL);
+	char list[512];
+	enum policy_host_keys mode = POLICY_HOST_KEYS_KNOWN_HOSTS;
+
+	cr_assert_eq(known_hosts_check(known, &stranger, blob), KNOWN_BUSY);
+	words_free(&stranger);
+	cr_expect(origin_key_algorithms(db, known, "198.51.100.1", mode, list, sizeof(list)));
+	cr_expect_str_eq(list, "ssh-ed25519", "pinned by an administrator");
+	cr_assert(origin_key_read(&key, blob, false));
+	cr_expect_eq(origin_key_judge(&key, db, known, "198.51.100.1", mode, 0), ORIGIN_KNOWN);
+	cr_expect(origin_key_algorithms(db, known, "198.51.100.2", mode, list, sizeof(list)));
+	cr_expect_str_eq(list, "ssh-ed25519", "pinned when it was first met");
+	cr_expect_eq(origin_key_judge(&key, db, known, "198.51.100.2", mode, 0), ORIGIN_BUSY);
+	cr_expect_not(origin_key_algorithms(db, known, "198.51.100.3", mode, list, sizeof(list)));
+	cr_expect(
+	    origin_key_algorithms(db, known, "198.51.100.2", POLICY_HOST_KEYS_STRICT, list, sizeof(list)));
+}
+
+Test(known_hosts, strangers_keep_nobody_from_what_is_pinned)
+{
+	struct known_hosts known = {.now_ms = now_ms};
+	char path[FOLDER_PATH_SIZE], file[FOLDER_PATH_SIZE + 16], error[256], list[512], *text, *at;
+	struct known_import result;
+	struct database db;
+	struct public_key_line key;
+
+	cr_assert_not_null(text = calloc(1, 2000 * 160));
+	folder_make(path, "known");
+	snprintf(file, sizeof(file), "%s/control.db", path);
+	cr_assert(database_open(&db, file, error, sizeof(error)), "%s", error);
+	at = text;
+	for (unsigned i = 0; i < 2000; i++)
+		at += sprintf(at, "|1|UHaxf9isWQHSc9q491e%07u0=|x8PhKY8E9pxyLkrDywjQLrYbvzY= " KEY "\n", i);
+	cr_assert(known_hosts_import(&known, &db, text, false, &result), "%s", result.wrong);
+	cr_assert_null(public_key_line_parse(KEY, strlen(KEY), &key));
+	struct wire_span blob = {key.blob, key.blob_len};
+	cr_assert(targets_pin(&db, "198.51.100.1", blob, true));
+	cr_assert(targets_pin(&db, "198.51.100.2", blob, false));
+	for (unsigned i = 0; i <= KNOWN_MEMO_BURST / 2000; i++) {
+		snprintf(list, sizeof(list), "2001:db8::%x", i);
+		struct words stranger = names(list, NULL);
+		(void)known_hosts_check(&known, &stranger, blob);
+		words_free(&stranger);
+	}
+	while_strangers_ask(&db, &known, blob);
+	known_hosts_free(&known);
+	database_close(&db);
+	folder_remove(path);
+	free(text);
 }
 
 Test(known_hosts, lines)
