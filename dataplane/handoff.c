@@ -373,8 +373,11 @@ uint32_t handoff_poll(struct handoff *handoff, struct tcp_shard *shard, uint64_t
 			handoff_detach(handoff, shard, i, now_us);
 		} else if (worker->starved) {
 			worker->starved = false; /* raised again by whoever still finds no room */
-			if (tcp_worker_ready(shard, (int)i, now_us)) {
-				worker->starved = true; /* those whose turn is next found room, maybe */
+			bool more = tcp_worker_ready(shard, (int)i, now_us);
+			/* Where one found none, the worker's bell is waited for: with a worker that takes
+			 * nothing this is no work. */
+			if (more && !worker->starved) {
+				worker->starved = true;
 				n++;
 			}
 		}
