@@ -124,6 +124,7 @@ struct recorder {
 	struct storage storage;
 	struct index *index;
 	struct counters counters;
+	int submit_error; /* the last of io_uring_submit(): said once */
 	int log_fd;
 	uint64_t now;      /* ms, monotonic; read once a turn */
 	uint64_t now_unix; /* seconds */

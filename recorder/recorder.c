@@ -289,8 +289,9 @@ static bool turn(struct recorder *recorder)
 		busy = true;
 	session_log_step(recorder);
 	int error = storage_submit(&recorder->storage);
-	if (error != 0)
+	if (error != 0 && error != recorder->submit_error)
 		rpc_log(RPC_LOG_ERROR, "io_uring: %s", strerror(-error));
+	recorder->submit_error = error;
 	busy |= storage_reap(&recorder->storage) > 0;
 	if (index_commit(recorder->index) != 0)
 		recorder->counters.index_errors++;

@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Preloaded into reeve-recorder: four of five calls of io_uring_submit() find the kernel without memory for a
- * request. */
+ * request. That it is there it says by the file REFUSING_MARK. */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Before the recorder confines itself. */
+__attribute__((constructor)) static void mark(void)
+{
+	const char *path = getenv("REFUSING_MARK");
+
+	if (path != NULL)
+		close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+}
 
 int io_uring_submit(struct io_uring *ring)
 {
