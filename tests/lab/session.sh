@@ -70,7 +70,8 @@ lab_up() {
 	[ -x "$BUILD/control/cli/reeve" ] || give_up "nothing is built in $BUILD: tests/install && meson setup build && ninja -C build"
 	claim_lab
 	trap session_end EXIT
-	trap interrupted INT TERM HUP
+	trap 'interrupted 130' INT
+	trap 'interrupted 143' TERM HUP
 	lab up "$@" || give_up "the lab does not come up"
 	wire_start
 	reeve keygen -o "$STATE/sshkey" >/dev/null || give_up "reeve keygen failed"
@@ -192,9 +193,9 @@ use_identity() {
 }
 
 # From outside, as where it took too long: what was it at?
-interrupted() {
+interrupted() { # exit status
 	printf '  FAIL  ended from outside after %d s, at %s: %s\n' "$SECONDS" "${BASH_LINENO[*]}" "$BASH_COMMAND"
-	exit 130
+	exit "$1"
 }
 
 session_end() {

@@ -3,7 +3,6 @@
 # and programs that are not for starting by hand.
 # Runs beside others.
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
-wire_least=1
 session_start
 policy <<-'YAML'
 	default: allow

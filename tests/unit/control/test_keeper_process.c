@@ -346,7 +346,8 @@ Test(keeper_process, it_is_confined)
 	cr_expect(strstr(text, "NoNewPrivs:\t1") != NULL, "%s", text);
 	cr_expect(strstr(text, "CapEff:\t0000000000000000") != NULL, "%s", text);
 	cr_expect(strstr(text, "CapPrm:\t0000000000000000") != NULL, "%s", text);
-	cr_expect(strstr(text, "CapBnd:\t0000000000000000") != NULL, "%s", text);
+	if (geteuid() == 0) /* others cannot take from it, and need not */
+		cr_expect(strstr(text, "CapBnd:\t0000000000000000") != NULL, "%s", text);
 #ifndef __SANITIZE_ADDRESS__
 	cr_expect(strstr(text, "Seccomp:\t2") != NULL, "%s", text);
 #endif
@@ -373,6 +374,15 @@ static uint32_t answered(struct process *p, bool *error)
 	return message.id;
 }
 
+static pid_t searcher_of(const struct process *p)
+{
+	char path[64], text[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", p->pid, p->pid);
+	read_text(path, text, sizeof(text));
+	return (pid_t)atoi(text);
+}
+
 /* The one that is searched for keeps nobody waiting but who asked for it, and what is too much is refused at
  * once. A new keeper knows what was found. */
 Test(keeper_process, nobody_waits_for_another_s_rsa_host_key)
@@ -383,6 +393,7 @@ Test(keeper_process, nobody_waits_for_another_s_rsa_host_key)
 
 	start(&p);
 	say_live(&p, "s1");
+	kill(searcher_of(&p), SIGSTOP); /* no search ends before all have asked */
 	for (uint32_t i = 1; i <= 8; i++) {
 		snprintf(target, sizeof(target), "target %u", i);
 		ask_host(&p, i, target, "ssh-rsa");
@@ -397,6 +408,7 @@ Test(keeper_process, nobody_waits_for_another_s_rsa_host_key)
 		cr_expect_eq(answered(&p, &error), id);
 		cr_expect_not(error);
 	}
+	kill(searcher_of(&p), SIGCONT);
 	static const uint32_t order[] = {1, 9, 2, 3, 4, 5, 6, 7, 8};
 	for (unsigned i = 0; i < 9; i++) {
 		cr_expect_eq(answered(&p, &error), order[i]);
@@ -423,15 +435,6 @@ Test(keeper_process, nobody_waits_for_another_s_rsa_host_key)
 	cr_expect_eq(finish(&p), 0);
 }
 
-static pid_t searcher_of(const struct process *p)
-{
-	char path[64], text[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", p->pid, p->pid);
-	read_text(path, text, sizeof(text));
-	return (pid_t)atoi(text);
-}
-
 Test(keeper_process, the_searcher_is_confined_and_does_not_outlive_it)
 {
 	struct process p;
@@ -448,7 +451,8 @@ Test(keeper_process, the_searcher_is_confined_and_does_not_outlive_it)
 	cr_expect(strstr(text, "Name:\treeve-searcher") != NULL, "%s", text);
 	cr_expect(strstr(text, "NoNewPrivs:\t1") != NULL, "%s", text);
 	cr_expect(strstr(text, "CapEff:\t0000000000000000") != NULL, "%s", text);
-	cr_expect(strstr(text, "CapBnd:\t0000000000000000") != NULL, "%s", text);
+	if (geteuid() == 0) /* others cannot take from it, and need not */
+		cr_expect(strstr(text, "CapBnd:\t0000000000000000") != NULL, "%s", text);
 #ifndef __SANITIZE_ADDRESS__
 	cr_expect(strstr(text, "Seccomp:\t2") != NULL, "%s", text);
 #endif
