@@ -26,6 +26,8 @@
 #define PAGE_SIZE_BYTES 4096u
 /* Below the frame that gives back the stack: its own callees and the ABI's red zone. */
 #define TRIM_MARGIN 2048u
+/* Between the thread's own frames and a job's: more than TRIM_MARGIN and what is lost to whole pages. */
+#define APART (TRIM_MARGIN + 2 * PAGE_SIZE_BYTES)
 
 /* A tenth of the core while the worker wants all of it (sched(7): a tenth of the weight of nice 0), all that
  * the worker leaves otherwise. */
@@ -75,6 +77,16 @@ static void give_way(void)
 	(void)syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
+/* So far down that all of its stack, the outermost frame too, lies in pages that are given back. */
+__attribute__((noinline)) static void run_apart(const struct computing_job *job)
+{
+	volatile uint8_t between[APART];
+
+	between[0] = 0;
+	job->run(job->argument);
+	(void)between[0]; /* so that the call above does not become a jump out of this frame */
+}
+
 /* Secrets are left behind by what is computed here, and the next session's job runs on the same stack. */
 static void give_stack_back(const struct computing_thread *helper)
 {
@@ -113,7 +125,7 @@ static void *computing_main(void *argument)
 		if (atomic_load_explicit(&helper->stopping, memory_order_acquire))
 			return NULL;
 		struct computing_job *job = atomic_load_explicit(&helper->shown, memory_order_acquire);
-		job->run(job->argument);
+		run_apart(job);
 		/* What it says of errors is for this thread alone, which asks nobody. */
 		ERR_clear_error();
 		give_stack_back(helper);

@@ -211,41 +211,55 @@ Test(computing_thread, gives_way)
 }
 
 #if !defined(__SANITIZE_ADDRESS__)
+/* As far down as any job gets, and within a job's outermost frame, next to what the thread itself keeps. */
 #define DEEP 20000
+#define SHALLOW 1500
 
-static void leaves_secret(void *argument)
+struct left {
+	const volatile char *at;
+	int size;
+};
+
+static void leave(struct left *left, volatile char *secret, int size)
+{
+	for (int i = 0; i < size; i++) /* volatile: nobody may leave it out */
+		secret[i] = 0x5a;
+	*left = (struct left){secret, size};
+}
+
+static void leaves_deep(void *argument)
 {
 	volatile char secret[DEEP];
 
-	for (int i = 0; i < DEEP; i++) /* volatile: nobody may leave it out */
-		secret[i] = 0x5a;
-	*(uintptr_t *)argument = (uintptr_t)secret;
+	leave(argument, secret, DEEP);
 }
 
-/* Looks at what is below its own frame. */
-static void looks_for_secret(void *argument)
+static void leaves_shallow(void *argument)
 {
-	uintptr_t *where = argument;
-	const volatile char *at = (const volatile char *)*where;
+	volatile char secret[SHALLOW];
+
+	leave(argument, secret, SHALLOW);
+}
+
+/* Looked at from here: another job's own frame would lie on top of it. */
+static void expect_nothing_left(void (*leaves)(void *argument))
+{
+	struct computing_thread *helper = computing_start();
+	struct left left = {0};
+	struct computing_job job = {.run = leaves, .argument = &left};
 	int found = 0;
 
-	for (int i = 0; i < DEEP / 2; i++)
-		found += at[i] == 0x5a;
-	*where = (uintptr_t)found;
+	computing_put(helper, &job, COMPUTING_STRANGERS);
+	cr_assert_eq(wait_done(helper), &job);
+	for (int i = 0; i < left.size; i++)
+		found += left.at[i] == 0x5a;
+	cr_expect_eq(found, 0, "%d of %d bytes are still there", found, left.size);
+	computing_stop(helper);
 }
 
 Test(computing_thread, the_next_job_finds_nothing_of_the_last)
 {
-	struct computing_thread *helper = computing_start();
-	uintptr_t where = 0;
-	struct computing_job first = {.run = leaves_secret, .argument = &where},
-	                     second = {.run = looks_for_secret, .argument = &where};
-
-	computing_put(helper, &first, COMPUTING_STRANGERS);
-	cr_assert_eq(wait_done(helper), &first);
-	computing_put(helper, &second, COMPUTING_STRANGERS);
-	cr_assert_eq(wait_done(helper), &second);
-	cr_expect_eq(where, 0, "%zu bytes are still there", (size_t)where);
-	computing_stop(helper);
+	expect_nothing_left(leaves_deep);
+	expect_nothing_left(leaves_shallow);
 }
 #endif
