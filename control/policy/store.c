@@ -45,7 +45,8 @@ static void prune(struct control *control)
 	(void)database_run(&control->db,
 	    "DELETE FROM policies WHERE generation <= (SELECT max(generation) FROM policies) - ?1"
 	    " AND generation NOT IN (SELECT generation FROM sessions WHERE finished_at IS NULL)"
-	    " AND generation <> (SELECT max(generation) FROM policies WHERE applied_at IS NOT NULL)",
+	    " AND generation <> (SELECT coalesce(max(generation), 0) FROM policies WHERE applied_at IS NOT "
+	    "NULL)",
 	    "i", (int64_t)POLICIES_KEPT);
 }
 
@@ -147,6 +148,7 @@ bool policies_open(struct control *control, struct policy_fault *fault)
 		policy_release(policy);
 		return false;
 	}
+	prune(control); /* no start that comes to nothing leaves its policy there for ever */
 	policy->applied_at = time(NULL);
 	control->policies.in_force = policy;
 	control->policies.from_file = true;

@@ -7,7 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "control/policy/policy.h"
+#include "control/control.h"
+#include "tests/unit/control/folder.h"
 
 static struct policy_context context;
 
@@ -399,4 +400,53 @@ Test(policy, the_example_is_good)
 	cr_assert_not_null(policy, "%s", fault.text);
 	cr_expect_eq(policy->rule_count, 4);
 	policy_release(policy);
+}
+
+/* -- the store -- */
+
+/* How many, from one generation to another. */
+static int64_t stored(struct database *db, int64_t from, int64_t to)
+{
+	sqlite3_stmt *row = database_query(
+	    db, "SELECT count(*) FROM policies WHERE generation BETWEEN ? AND ?", "ii", from, to);
+	cr_assert(database_row(row));
+	int64_t count = sqlite3_column_int64(row, 0);
+	database_stop(row);
+	return count;
+}
+
+static void start_for_nothing(struct control *control, unsigned times)
+{
+	struct policy_fault fault;
+
+	for (unsigned i = 0; i < times; i++) {
+		cr_assert(policies_open(control, &fault), "%s", fault.text);
+		policies_close(control);
+	}
+}
+
+/* A port that is not there: each start reads the file and no dataplane ever has its policy. */
+Test(policy, starts_that_come_to_nothing_do_not_fill_the_database)
+{
+	static struct control control;
+	char path[FOLDER_PATH_SIZE], file[FOLDER_PATH_SIZE + 16], error[256];
+
+	control.context = context;
+	folder_make(path, "store");
+	snprintf(file, sizeof(file), "%s/control.db", path);
+	cr_assert(database_open(&control.db, file, error, sizeof(error)), "%s", error);
+	snprintf(control.config.policy, sizeof(control.config.policy), "%s/policy.yaml", path);
+	FILE *text = fopen(control.config.policy, "w");
+	cr_assert(text != NULL && fputs("default: allow\n", text) >= 0 && fclose(text) == 0);
+	start_for_nothing(&control, POLICIES_KEPT + 10);
+	cr_expect_eq(stored(&control.db, 0, 1000), POLICIES_KEPT);
+	cr_expect_eq(stored(&control.db, 74, 74), 1, "the last is there");
+	/* What was in force and cannot be read any more stays, for a configuration that it fits again. */
+	cr_assert(database_run(&control.db,
+	    "UPDATE policies SET applied_at = 1, text = 'default: no' WHERE generation = 74", ""));
+	start_for_nothing(&control, POLICIES_KEPT + 10);
+	cr_expect_eq(stored(&control.db, 0, 1000), POLICIES_KEPT + 1);
+	cr_expect_eq(stored(&control.db, 74, 74), 1);
+	database_close(&control.db);
+	folder_remove(path);
 }
