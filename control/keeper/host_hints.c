@@ -29,7 +29,7 @@ struct entry {
 
 struct host_hints {
 	const struct keyring *keyring;
-	unsigned count, unsaved;
+	unsigned count, unsaved, aged; /* aged: were asked for since the file was written */
 	uint64_t uses, driven_out;
 	struct entry entries[HOST_HINTS_MAX];
 };
@@ -167,6 +167,7 @@ void host_hints_save(struct host_hints *hints)
 	uint8_t *bytes = malloc(FILE_MAX), *plain = malloc(FILE_MAX);
 
 	hints->unsaved = 0;
+	hints->aged = 0;
 	/* By age, so that it is known after a restart. */
 	qsort(hints->entries, hints->count, sizeof(hints->entries[0]), by_use);
 	int error = bytes == NULL || plain == NULL ? -ENOMEM : seal_file(hints, bytes, plain);
@@ -196,6 +197,8 @@ bool host_hints_find(struct host_hints *hints, const uint8_t name[HOST_KEY_NAME_
 			continue;
 		hints->entries[i].used = ++hints->uses;
 		*hint = hints->entries[i].hint;
+		if (++hints->aged % HOST_HINTS_AGED == 0)
+			hints->unsaved++;
 		return true;
 	}
 	return false;

@@ -17,11 +17,14 @@
 	16384u /* keys: half a megabyte. The one that was asked for longest ago makes room.                  \
 	        */
 
+#define HOST_HINTS_AGED 1024u /* uses after which the file is written anew, so that it has their order */
+
 struct host_hints;
 
 /* Reads the file; where it is damaged, says so and begins anew. NULL: no memory. */
 struct host_hints *host_hints_open(const struct keyring *keyring);
 void host_hints_close(struct host_hints *hints); /* NULL is nothing */
+/* It counts as asked for now. */
 bool host_hints_find(
     struct host_hints *hints, const uint8_t name[HOST_KEY_NAME_SIZE], struct host_hint *hint);
 void host_hints_put(struct host_hints *hints, const uint8_t name[HOST_KEY_NAME_SIZE],

@@ -379,6 +379,8 @@ static const struct private_key *find(
 	struct cached *place = place_of(keys, rsa, name);
 	if (holds(place, name)) {
 		place->used = ++keys->uses;
+		if (rsa) /* kept in memory or not: it is in use, and its hint is no old one */
+			(void)host_hints_find(keys->hints, name, &hint);
 		return place->key;
 	}
 	if (rsa && !hint_of(keys, seed, target_id, &hint))

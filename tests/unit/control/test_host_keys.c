@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "control/certificate/public_key.h"
+#include "control/keeper/host_hints.h"
 #include "control/keeper/host_keys.h"
 #include "control/keeper/private_key.h"
 #include "tests/unit/control/folder.h"
@@ -142,6 +143,53 @@ Test(host_keys, rsa_keys_are_searched_for_once)
 	stop_keys();
 	start_keys();
 	(void)blob_of(HOST_SEED_CURRENT, "one", "ssh-rsa");
+}
+
+static void learn(unsigned number)
+{
+	char name[HOST_KEY_NAME_SIZE + 1];
+	struct host_search search;
+	struct host_hint hint = {0};
+
+	snprintf(name, sizeof(name), "key %12u", number);
+	memcpy(search.name, name, sizeof(search.name));
+	host_keys_seed_id(keeper.host_keys, HOST_SEED_CURRENT, search.seed_id);
+	host_keys_learn(keeper.host_keys, &search, &hint);
+}
+
+static bool is_known(struct host_hints *hints, unsigned number)
+{
+	char name[HOST_KEY_NAME_SIZE + 1];
+	struct host_hint hint;
+
+	snprintf(name, sizeof(name), "key %12u", number);
+	return host_hints_find(hints, (const uint8_t *)name, &hint);
+}
+
+/* A key that is asked for all the time is kept in memory; where its primes lie is not forgotten for that. */
+Test(host_keys, an_rsa_key_in_use_is_not_the_oldest, .timeout = 60)
+{
+	struct host_hints *saved;
+
+	(void)blob_of(HOST_SEED_CURRENT, "one", "ssh-rsa");
+	for (unsigned i = 1; i < HOST_HINTS_MAX; i++)
+		learn(i);
+	host_keys_save(keeper.host_keys);
+	for (unsigned i = 0; i < HOST_HINTS_AGED - 1; i++)
+		(void)blob_of(HOST_SEED_CURRENT, "one", "ssh-rsa");
+	cr_expect_eq(host_keys_unsaved(keeper.host_keys), 0, "not each use is worth a file");
+	(void)blob_of(HOST_SEED_CURRENT, "one", "ssh-rsa");
+	cr_expect_eq(host_keys_unsaved(keeper.host_keys), 1);
+	learn(0);
+	host_keys_save(keeper.host_keys);
+	cr_assert_not_null(saved = host_hints_open(&keeper.keyring));
+	cr_expect_not(is_known(saved, 1), "the oldest");
+	cr_expect(is_known(saved, 2));
+	host_hints_close(saved);
+	stop_keys();
+	start_keys();
+	(void)blob_of(HOST_SEED_CURRENT, "one", "ssh-rsa");
+	cr_expect_eq(host_keys_searched(keeper.host_keys), 0, "it was driven out");
 }
 
 Test(host_keys, of_a_target_and_a_type)
