@@ -506,6 +506,28 @@ static bool may_read(struct bridge_leg *leg)
 	return unsent < REKEY_MAX;
 }
 
+static void heed_kill(struct bridge *bridge)
+{
+	const struct session *session = bridge->session;
+
+	if (session->kill_reason[0] != '\0')
+		end_with(bridge, session->close_reason != NULL ? session->close_reason : "killed",
+		    session->kill_reason);
+}
+
+static void leg_broken(struct bridge_leg *leg)
+{
+	/* A session that is killed while it waits for a computation of a key exchange hears of it by that
+	 * exchange's failing. */
+	heed_kill(leg->bridge);
+	if (leg->bridge->session->kill_reason[0] != '\0')
+		return;
+	rpc_log(RPC_LOG_WARNING, "session %s: the %s's connection failed: %s",
+	    leg->bridge->session->session_id, leg->leg == LEG_CLIENT ? "client" : "origin",
+	    packets_error(leg->packets));
+	end_with(leg->bridge, "protocol_error", "the SSH connection was broken");
+}
+
 static void read_leg(struct bridge_leg *leg)
 {
 	do
@@ -513,12 +535,8 @@ static void read_leg(struct bridge_leg *leg)
 	while (!leg->stopped && take_packet(leg));
 	if (leg->bridge->linger_until_us != UINT64_MAX && packets_broken(leg->packets))
 		leg->done = true; /* one peer is done; what the other still had to say does not matter */
-	if (!leg->done && packets_broken(leg->packets)) {
-		rpc_log(RPC_LOG_WARNING, "session %s: the %s's connection failed: %s",
-		    leg->bridge->session->session_id, leg->leg == LEG_CLIENT ? "client" : "origin",
-		    packets_error(leg->packets));
-		end_with(leg->bridge, "protocol_error", "the SSH connection was broken");
-	}
+	if (!leg->done && packets_broken(leg->packets))
+		leg_broken(leg);
 	if (leg->gather_len == 0 && leg->gather_size > GATHER_KEPT) {
 		free(leg->gather);
 		leg->gather = NULL;
@@ -699,9 +717,7 @@ static const char *turn(struct bridge *bridge)
 {
 	struct session *session = bridge->session;
 
-	if (session->kill_reason[0] != '\0')
-		end_with(bridge, session->close_reason != NULL ? session->close_reason : "killed",
-		    session->kill_reason);
+	heed_kill(bridge);
 	for (unsigned i = 0; i < 2; i++)
 		read_leg(&bridge->legs[i]);
 	if (bridge->reason == NULL && vsock_at_eof(bridge->legs[LEG_ORIGIN].sock) &&

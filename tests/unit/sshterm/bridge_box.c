@@ -10,7 +10,7 @@
  *
  * bridge_box LISTEN_PORT ORIGIN_PORT USER KEY_FILE HOST_KEY_FILE OUT_DIR RECIPIENT_FILE [permits] [mode]
  * mode: best_effort (default), strict, none. Environment: BOX_KEX (the origin leg's key exchange),
- * BOX_DAWDLES.
+ * BOX_DAWDLES, BOX_KILLED.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,6 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <libssh/callbacks.h>
 #include <libssh/libssh.h>
 #include <libssh/server.h>
 
@@ -261,6 +262,18 @@ int vsock_connect(int fd, const struct sockaddr *address, socklen_t len)
 
 /* -- control's part -- */
 
+/* BOX_KILLED: while the first long computation of the bridge waits for its turn, the session is killed. */
+static int kill_instead(ssh_computation compute, void *argument, void *userdata)
+{
+	struct session *session = userdata;
+
+	(void)compute;
+	(void)argument;
+	snprintf(session->kill_reason, sizeof(session->kill_reason), "enough of this");
+	session->close_reason = "idle";
+	return SSH_ERROR;
+}
+
 void session_event(struct session *session, const char *event, const char *detail_json)
 {
 	(void)session;
@@ -406,6 +419,8 @@ static void serve(int client, char **argv, int argc)
 		box.session.sock[i]->fd = i == LEG_CLIENT ? client : origin;
 		ssh_set_blocking(box.session.ssh[i], 0);
 	}
+	if (getenv("BOX_KILLED") != NULL)
+		ssh_set_computation_callback(kill_instead, &box.session);
 	const char *reason = bridge_run(&box.session);
 	box.session.sock[0]->eof = box.session.sock[1]->eof = true;
 	for (uint64_t until = worker_now_us() + 5000000;

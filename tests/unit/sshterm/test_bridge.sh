@@ -224,6 +224,16 @@ endings() {
 	expect "a slow reader gets all" "$(head -c 30000000 /dev/zero | sha256sum)" "$(cat "$dir/slow")"
 	settled
 	expect "nothing lost while it slept" "" "$(grep ^program_end "$dir/out/control.log" | grep -v 'lost 0 ')"
+	# What was to be computed for a key exchange is not any more: that is why the exchange fails, and not the reason.
+	BOX_KILLED=1 lab_box 0xffffffff best_effort
+	fresh
+	ssh_through -o KexAlgorithms=diffie-hellman-group14-sha256 -o RekeyLimit=1M localhost 'head -c 4000000 /dev/zero; sleep 20' \
+		2>"$dir/err" >/dev/null
+	settled
+	expect "killed in a key exchange: the program's reason" '"idle"' "$(field exec log.close_reason)"
+	expect_in "the session's" 'session_end idle ' "$(cat "$dir/out/control.log")"
+	expect_in "the client is told" 'enough of this' "$(cat "$dir/err")"
+	lab_box 0xffffffff best_effort
 }
 
 # What the box answers by itself waits for a client that does not read: so much, and no more.
