@@ -153,7 +153,17 @@ void host_keys_seed_id(const struct host_keys *keys, enum host_seed seed, uint8_
 	memcpy(id, hash, HOST_SEED_ID_SIZE);
 }
 
-/* What is kept of its keys goes with it. */
+static bool is_seed(const struct host_keys *keys, enum host_seed seed, const uint8_t id[HOST_SEED_ID_SIZE])
+{
+	uint8_t own[HOST_SEED_ID_SIZE];
+
+	if (!host_keys_has(keys, seed))
+		return false;
+	host_keys_seed_id(keys, seed, own);
+	return memcmp(own, id, sizeof(own)) == 0;
+}
+
+/* What is kept of its keys goes with it, but where it is another one, too: a commit that was cut short. */
 static void drop_seed(struct host_keys *keys, enum host_seed seed)
 {
 	uint8_t id[HOST_SEED_ID_SIZE];
@@ -161,9 +171,12 @@ static void drop_seed(struct host_keys *keys, enum host_seed seed)
 	if (!host_keys_has(keys, seed))
 		return;
 	host_keys_seed_id(keys, seed, id);
-	host_hints_forget(keys->hints, id);
 	sodium_free(keys->seeds[seed]);
 	keys->seeds[seed] = NULL;
+	for (unsigned i = 0; i < HOST_SEEDS; i++)
+		if (is_seed(keys, (enum host_seed)i, id))
+			return;
+	host_hints_forget(keys->hints, id);
 }
 
 int host_keys_rotate(struct host_keys *keys)
@@ -233,28 +246,8 @@ int host_keys_abandon(struct host_keys *keys)
 
 bool host_keys_by_id(const struct host_keys *keys, const uint8_t id[HOST_SEED_ID_SIZE], enum host_seed *seed)
 {
-	static const enum host_seed signing[] = {HOST_SEED_CURRENT, HOST_SEED_PREVIOUS};
-	uint8_t own[HOST_SEED_ID_SIZE];
-
-	for (unsigned i = 0; i < 2; i++) {
-		if (!host_keys_has(keys, signing[i]))
-			continue;
-		host_keys_seed_id(keys, signing[i], own);
-		*seed = signing[i];
-		if (memcmp(own, id, sizeof(own)) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool is_next(const struct host_keys *keys, const uint8_t id[HOST_SEED_ID_SIZE])
-{
-	uint8_t own[HOST_SEED_ID_SIZE];
-
-	if (!host_keys_has(keys, HOST_SEED_NEXT))
-		return false;
-	host_keys_seed_id(keys, HOST_SEED_NEXT, own);
-	return memcmp(own, id, sizeof(own)) == 0;
+	*seed = is_seed(keys, HOST_SEED_CURRENT, id) ? HOST_SEED_CURRENT : HOST_SEED_PREVIOUS;
+	return is_seed(keys, *seed, id);
 }
 
 uint64_t host_keys_previous_age(const struct host_keys *keys, uint64_t now_s)
@@ -331,7 +324,7 @@ void host_keys_learn(struct host_keys *keys, const struct host_search *search, c
 
 	keys->searched++;
 	/* It may be forgotten by now. */
-	if (host_keys_by_id(keys, search->seed_id, &seed) || is_next(keys, search->seed_id))
+	if (host_keys_by_id(keys, search->seed_id, &seed) || is_seed(keys, HOST_SEED_NEXT, search->seed_id))
 		host_hints_put(keys->hints, search->name, search->seed_id, hint);
 }
 

@@ -467,6 +467,8 @@ Test(host_keys, a_commit_that_fails_changes_nothing)
 	start_keys();
 	cr_expect_not(host_keys_has(keeper.host_keys, HOST_SEED_PREVIOUS));
 	uint8_t seed[KEEPER_SEED_SIZE];
+	(void)blob_of(HOST_SEED_CURRENT, "one", "ssh-rsa");
+	host_keys_save(keeper.host_keys);
 	cr_assert_eq(keyfile_read(keeper.keyring.directory, "host.seed", KEYRING_HOST_SEED, seed), 0);
 	cr_assert_eq(
 	    keyfile_rewrite(keeper.keyring.directory, "host-previous.seed", KEYRING_HOST_SEED, seed), 0);
@@ -474,6 +476,9 @@ Test(host_keys, a_commit_that_fails_changes_nothing)
 	start_keys();
 	cr_expect_not(host_keys_has(keeper.host_keys, HOST_SEED_PREVIOUS));
 	cr_expect_neq(faccessat(keeper.keyring.directory, "host-previous.seed", F_OK, 0), 0);
+	(void)blob_of(HOST_SEED_CURRENT, "one", "ssh-rsa");
+	cr_expect_eq(
+	    host_keys_searched(keeper.host_keys), 0, "what is known of the current seed's keys is lost");
 }
 
 Test(host_keys, a_damaged_next_seed_stops_the_start)
