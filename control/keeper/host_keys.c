@@ -25,6 +25,7 @@
 
 struct cached {
 	uint8_t name[NAME_SIZE]; /* of seed, type and target */
+	uint8_t seed_id[HOST_SEED_ID_SIZE];
 	struct private_key *key; /* NULL: free */
 	uint64_t used;
 };
@@ -120,19 +121,29 @@ struct host_keys *host_keys_open(const struct keyring *keyring)
 	return keys;
 }
 
-static void forget_keys(struct host_keys *keys)
+/* seed_id: NULL, all of them. */
+static void forget_set(struct cached *set, unsigned count, const uint8_t *seed_id)
 {
-	for (unsigned i = 0; i < CACHED; i++)
-		private_key_free(keys->cache[i].key);
-	for (unsigned i = 0; i < CACHED_RSA; i++)
-		private_key_free(keys->rsa[i].key);
+	for (unsigned i = 0; i < count; i++) {
+		if (set[i].key == NULL ||
+		    (seed_id != NULL && memcmp(set[i].seed_id, seed_id, HOST_SEED_ID_SIZE) != 0))
+			continue;
+		private_key_free(set[i].key);
+		set[i] = (struct cached){0};
+	}
+}
+
+static void forget_keys(struct host_keys *keys, const uint8_t *seed_id)
+{
+	forget_set(keys->cache, CACHED, seed_id);
+	forget_set(keys->rsa, CACHED_RSA, seed_id);
 }
 
 void host_keys_close(struct host_keys *keys)
 {
 	if (keys == NULL)
 		return;
-	forget_keys(keys);
+	forget_keys(keys, NULL);
 	for (unsigned i = 0; i < HOST_SEEDS; i++)
 		sodium_free(keys->seeds[i]);
 	host_hints_close(keys->hints);
@@ -177,6 +188,7 @@ static void drop_seed(struct host_keys *keys, enum host_seed seed)
 		if (is_seed(keys, (enum host_seed)i, id))
 			return;
 	host_hints_forget(keys->hints, id);
+	forget_keys(keys, id);
 }
 
 int host_keys_rotate(struct host_keys *keys)
@@ -343,6 +355,17 @@ uint64_t host_keys_searched(const struct host_keys *keys)
 	return keys->searched;
 }
 
+unsigned host_keys_in_memory(const struct host_keys *keys)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < CACHED; i++)
+		count += keys->cache[i].key != NULL;
+	for (unsigned i = 0; i < CACHED_RSA; i++)
+		count += keys->rsa[i].key != NULL;
+	return count;
+}
+
 /* Where the primes of an RSA key lie; searched for where that is not known. */
 static bool hint_of(
     struct host_keys *keys, enum host_seed seed, const char *target_id, struct host_hint *hint)
@@ -384,6 +407,7 @@ static const struct private_key *find(
 	private_key_free(place->key);
 	*place = (struct cached){.key = key, .used = ++keys->uses};
 	memcpy(place->name, name, NAME_SIZE);
+	host_keys_seed_id(keys, seed, place->seed_id);
 	return key;
 }
 

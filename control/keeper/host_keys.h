@@ -75,6 +75,8 @@ unsigned host_keys_unsaved(const struct host_keys *keys);
 void host_keys_save(struct host_keys *keys);
 /* Keys that were searched for in this process. */
 uint64_t host_keys_searched(const struct host_keys *keys);
+/* Private keys that are kept in memory: those of a seed go with it. */
+unsigned host_keys_in_memory(const struct host_keys *keys);
 
 /* -- host_derive.c -- */
 struct private_key;

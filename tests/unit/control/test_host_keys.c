@@ -439,6 +439,30 @@ Test(host_keys, the_former_seed_goes_with_the_last_that_needs_it)
 	cr_expect_not_null(sign("new", "ssh-ed25519", 32, HOST_SEED_CURRENT, "t1", "ssh-ed25519"));
 }
 
+/* Of each seed one key of either kind: whoever reads the memory later finds none of a seed that is forgotten.
+ */
+Test(host_keys, private_keys_go_with_their_seed)
+{
+	const struct host_keys *keys = keeper.host_keys;
+
+	seeds(RPC_HOST_SEED_ROTATE);
+	for (enum host_seed seed = HOST_SEED_CURRENT; seed <= HOST_SEED_NEXT; seed++) {
+		(void)blob_of(seed, "t1", "ssh-ed25519");
+		(void)blob_of(seed, "t1", "ssh-rsa");
+	}
+	cr_assert_eq(host_keys_in_memory(keys), 4);
+	seeds(RPC_HOST_SEED_ABANDON);
+	cr_expect_eq(host_keys_in_memory(keys), 2, "of the abandoned one");
+	seeds(RPC_HOST_SEED_ROTATE);
+	(void)blob_of(HOST_SEED_NEXT, "t1", "ssh-ed25519");
+	seeds(RPC_HOST_SEED_COMMIT);
+	cr_expect_eq(host_keys_in_memory(keys), 3, "the former seed is still there");
+	host_keys_forget_previous(keeper.host_keys);
+	cr_expect_eq(host_keys_in_memory(keys), 1, "of the former one");
+	(void)blob_of(HOST_SEED_CURRENT, "t1", "ssh-ed25519");
+	cr_expect_eq(host_keys_in_memory(keys), 1, "what is left is the current one's");
+}
+
 Test(host_keys, a_commit_that_fails_changes_nothing)
 {
 	uint8_t before[HOST_SEED_ID_SIZE], after[HOST_SEED_ID_SIZE];
