@@ -214,8 +214,8 @@ int host_keys_rotate(struct host_keys *keys)
 static void put_back_previous(const struct host_keys *keys)
 {
 	if (host_keys_has(keys, HOST_SEED_PREVIOUS))
-		(void)keyfile_rewrite(
-		    keys->directory, PREVIOUS_FILE, KEYRING_HOST_SEED, keys->seeds[HOST_SEED_PREVIOUS]);
+		(void)keyfile_rewrite_dated(keys->directory, PREVIOUS_FILE, KEYRING_HOST_SEED,
+		    keys->seeds[HOST_SEED_PREVIOUS], keys->previous_since);
 	else
 		(void)unlinkat(keys->directory, PREVIOUS_FILE, 0);
 }

@@ -82,6 +82,9 @@ int keyfile_write(
 /* In the place of what `name` held. */
 int keyfile_rewrite(
     int directory, const char *name, enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE]);
+/* The same, as if written at `made_at` (unix seconds). */
+int keyfile_rewrite_dated(int directory, const char *name, enum keyring_kind kind,
+    const uint8_t seed[KEEPER_SEED_SIZE], uint64_t made_at);
 /* Any file's bytes, less than `size`; errors as of keyfile_read. */
 int keyfile_load(int directory, const char *name, uint8_t *bytes, size_t size, size_t *len);
 /* Puts `bytes` in the place of what `name` held. */

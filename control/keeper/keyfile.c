@@ -84,7 +84,8 @@ int keyfile_read(int directory, const char *name, enum keyring_kind kind, uint8_
 	return keyfile_read_dated(directory, name, kind, seed, &made_at);
 }
 
-static void encode(uint8_t bytes[KEYFILE_SIZE], enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE])
+static void encode(uint8_t bytes[KEYFILE_SIZE], enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE],
+    uint64_t made_at)
 {
 	struct wire_out out = wire_into(bytes, KEYFILE_SIZE);
 	uint8_t sum[KEYFILE_SUM];
@@ -92,7 +93,7 @@ static void encode(uint8_t bytes[KEYFILE_SIZE], enum keyring_kind kind, const ui
 	wire_put_bytes(&out, KEYFILE_MAGIC, 8);
 	wire_put_u8(&out, KEYFILE_VERSION);
 	wire_put_u8(&out, (uint8_t)kind);
-	wire_put_u64(&out, (uint64_t)time(NULL));
+	wire_put_u64(&out, made_at);
 	wire_put_string(&out, seed, KEEPER_SEED_SIZE);
 	crypto_generichash(sum, sizeof(sum), bytes, wire_written(&out), NULL, 0);
 	wire_put_bytes(&out, sum, sizeof(sum));
@@ -145,11 +146,11 @@ int keyfile_replace(int directory, const char *name, const uint8_t *bytes, size_
 }
 
 static int put_seed(int directory, const char *name, enum keyring_kind kind,
-    const uint8_t seed[KEEPER_SEED_SIZE], unsigned flags)
+    const uint8_t seed[KEEPER_SEED_SIZE], uint64_t made_at, unsigned flags)
 {
 	uint8_t bytes[KEYFILE_SIZE];
 
-	encode(bytes, kind, seed);
+	encode(bytes, kind, seed, made_at);
 	int error = put(directory, name, bytes, sizeof(bytes), flags);
 	sodium_memzero(bytes, sizeof(bytes));
 	return error;
@@ -159,11 +160,17 @@ int keyfile_write(
     int directory, const char *name, enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE])
 {
 	/* The new name must not replace a key, even one that came into being meanwhile. */
-	return put_seed(directory, name, kind, seed, RENAME_NOREPLACE);
+	return put_seed(directory, name, kind, seed, (uint64_t)time(NULL), RENAME_NOREPLACE);
+}
+
+int keyfile_rewrite_dated(int directory, const char *name, enum keyring_kind kind,
+    const uint8_t seed[KEEPER_SEED_SIZE], uint64_t made_at)
+{
+	return put_seed(directory, name, kind, seed, made_at, 0);
 }
 
 int keyfile_rewrite(
     int directory, const char *name, enum keyring_kind kind, const uint8_t seed[KEEPER_SEED_SIZE])
 {
-	return put_seed(directory, name, kind, seed, 0);
+	return keyfile_rewrite_dated(directory, name, kind, seed, (uint64_t)time(NULL));
 }

@@ -439,6 +439,29 @@ Test(host_keys, the_former_seed_goes_with_the_last_that_needs_it)
 	cr_expect_not_null(sign("new", "ssh-ed25519", 32, HOST_SEED_CURRENT, "t1", "ssh-ed25519"));
 }
 
+/* It was the current one until then, and is forgotten a month later, whatever failed meanwhile. */
+Test(host_keys, a_commit_that_fails_leaves_the_former_seed_its_age)
+{
+	const char *previous = "host-previous.seed", *next = "host-next.seed";
+	int directory = keeper.keyring.directory;
+	uint8_t seed[KEEPER_SEED_SIZE], after[KEEPER_SEED_SIZE];
+	uint64_t made_at = 0;
+
+	seeds(RPC_HOST_SEED_ROTATE);
+	cr_assert_eq(seeds(RPC_HOST_SEED_COMMIT).error.len, 0);
+	cr_assert_eq(keyfile_read(directory, previous, KEYRING_HOST_SEED, seed), 0);
+	cr_assert_eq(keyfile_rewrite_dated(directory, previous, KEYRING_HOST_SEED, seed, 12345), 0);
+	stop_keys();
+	start_keys();
+	directory = keeper.keyring.directory;
+	seeds(RPC_HOST_SEED_ROTATE);
+	cr_assert_eq(unlinkat(directory, next, 0), 0);
+	cr_expect_neq(seeds(RPC_HOST_SEED_COMMIT).error.len, 0);
+	cr_assert_eq(keyfile_read_dated(directory, previous, KEYRING_HOST_SEED, after, &made_at), 0);
+	cr_expect_arr_eq(after, seed, sizeof(seed));
+	cr_expect_eq(made_at, 12345, "%llu", (unsigned long long)made_at);
+}
+
 /* Of each seed one key of either kind: whoever reads the memory later finds none of a seed that is forgotten.
  */
 Test(host_keys, private_keys_go_with_their_seed)
