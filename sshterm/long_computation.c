@@ -41,8 +41,10 @@ bool long_computation(struct session *session, void (*compute)(void *argument), 
 	computing_put(worker->helper, &waiting.job,
 	    session->login_deadline_us == UINT64_MAX ? COMPUTING_LOGGED_IN : COMPUTING_STRANGERS);
 	while (!waiting.done) {
-		if (pointless(session) && computing_withdraw(worker->helper, &waiting.job))
+		if (pointless(session) && computing_withdraw(worker->helper, &waiting.job)) {
+			session->withdrawn = true;
 			break;
+		}
 		/* Nobody's deadline makes a job that has begun end earlier. */
 		session_wait(session, waiting.job.begun ? UINT64_MAX : session->login_deadline_us);
 	}

@@ -41,7 +41,7 @@ void long_computations_stop(struct worker *worker);
 /* Wakes the sessions whose computations are done. True where there was one. */
 bool long_computations_poll(struct worker *worker);
 /* Runs compute(argument) while the session's fiber, which is the one that calls, waits. False: the session is
- * over, and it was not run. Where there is no helper (tests), it is run at once. */
+ * over (session->withdrawn), and it was not run. Where there is no helper (tests), it is run at once. */
 bool long_computation(struct session *session, void (*compute)(void *argument), void *argument);
 
 #endif

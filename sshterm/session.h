@@ -79,6 +79,7 @@ struct session {
 	enum leg reset_by;          /* whose end (SLAB_FLOW_RESET) took both legs with it */
 	uint32_t stranger;          /* its place in sessions.strangers + 1; 0: it is logged in */
 	bool gone;                  /* the dataplane has forgotten the flow */
+	bool withdrawn;             /* nobody was there any more for whom to compute */
 	bool ready, running, woken; /* in the ready list; on the CPU; woken while running */
 	uint64_t wait_until_us;     /* while it waits */
 	uint32_t deadline_slot;     /* place in the heap of deadlines + 1, 0: not in it */

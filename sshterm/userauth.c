@@ -110,6 +110,11 @@ int userauth_take(struct userauth *auth, struct userauth_request *request, struc
 	int taken;
 
 	*request = (struct userauth_request){0};
+	/* A signature that was not verified is a wrong one to libssh; but nobody is there to be refused. */
+	if (auth->session->withdrawn) {
+		client_leg_fail(auth->session, failure);
+		return -1;
+	}
 	if (auth->requests.overflow) {
 		leg_fail(failure, "client_failed", "too many requests at once, or too long a one");
 		return -1;

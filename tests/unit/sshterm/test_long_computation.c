@@ -18,7 +18,9 @@
 #include <libssh/session.h>
 
 #include "box.h"
+#include "sshterm/legs.h"
 #include "sshterm/long_computation.h"
+#include "sshterm/userauth.h"
 
 #define FLOW_COMPUTING 1
 #define FLOW_ECHO 2
@@ -292,9 +294,10 @@ static void exchange_keys(struct session *session, enum ssh_key_exchange_e kex)
 	ssh_free(ssh);
 }
 
+static const unsigned char text[] = "to be signed";
+
 static void sign(struct session *session)
 {
-	static const unsigned char text[] = "to be signed";
 	uint64_t before = session->worker->counters.long_computations;
 	ssh_session ssh = ssh_new();
 	ssh_key key = NULL, public = NULL;
@@ -368,4 +371,57 @@ Test(long_computation, where_it_is_pointless_libssh_fails)
 	cr_expect_eq(refused, 1);
 	sem_post(&let);
 	turn_until_ended(2);
+}
+
+/* -- a signature that is not verified -- */
+
+static ssh_key signer;
+static ssh_signature signature;
+
+/* libssh's word on it is the same as on a wrong one. */
+static void verify(struct session *session)
+{
+	struct userauth auth = {.session = session, .limit = 1};
+	struct userauth_request request;
+	struct leg_failure failure = {0};
+
+	session->ssh[LEG_CLIENT] = ssh_new();
+	cr_expect_eq(
+	    ssh_pki_signature_verify(session->ssh[LEG_CLIENT], signature, signer, text, sizeof(text)),
+	    SSH_ERROR);
+	auth.requests.kept[0].type = USERAUTH_REQUEST;
+	auth.requests.count = 1;
+	cr_expect_eq(userauth_next(&auth, &request, &failure), -1, "there is nobody to refuse");
+	cr_expect_str_eq(failure.close_reason, "client_closed", "it is over as %s", failure.close_reason);
+	ssh_free(session->ssh[LEG_CLIENT]);
+	session->ssh[LEG_CLIENT] = NULL;
+	refused++;
+}
+
+static void first_holds_then_verify(struct session *session)
+{
+	if (session->channel_flow == FLOW_COMPUTING)
+		by_flow(session);
+	else
+		verify(session);
+}
+
+Test(long_computation, a_client_that_goes_before_its_signature_is_verified_was_not_refused)
+{
+	/* Outside of all sessions: at once. */
+	cr_assert_eq(ssh_pki_generate_key(SSH_KEYTYPE_RSA, NULL, &signer), SSH_OK);
+	signature = pki_do_sign(signer, text, sizeof(text), SSH_DIGEST_SHA512);
+	cr_assert_not_null(signature);
+	box_session = first_holds_then_verify;
+	box_open(&box, FLOW_COMPUTING, 65536, 4);
+	wait_begun();
+	box_open(&box, FLOW_SECOND, 65536, 4);
+	cr_assert_eq(refused, 0, "it waits");
+	box_say(&box, FLOW_SECOND, SLAB_FLOW_FIN, LEG_CLIENT);
+	box_turn(&box);
+	cr_expect_eq(refused, 1);
+	sem_post(&let);
+	turn_until_ended(2);
+	ssh_signature_free(signature);
+	ssh_key_free(signer);
 }
