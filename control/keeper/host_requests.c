@@ -135,6 +135,17 @@ void host_seed_look(struct keeper *keeper)
 		host_keys_forget_previous(keeper->host_keys);
 }
 
+int host_seed_look_in_ms(const struct keeper *keeper)
+{
+	uint64_t now = keeper->now_s(), left = 0;
+
+	if (keeper->host_keys == NULL || !host_keys_has(keeper->host_keys, HOST_SEED_PREVIOUS))
+		return -1;
+	if (keeper->look_at_previous_at > now)
+		left = keeper->look_at_previous_at - now;
+	return (int)(left < PREVIOUS_NEEDED_S ? left : PREVIOUS_NEEDED_S) * 1000;
+}
+
 int on_host_seed(void *context, struct rpc_link *link, struct rpc_message *message)
 {
 	struct keeper *keeper = context;

@@ -202,15 +202,20 @@ static int hear_searcher(struct process *process)
 	return 0;
 }
 
-/* Writing takes a moment, and is done when nobody waits, or when much would be lost. */
+/* Writing takes a moment, and is done when nobody waits, or when much would be lost. What becomes of the
+ * former host seed is looked at also where no sessions come and go, but only while there is a control to say
+ * which live. */
 static int wait_for_something(struct process *process, struct pollfd fds[3])
 {
 	struct host_keys *keys = process->keeper.host_keys;
 	unsigned unsaved = keys == NULL ? 0 : host_keys_unsaved(keys);
-	int ready = poll(fds, 3, unsaved > 0 ? SAVE_AFTER_MS : -1);
+	int look_in_ms = process->control.fd < 0 ? -1 : host_seed_look_in_ms(&process->keeper);
+	int ready = poll(fds, 3, unsaved > 0 ? SAVE_AFTER_MS : look_in_ms);
 
 	if (ready < 0 && errno != EINTR)
 		return -errno;
+	if (ready == 0 && look_in_ms >= 0)
+		host_seed_look(&process->keeper);
 	if (unsaved >= UNSAVED_MAX || (ready == 0 && unsaved > 0))
 		host_keys_save(keys);
 	return 0;

@@ -174,6 +174,8 @@ int on_host_seed(void *context, struct rpc_link *link, struct rpc_message *messa
 #define PREVIOUS_NEEDED_S                                                                                    \
 	3600 /* at least so long after control came: it must say first which sessions live */
 void host_seed_look(struct keeper *keeper);
+/* In how many ms there is something to look at; -1: there is no former seed. */
+int host_seed_look_in_ms(const struct keeper *keeper);
 /* -- vault_requests.c -- */
 int on_vault_put(void *context, struct rpc_link *link, struct rpc_message *message);
 int on_vault_list(void *context, struct rpc_link *link, struct rpc_message *message);

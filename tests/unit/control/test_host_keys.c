@@ -428,6 +428,7 @@ Test(host_keys, the_former_seed_goes_with_the_last_that_needs_it)
 	cr_expect_not(has_previous());
 
 	/* And after its time, whoever needs it. */
+	cr_expect_eq(host_seed_look_in_ms(&keeper), -1, "there is none to look at");
 	seeds(RPC_HOST_SEED_ROTATE);
 	seeds(RPC_HOST_SEED_COMMIT);
 	now_s = (uint64_t)time(NULL) + PREVIOUS_MAX_S - 10;
@@ -437,6 +438,30 @@ Test(host_keys, the_former_seed_goes_with_the_last_that_needs_it)
 	say_live("new", NULL);
 	cr_expect_not(has_previous());
 	cr_expect_not_null(sign("new", "ssh-ed25519", 32, HOST_SEED_CURRENT, "t1", "ssh-ed25519"));
+}
+
+/* The keeper's poll waits so long and looks, whether or not a session comes. */
+Test(host_keys, the_former_seed_goes_where_no_session_comes_any_more)
+{
+	now_s = 1000;
+	keeper.look_at_previous_at = 0;
+	seeds(RPC_HOST_SEED_ROTATE);
+	seeds(RPC_HOST_SEED_COMMIT);
+	cr_expect_eq(host_seed_look_in_ms(&keeper), PREVIOUS_NEEDED_S * 1000);
+	now_s += PREVIOUS_NEEDED_S - 1;
+	host_seed_look(&keeper);
+	cr_expect(has_previous());
+	cr_expect_eq(host_seed_look_in_ms(&keeper), 1000);
+	now_s += 3; /* late */
+	cr_expect_eq(host_seed_look_in_ms(&keeper), 0);
+	host_seed_look(&keeper);
+	cr_expect_not(has_previous());
+	cr_expect_eq(host_seed_look_in_ms(&keeper), -1);
+	/* A clock that was set back does not make it wait for longer. */
+	seeds(RPC_HOST_SEED_ROTATE);
+	seeds(RPC_HOST_SEED_COMMIT);
+	now_s = 1000;
+	cr_expect_eq(host_seed_look_in_ms(&keeper), PREVIOUS_NEEDED_S * 1000);
 }
 
 /* It was the current one until then, and is forgotten a month later, whatever failed meanwhile. */
