@@ -36,7 +36,8 @@ modes=$(printf 'expect alice@origin\nsend stty -a | tr ";" "\\n" | grep -E "spee
 contains "a terminal mode of the client (intr ^X)" "intr = ^X" "$modes"
 contains "the terminal's size" "rows 37" "$(printf 'expect alice@origin\nsend stty -a | head -n 1; echo D"ON"E\nexpect DONE\nsend exit\nend\n' |
 	client python3 "$here/pty_session.py" --size 91x37 ssh -q alice@origin)"
-interrupted=$(printf 'expect alice@origin\nsend sleep 100; echo status=$?\nexpect status\ntype \\x03\nexpect alice@origin\nsend echo status=$?\nexpect status=130\nsend exit\nend\n' |
+# Not before it has the terminal: until then the shell has it, and takes no notice.
+interrupted=$(printf 'expect alice@origin\nsend sh -c "echo BE\\\\GUN; exec sleep 100"; echo status=$?\nexpect BEGUN\ntype \\x03\nexpect alice@origin\nsend echo status=$?\nexpect status=130\nsend exit\nend\n' |
 	client python3 "$here/pty_session.py" ssh -q alice@origin)
 contains "Ctrl-C reaches the foreground process" "status=130" "$interrupted"
 
