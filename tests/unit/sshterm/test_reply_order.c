@@ -10,12 +10,13 @@
 
 #include "sshterm/channels.h"
 #include "tests/unit/sshterm/packet_text.h"
+#include "tests/unit/sshterm/seeded_line.h"
 
 #define SEEDS 2000
 #define REQUESTS 60
 
 /* One direction: payloads of at most 48 bytes. */
-struct line {
+struct way {
 	uint8_t payload[4 * REQUESTS][48];
 	size_t len[4 * REQUESTS];
 	unsigned head, tail;
@@ -29,7 +30,7 @@ struct asked {
 
 static struct {
 	struct channels table;
-	struct line to_box[2], from_box[2];
+	struct way to_box[2], from_box[2];
 	struct asked global[2], channel[2];
 	unsigned sent[2];
 	uint64_t random;
@@ -38,11 +39,10 @@ static struct {
 
 static uint32_t draw(uint32_t below)
 {
-	world.random = world.random * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(world.random >> 33) % below;
+	return seeded(&world.random, below);
 }
 
-static void put(struct line *line, const uint8_t *payload, size_t len)
+static void put(struct way *line, const uint8_t *payload, size_t len)
 {
 	cr_assert(line->tail < 4 * REQUESTS && len <= sizeof(line->payload[0]));
 	memcpy(line->payload[line->tail], payload, len);
@@ -119,7 +119,7 @@ static void reply(unsigned leg, const uint8_t *p, size_t len, bool global)
 
 static void hear(unsigned leg)
 {
-	struct line *line = &world.from_box[leg];
+	struct way *line = &world.from_box[leg];
 
 	if (line->head == line->tail)
 		return;
@@ -144,7 +144,7 @@ static void hear(unsigned leg)
 }
 
 static struct {
-	struct line to[2];
+	struct way to[2];
 } answers;
 
 static void on_answer(void *context, channel_leg to, const uint8_t *payload, size_t len)
@@ -172,7 +172,7 @@ static const struct channel_ops ops = {.program_start = on_start, .answer = on_a
 
 static void turn(unsigned from)
 {
-	struct line *line = &world.to_box[from];
+	struct way *line = &world.to_box[from];
 
 	if (line->head == line->tail)
 		return;

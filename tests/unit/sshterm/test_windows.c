@@ -12,13 +12,13 @@
 #include "sshterm/channels.h"
 #include "sshterm/windows.h"
 #include "tests/unit/sshterm/packet_text.h"
+#include "tests/unit/sshterm/seeded_line.h"
 
 #define C 0u
 #define O 1u
 #define CLIENTS_NUMBER 3u
 #define ORIGINS_NUMBER 8u
 #define SEEDS 4000
-#define LINE 65536
 
 /* -- the numbers alone -- */
 
@@ -230,11 +230,6 @@ Test(windows, who_sends_more_than_it_was_given_waits_for_it)
 /* -- two peers and the table between them -- */
 
 /* One way on a connection: bytes of whole packets, each behind its length. */
-struct line {
-	uint8_t bytes[LINE];
-	size_t head, tail;
-};
-
 static struct {
 	struct channels table;
 	struct line to_box[2], from_box[2];
@@ -254,37 +249,21 @@ static struct {
 
 static const char notice[] = "This session is recorded.\r\n";
 
-static uint32_t draw(uint32_t below)
-{
-	world.random = world.random * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(world.random >> 33) % below;
-}
-
 static void wrong(const char *what)
 {
 	if (world.wrong == NULL)
 		world.wrong = what;
 }
 
-static void put(struct line *line, const uint8_t *payload, size_t len)
+static uint32_t draw(uint32_t below)
 {
-	struct wire_out out = wire_into(line->bytes + line->tail, LINE - line->tail);
-
-	wire_put_string(&out, payload, len);
-	if (out.failed)
-		wrong("the test's own line is full");
-	line->tail += wire_written(&out);
+	return seeded(&world.random, below);
 }
 
-static bool take(struct line *line, struct wire_span *payload)
+static void put(struct line *line, const uint8_t *payload, size_t len)
 {
-	struct wire in = wire_over(line->bytes + line->head, line->tail - line->head);
-
-	if (line->head == line->tail)
-		return false;
-	*payload = wire_string(&in);
-	line->head += payload->len + 4;
-	return true;
+	if (!line_put(line, payload, len))
+		wrong("the test's own line is full");
 }
 
 static void say(unsigned leg, const char *fields, ...)
@@ -296,11 +275,6 @@ static void say(unsigned leg, const char *fields, ...)
 	size_t len = packet_va(payload, fields, values);
 	va_end(values);
 	put(&world.to_box[leg], payload, len);
-}
-
-static uint32_t u32_at(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
 /* -- the client -- */
@@ -469,7 +443,7 @@ static void box_turns(unsigned from)
 {
 	struct wire_span p;
 
-	if (!take(&world.to_box[from], &p))
+	if (!line_take(&world.to_box[from], &p))
 		return;
 	answers.to[C].head = answers.to[C].tail = answers.to[O].head = answers.to[O].tail = 0;
 	switch (channels_packet(&world.table, from, p.at, p.len)) {
@@ -485,7 +459,7 @@ static void box_turns(unsigned from)
 		wrong(world.table.violation);
 	}
 	for (unsigned to = 0; to < 2; to++)
-		while (take(&answers.to[to], &p))
+		while (line_take(&answers.to[to], &p))
 			put(&world.from_box[to], p.at, p.len);
 }
 
@@ -505,11 +479,11 @@ static void step(void)
 		box_turns(draw(2));
 		break;
 	case 4:
-		if (take(&world.from_box[C], &p))
+		if (line_take(&world.from_box[C], &p))
 			client_hears(p);
 		break;
 	case 5:
-		if (take(&world.from_box[O], &p))
+		if (line_take(&world.from_box[O], &p))
 			origin_hears(p);
 		break;
 	}

@@ -14,22 +14,17 @@
 #include "control/rpc/rpc.h"
 #include "sshterm/channels.h"
 #include "tests/unit/sshterm/packet_text.h"
+#include "tests/unit/sshterm/seeded_line.h"
 
 #define C 0u
 #define O 1u
 #define SEEDS 8000
-#define LINE 65536
 #define ITEMS 16384
 #define ALWAYS_DECIDED '!' /* the last byte of a stream that does not end by EOF */
 
 static const char notice[] = "THIS SESSION IS RECORDED";
 
 /* -- two peers, the table between them, and the model -- */
-
-struct line {
-	uint8_t bytes[LINE];
-	size_t head, tail;
-};
 
 enum item_kind { BYTE, OWN, REQUEST, REFUSED, THE_EOF, THE_CLOSE };
 enum item_state { UNDECIDED, GOES_ON, DROPPED };
@@ -82,40 +77,21 @@ static struct judged {
 
 static const uint32_t numbers[2] = {3, 8};
 
-static uint32_t draw(uint32_t below)
-{
-	world.random = world.random * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(world.random >> 33) % below;
-}
-
 static void wrong(const char *what)
 {
 	if (world.wrong == NULL)
 		world.wrong = what;
 }
 
-static void put(struct line *line, const uint8_t *payload, size_t len)
+static uint32_t draw(uint32_t below)
 {
-	if (line->head == line->tail)
-		line->head = line->tail = 0;
-	struct wire_out out = wire_into(line->bytes + line->tail, LINE - line->tail);
-
-	wire_put_string(&out, payload, len);
-	if (out.failed)
-		wrong("the test's own line is full");
-	else
-		line->tail += wire_written(&out);
+	return seeded(&world.random, below);
 }
 
-static bool take(struct line *line, struct wire_span *payload)
+static void put(struct line *line, const uint8_t *payload, size_t len)
 {
-	struct wire in = wire_over(line->bytes + line->head, line->tail - line->head);
-
-	if (line->head == line->tail)
-		return false;
-	*payload = wire_string(&in);
-	line->head += payload->len + 4;
-	return true;
+	if (!line_put(line, payload, len))
+		wrong("the test's own line is full");
 }
 
 static void say(unsigned leg, const char *fields, ...)
@@ -127,11 +103,6 @@ static void say(unsigned leg, const char *fields, ...)
 	size_t len = packet_va(payload, fields, values);
 	va_end(values);
 	put(&world.to_box[leg], payload, len);
-}
-
-static uint32_t u32_at(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
 /* The data of a message, and its code. */
@@ -472,7 +443,7 @@ static void box_turns(unsigned from)
 {
 	struct wire_span p;
 
-	if (!take(&world.to_box[from], &p))
+	if (!line_take(&world.to_box[from], &p))
 		return;
 	ways[C].paid = ways[O].paid = false;
 	model_takes(from, p);
@@ -489,7 +460,7 @@ static void box_turns(unsigned from)
 		wrong(world.table.violation);
 	}
 	for (unsigned to = 0; to < 2; to++)
-		while (take(&world.answers[to], &p))
+		while (line_take(&world.answers[to], &p))
 			emit(to, p.at, p.len);
 	if (!world.confirmed)
 		return;
@@ -658,7 +629,7 @@ static void step(void)
 		box_turns(leg);
 		break;
 	case 2:
-		if (take(&world.from_box[leg], &p))
+		if (line_take(&world.from_box[leg], &p))
 			hears(leg, p);
 		break;
 	}
@@ -870,7 +841,7 @@ static uint8_t after_a_late_shell(unsigned to, uint8_t answer, uint32_t *value)
 	tell(C, "busbsuuuus", CONN_REQUEST, numbers[O], "pty-req", 0, "xterm", 80u, 24u, 0u, 0u, "");
 	tell(C, "busb", CONN_REQUEST, numbers[O], "shell", 1);
 	tell(O, "bu", answer, numbers[C]);
-	cr_assert(take(&world.answers[to], &p));
+	cr_assert(line_take(&world.answers[to], &p));
 	*value = u32_at(p.at + (p.at[0] == CONN_EXTENDED_DATA ? 9 : 5));
 	channels_end(&world.table, "over");
 	return p.at[0];
