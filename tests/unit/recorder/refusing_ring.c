@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Preloaded into reeve-recorder: four of five calls of io_uring_submit() find the kernel without memory for a
- * request. That it is there it says by the file REFUSING_MARK. */
+ * request. That it is there it says to the
+ * descriptor REFUSING_MARK. */
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <liburing.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,10 +11,10 @@
 /* Before the recorder confines itself. */
 __attribute__((constructor)) static void mark(void)
 {
-	const char *path = getenv("REFUSING_MARK");
+	const char *fd = getenv("REFUSING_MARK");
 
-	if (path != NULL)
-		close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	if (fd != NULL && write(atoi(fd), "!", 1) != 1)
+		abort();
 }
 
 int io_uring_submit(struct io_uring *ring)

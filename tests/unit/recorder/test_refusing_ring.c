@@ -2,6 +2,7 @@
 /* A kernel that does not take what is to be written at once (refusing_ring.c) is asked again, soon, though
  * nothing else happens. */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,15 +11,16 @@
 #include "tests/unit/recorder/harness.h"
 
 static struct harness h;
-static char mark[] = "/tmp/refusing-mark-XXXXXX";
+static int mark[2];
 
 static void begin(void)
 {
-	int fd = mkstemp(mark);
-	cr_assert_geq(fd, 0);
-	close(fd);
-	unlink(mark);
-	setenv("REFUSING_MARK", mark, 1);
+	char fd[16];
+
+	cr_assert_eq(pipe(mark), 0);
+	cr_assert_eq(fcntl(mark[0], F_SETFL, O_NONBLOCK), 0);
+	snprintf(fd, sizeof(fd), "%d", mark[1]);
+	setenv("REFUSING_MARK", fd, 1);
 	setenv("LD_PRELOAD", REFUSING_RING, 1);
 	harness_begin(&h);
 	unsetenv("LD_PRELOAD");
@@ -28,7 +30,8 @@ static void begin(void)
 static void end(void)
 {
 	harness_end(&h);
-	unlink(mark);
+	close(mark[0]);
+	close(mark[1]);
 }
 
 TestSuite(refusing_ring, .init = begin, .fini = end, .timeout = 60);
@@ -38,8 +41,9 @@ Test(refusing_ring, is_asked_again)
 	static uint8_t data[1000], sealed[FORMAT_BLOCK_MAX + FORMAT_TAG_SIZE];
 	struct recording recording;
 	struct slab_desc desc;
+	char said;
 
-	cr_assert_eq(access(mark, F_OK), 0, "nothing is refused here");
+	cr_assert_eq(read(mark[0], &said, 1), 1, "nothing is refused here");
 	recording_make(&recording, 7, true);
 	give_open(&h.workers[0], &recording, false);
 	cr_assert_eq(returned(&h.workers[0], &desc), 0, "the program was not opened");
