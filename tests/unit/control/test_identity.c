@@ -86,6 +86,18 @@ static void line_of(const struct mint_key *key, struct public_key_line *line)
 	free(text);
 }
 
+/* Two users, not yet in the database, and two keys. */
+static void make_two(
+    struct user *alice, struct user *bob, struct mint_key keys[2], struct public_key_line lines[2])
+{
+	for (int i = 0; i < 2; i++) {
+		mint_key(&keys[i]);
+		line_of(&keys[i], &lines[i]);
+	}
+	make_user(alice, "alice");
+	make_user(bob, "bob");
+}
+
 Test(identity, a_changed_user_is_the_same_user)
 {
 	static struct public_key_line lines[2];
@@ -94,12 +106,7 @@ Test(identity, a_changed_user_is_the_same_user)
 	struct words groups = {0};
 	char taken[WORD_SIZE];
 
-	for (int i = 0; i < 2; i++) {
-		mint_key(&keys[i]);
-		line_of(&keys[i], &lines[i]);
-	}
-	make_user(&alice, "alice");
-	make_user(&bob, "bob");
+	make_two(&alice, &bob, keys, lines);
 	cr_assert_eq(users_add(&db, &alice, lines, 1, taken), USERS_OK);
 	cr_assert_eq(users_add(&db, &bob, NULL, 0, taken), USERS_OK);
 	uint64_t serial = users_new_serial(&db, &alice, mint_blob(&keys[0]), 1);
@@ -138,12 +145,7 @@ Test(identity, users)
 	struct user alice, bob, found;
 	char taken[WORD_SIZE];
 
-	for (int i = 0; i < 2; i++) {
-		mint_key(&keys[i]);
-		line_of(&keys[i], &lines[i]);
-	}
-	make_user(&alice, "alice");
-	make_user(&bob, "bob");
+	make_two(&alice, &bob, keys, lines);
 	cr_expect_eq(users_add(&db, &alice, lines, 2, taken), USERS_OK);
 	cr_expect_eq(users_add(&db, &alice, NULL, 0, taken), USERS_EXISTS);
 	cr_expect_eq(users_add(&db, &bob, &lines[1], 1, taken), USERS_KEY_TAKEN);
