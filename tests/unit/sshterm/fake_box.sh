@@ -47,7 +47,8 @@ cd "$dir" || exit 2
 # up [OPTION…]: a fresh box; its commands go to descriptor 5
 up() {
 	exec 5>&-
-	rm -f commands
+	# `out` too: until the new box has emptied it, it says that the one before is ready.
+	rm -f commands out
 	mkfifo commands
 	"$box" --worker "$worker" --listen "$port" --origin "$origin" --keys "$dir" "$@" <commands >out 2>err &
 	boxpid=$!
