@@ -11,23 +11,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-/* Red zones around every local multiply what a call needs. */
-#define STACK_SIZE (2048u * 1024)
-#else
-/* sntrup761 needs 90 KB. Untouched pages cost nothing. */
-#define STACK_SIZE (256u * 1024)
-#endif
-#define GUARD_SIZE 4096u
-#define PAGE_SIZE_BYTES 4096u
-/* Below the frame that gives back the stack: its own callees and the ABI's red zone. */
-#define TRIM_MARGIN 2048u
-/* Between the thread's own frames and a job's: more than TRIM_MARGIN and what is lost to whole pages. */
-#define APART (TRIM_MARGIN + 2 * PAGE_SIZE_BYTES)
+#include "sshterm/stack.h"
 
 /* A tenth of the core while the worker wants all of it (sched(7): a tenth of the weight of nice 0), all that
  * the worker leaves otherwise. */
@@ -47,7 +34,7 @@ struct computing_thread {
 	enum computing_queue turn;     /* whose turn it is where both wait */
 	struct computing_job *running; /* shown to the thread, not yet returned */
 	pthread_t thread;
-	uint8_t *stack; /* the guard page is its first */
+	uint8_t *stack;
 	int fd;
 	/* between the two */
 	sem_t up;   /* posted when the thread has done all that the worker's filter forbids */
@@ -80,27 +67,11 @@ static void give_way(void)
 /* So far down that all of its stack, the outermost frame too, lies in pages that are given back. */
 __attribute__((noinline)) static void run_apart(const struct computing_job *job)
 {
-	volatile uint8_t between[APART];
+	volatile uint8_t between[STACK_APART];
 
 	between[0] = 0;
 	job->run(job->argument);
 	(void)between[0]; /* so that the call above does not become a jump out of this frame */
-}
-
-/* Secrets are left behind by what is computed here, and the next session's job runs on the same stack. */
-static void give_stack_back(const struct computing_thread *helper)
-{
-#if defined(__SANITIZE_ADDRESS__)
-	/* Its shadow does not follow madvise. */
-	(void)helper;
-#else
-	uintptr_t low = (uintptr_t)helper->stack + GUARD_SIZE;
-	uintptr_t high =
-	    ((uintptr_t)__builtin_frame_address(0) - TRIM_MARGIN) & ~(uintptr_t)(PAGE_SIZE_BYTES - 1);
-
-	if (high > low)
-		(void)madvise((void *)low, high - low, MADV_DONTNEED);
-#endif
 }
 
 static void wait_for(sem_t *semaphore)
@@ -128,7 +99,9 @@ static void *computing_main(void *argument)
 		run_apart(job);
 		/* What it says of errors is for this thread alone, which asks nobody. */
 		ERR_clear_error();
-		give_stack_back(helper);
+		/* Secrets are left behind by what is computed here, and the next session's job runs on the
+		 * same stack. */
+		stack_trim(helper->stack);
 		atomic_store_explicit(&helper->done, job, memory_order_release);
 		while (write(helper->fd, &one, sizeof(one)) < 0 && errno == EINTR)
 			;
@@ -146,7 +119,7 @@ static int start_thread(struct computing_thread *helper)
 
 	if (error != 0)
 		return error;
-	error = pthread_attr_setstack(&attributes, helper->stack + GUARD_SIZE, STACK_SIZE);
+	error = pthread_attr_setstack(&attributes, helper->stack, STACK_SIZE);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (error == 0)
@@ -158,8 +131,8 @@ static int start_thread(struct computing_thread *helper)
 
 static void computing_free(struct computing_thread *helper)
 {
-	if (helper->stack != MAP_FAILED)
-		munmap(helper->stack, GUARD_SIZE + STACK_SIZE);
+	if (helper->stack != NULL)
+		stack_unmap(helper->stack);
 	if (helper->fd >= 0)
 		close(helper->fd);
 	sem_destroy(&helper->up);
@@ -177,10 +150,8 @@ struct computing_thread *computing_start(void)
 	sem_init(&helper->up, 0, 0);
 	sem_init(&helper->work, 0, 0);
 	helper->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	helper->stack = mmap(NULL, GUARD_SIZE + STACK_SIZE, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-	if (helper->fd < 0 || helper->stack == MAP_FAILED ||
-	    mprotect(helper->stack, GUARD_SIZE, PROT_NONE) != 0)
+	helper->stack = stack_map();
+	if (helper->fd < 0 || helper->stack == NULL)
 		error = errno;
 	else
 		error = start_thread(helper);

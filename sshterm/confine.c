@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "control/rpc/rpc.h"
+#include "sshterm/address_sanitizer.h"
 
 #define NOBODY 65534
 
@@ -49,7 +50,7 @@ static int drop_capabilities(void)
 	return error;
 }
 
-#if !defined(__SANITIZE_ADDRESS__)
+#ifndef ADDRESS_SANITIZER
 static const int allowed[] = {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev),
     SCMP_SYS(pread64), SCMP_SYS(close), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(epoll_wait),
     SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(fstat), SCMP_SYS(munmap), SCMP_SYS(mremap),
@@ -140,7 +141,7 @@ int confine_identity(void)
 
 int confine_calls(void)
 {
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef ADDRESS_SANITIZER
 	rpc_log(RPC_LOG_WARNING, "built with AddressSanitizer: no system call filter");
 	return 0;
 #else

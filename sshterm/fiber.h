@@ -2,8 +2,7 @@
 /*
  * fiber: straight-line code that can wait. A fiber is a stack and the registers that lie on it.
  *
- * One thread resumes fibers; a fiber runs until it yields or its main function returns. Stacks have a guard
- * page below them, so that an overflow is a crash and not another session's memory.
+ * One thread resumes fibers; a fiber runs until it yields or its main function returns.
  */
 #ifndef SSHTERM_FIBER_H
 #define SSHTERM_FIBER_H
