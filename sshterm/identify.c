@@ -32,7 +32,7 @@ static int ask_who(struct login *login, const struct who *who, struct leg_failur
 	struct session *session = login->session;
 	struct control_reply reply;
 	struct rpc_ses_who_reply answer;
-	bool settled = who->method != RPC_WHO_PUBLICKEY || who->proof.len > 0;
+	bool settled = who->method == RPC_WHO_ADDRESS || who->method == RPC_WHO_ORIGIN || who->proof.len > 0;
 	int result = -1;
 
 	int error = CONTROL_CALL(session, SES_WHO, ses_who, &reply, .flow = session->flow_id,
@@ -65,6 +65,13 @@ static void settle(struct login *login, struct userauth_request *request, enum r
 	*request = (struct userauth_request){0};
 }
 
+int key_untaken(struct login *login, const struct userauth_request *request, struct leg_failure *failure)
+{
+	struct who who = {.method = RPC_WHO_UNTAKEN, .login = request->login, .key = request->offered};
+
+	return request->offered.len == 0 || ask_who(login, &who, failure) >= 0 ? 0 : -1;
+}
+
 /* Each returns 1: accepted, and `request` is taken over; 0: answered, go on; -1: over. */
 
 static int try_address(struct login *login, struct userauth_request *request, struct leg_failure *failure)
@@ -92,6 +99,8 @@ static int try_publickey(struct login *login, struct userauth_request *request, 
 		who.proof = (struct wire_span){request->packet.bytes, request->packet.len};
 	if (blob != NULL && (state == SSH_PUBLICKEY_STATE_NONE || who.proof.len > 0))
 		known = ask_who(login, &who, failure);
+	else
+		known = key_untaken(login, request, failure);
 	if (known > 0 && who.proof.len > 0)
 		settle(login, request, RPC_WHO_PUBLICKEY);
 	else if (known > 0)
@@ -142,6 +151,8 @@ static int pretend_on(struct login *login, struct userauth_request *request, str
 {
 	if (is_pretended(login, request->method))
 		return pretend(login, request, failure);
+	if (key_untaken(login, request, failure) != 0)
+		return -1;
 	return request->method == USERAUTH_NONE ? userauth_pass_over(&login->auth, failure)
 	                                        : userauth_refuse(&login->auth, failure);
 }

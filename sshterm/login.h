@@ -57,6 +57,9 @@ enum origin_verdict {
 /* Each returns 0, or -1 with *failure filled in. */
 /* Who is it, and as whom: fills in session->user and session->login. */
 int identify(struct login *login, struct leg_failure *failure);
+/* A key that is not looked at: control hears of it, for the audit log. 0 or -1 with *failure filled in; other
+ * requests are nothing. */
+int key_untaken(struct login *login, const struct userauth_request *request, struct leg_failure *failure);
 /* The second factor, where one is due. */
 int factor_ask(struct login *login, struct leg_failure *failure);
 /* May they? Fills in session->grant and login->origin_auth. */

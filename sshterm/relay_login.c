@@ -108,6 +108,8 @@ static int another_request(struct login *login, struct userauth_request *next, s
 	*next = (struct userauth_request){0};
 	if (can_relay(login, login->pending.method))
 		return ask_origin(login, failure) == 0 ? 1 : -1;
+	if (key_untaken(login, &login->pending, failure) != 0)
+		return -1;
 	return login->pending.method == USERAUTH_NONE ? userauth_pass_over(&login->auth, failure)
 	                                              : userauth_refuse(&login->auth, failure);
 }

@@ -47,6 +47,7 @@ static int read_request(struct userauth *auth, struct userauth_request *request,
 		return -1;
 	}
 	request->method = words.method;
+	request->offered = words.offered;
 	request->key = words.key;
 	if (!wire_span_copy(words.login, request->login, sizeof(request->login)))
 		request->method = USERAUTH_OTHER;

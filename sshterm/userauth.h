@@ -33,7 +33,8 @@ struct userauth {
 /* A request (or an answer to a question: packet.type says which) that is owed an answer. */
 struct userauth_request {
 	enum userauth_method method; /* of a request */
-	struct wire_span key;        /* that it is signed by, in the packet */
+	struct wire_span offered;    /* the key that it names, in the packet */
+	struct wire_span key;        /* that it is signed by */
 	char login[SESSION_TEXT_MAX];
 	struct inside_packet packet;
 	ssh_message message; /* libssh's word on a publickey request, NULL: it is not to be taken */

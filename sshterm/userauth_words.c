@@ -17,13 +17,17 @@ static enum userauth_method method_of(struct wire_span name)
 }
 
 /* RFC 4252 section 7; hostbound has more behind it. */
-static struct wire_span signing_key(struct wire *in)
+static void read_key(struct wire *in, struct userauth_words *words)
 {
 	bool has_signature = wire_u8(in) != 0;
 	(void)wire_string(in); /* algorithm */
 	struct wire_span key = wire_string(in);
 
-	return !in->failed && has_signature ? key : (struct wire_span){0};
+	if (in->failed)
+		return;
+	words->offered = key;
+	if (has_signature)
+		words->key = key;
 }
 
 bool userauth_words(struct wire_span payload, struct userauth_words *words)
@@ -38,7 +42,7 @@ bool userauth_words(struct wire_span payload, struct userauth_words *words)
 	if (!wire_span_is(service, "ssh-connection"))
 		words->method = USERAUTH_OTHER;
 	if (words->method == USERAUTH_PUBLICKEY)
-		words->key = signing_key(&in);
+		read_key(&in, words);
 	return true;
 }
 

@@ -25,7 +25,8 @@ enum userauth_method {
 struct userauth_words {
 	enum userauth_method method;
 	struct wire_span login;
-	struct wire_span key; /* publickey with a signature: the key or certificate; length 0: none */
+	struct wire_span offered; /* publickey: the key or certificate that it names; length 0: none */
+	struct wire_span key;     /* the same, where there is a signature by it; length 0: there is none */
 };
 /* False: it is no request. */
 bool userauth_words(struct wire_span payload, struct userauth_words *words);

@@ -91,7 +91,7 @@ enum rpc_identity {
 	RPC_IDENTITY_ADDRESS = 1 << 2, /* the client's address is bound to a user */
 	RPC_IDENTITY_ORIGIN = 1 << 3,  /* by a password or dialogue that the origin accepts */
 };
-enum rpc_who_method { RPC_WHO_PUBLICKEY = 0, RPC_WHO_ADDRESS, RPC_WHO_ORIGIN };
+enum rpc_who_method { RPC_WHO_PUBLICKEY = 0, RPC_WHO_ADDRESS, RPC_WHO_ORIGIN, RPC_WHO_UNTAKEN };
 enum rpc_factor { RPC_FACTOR_NONE = 0, RPC_FACTOR_TOTP };
 /* How the box logs in at the origin. */
 enum rpc_origin_auth {
@@ -315,7 +315,8 @@ enum rpc_permit {
  * offered only (would it do?), else the client's USERAUTH_REQUEST with the signature (RFC 4252 section 7), its
  * payload behind the message number. ADDRESS: is the client's address bound to a user who may come without a
  * key? ORIGIN: would a password or dialogue of this login, which the origin is to judge, be somebody's? (both
- * without key and proof). second_factor: enum rpc_factor, what SES_FACTOR must still bring. */
+ * without key and proof). UNTAKEN: nobody; the worker does not take this key or certificate, which control is only
+ * to know of (without proof). second_factor: enum rpc_factor, what SES_FACTOR must still bring. */
 #define SES_WHO_FIELDS(F) F(u64, flow) F(span, login) F(span, public_key) F(span, proof) F(u8, method)
 #define SES_WHO_REPLY_FIELDS(F) F(u8, accepted) F(span, user) F(span, message) F(u8, second_factor)
 /* code: what the client typed as the second factor of the user whom WHO found. */

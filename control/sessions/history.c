@@ -39,6 +39,12 @@ void session_text(struct wire_span span, char *text, size_t size)
 /* -- events -----------------------------------------------------------------------------------------------
  */
 
+/* Who was not let in leaves the name that they wanted to be. */
+static const char *login_of(const struct session *session)
+{
+	return session->login[0] != '\0' ? session->login : session->asked_login;
+}
+
 static json_t *event_base(const struct session *session)
 {
 	char client[64], server[64];
@@ -46,13 +52,13 @@ static json_t *event_base(const struct session *session)
 	session_endpoint(session->client_addr, session->addr_len, session->client_port, client);
 	session_endpoint(session->server_addr, session->addr_len, session->server_port, server);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "sid", session->session_id, "user",
-	    session->user, "login", session->login, "addr.remote", client, "addr.local", server, "server_id",
-	    session->target_id, "rule", session->rule_name);
+	    session->user, "login", login_of(session), "addr.remote", client, "addr.local", server,
+	    "server_id", session->target_id, "rule", session->rule_name);
 }
 
 /* The audit log is kept by size: what strangers do before they are let in, and what one session (or a worker
  * in its name) tells, is bounded, so that it cannot push out what was written before. */
-static bool may_audit(struct control *control, struct session *session)
+static bool may_audit(struct control *control, struct session *session, size_t detail_bytes)
 {
 	struct sessions *sessions = &control->sessions;
 	int64_t now = time(NULL);
@@ -72,21 +78,24 @@ static bool may_audit(struct control *control, struct session *session)
 			    (unsigned)sessions->unaudited);
 		return false;
 	}
-	sessions->strangers_room--;
+	int64_t lines = 1 + (int64_t)(detail_bytes / STRANGERS_AUDIT_LINE);
+	sessions->strangers_room -= lines < sessions->strangers_room ? lines : sessions->strangers_room;
 	return true;
 }
 
 void session_event(struct control *control, struct session *session, const char *event, json_t *detail)
 {
+	char *text = detail == NULL ? NULL : json_dumps(detail, JSON_COMPACT);
+	bool audited = may_audit(control, session, text == NULL ? 0 : strlen(text));
+
 	if (session->events < SESSION_EVENTS_MAX) {
-		char *text = detail == NULL ? NULL : json_dumps(detail, JSON_COMPACT);
 		(void)database_run(&control->db,
 		    "INSERT INTO events(session_id, at, event, detail) VALUES(?, ?, ?, ?)", "titt",
 		    session->session_id, (int64_t)time(NULL), event, text == NULL ? "{}" : text);
-		free(text);
 		session->events++;
 	}
-	if (!may_audit(control, session)) {
+	free(text);
+	if (!audited) {
 		json_decref(detail);
 		return;
 	}
@@ -149,13 +158,11 @@ void history_end(struct control *control, const struct session *session, const c
     uint64_t bytes_from_client, uint64_t bytes_from_origin)
 {
 	int64_t now = time(NULL);
-	/* Who was not let in leaves the name that they wanted to be. */
-	const char *login = session->login[0] != '\0' ? session->login : session->asked_login;
 
 	(void)database_run(&control->db,
 	    "UPDATE sessions SET finished_at = ?, close_reason = ?, login = ?, bytes_from_client = ?,"
 	    " bytes_from_origin = ?, came_with = NULL WHERE session_id = ?",
-	    "ittiit", now, reason, login, (int64_t)bytes_from_client, (int64_t)bytes_from_origin,
+	    "ittiit", now, reason, login_of(session), (int64_t)bytes_from_client, (int64_t)bytes_from_origin,
 	    session->session_id);
 	/* Programs whose end nobody told any more. */
 	(void)database_run(&control->db,

@@ -131,9 +131,11 @@ void session_end(struct control *control, struct session *session, const char *r
 		        "{s:s, s:I}", "close_reason", reason, "programs", (json_int_t)session->programs));
 	} else {
 		/* Nobody was let in: why stands here, once a connection. */
-		if (session->refusal[0] != '\0' && !session->failure_told)
-			session_event(control, session, "auth",
-			    json_pack("{s:b, s:s}", "success", 0, "error", session->refusal));
+		if (session->refusal[0] != '\0' && !session->failure_told) {
+			json_t *detail = json_pack("{s:b, s:s}", "success", 0, "error", session->refusal);
+			offers_put(&session->offered, detail);
+			session_event(control, session, "auth", detail);
+		}
 		session_event(control, session, "client.disconnect", json_pack("{s:s}", "reason", reason));
 	}
 	history_end(control, session, reason, bytes_from_client, bytes_from_origin);

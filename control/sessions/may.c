@@ -55,6 +55,7 @@ void session_start(struct control *control, struct session *session)
 	bool again = session->granted;
 
 	session->granted = true;
+	offers_free(&session->offered);
 	session_count_user(control, session);
 	if (again)
 		return;

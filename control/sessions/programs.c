@@ -213,6 +213,8 @@ static bool keep_detail(struct control *control, struct session *session, const 
 {
 	/* That somebody was let in is for control to say; that they were not, the worker knows best. */
 	if (strcmp(event, "auth") == 0) {
+		/* Which keys were offered is not what the worker says at the end. */
+		offers_put(&session->offered, detail);
 		if (let_in_by_origin(session, detail)) {
 			bool too_many = session_user_is_at_limit(control, session);
 			session_start(control, session);

@@ -29,6 +29,7 @@
 #include "control/peers/peers.h"
 #include "control/policy/policy.h"
 #include "control/rpc/rpc.h"
+#include "control/sessions/offers.h"
 #include "control/sessions/proof.h"
 #include "control/sessions/tally.h"
 
@@ -42,6 +43,9 @@
 #define SESSION_SECRETS_MAX 8       /* questions to the vault */
 #define SECRET_DATA_MAX (16 * 1024) /* bytes that a vaulted key signs */
 #define STRANGERS_AUDIT_PER_S 50    /* lines in audit.jsonl of connections that nobody was let in on */
+#define STRANGERS_AUDIT_LINE                                                                                 \
+	512 /* bytes of detail that one of them may have; longer ones count as several                       \
+	     */
 #define STRANGERS_AUDIT_BURST 20000
 #define SESSION_ID_PREFIX_MIN 6
 
@@ -93,6 +97,7 @@ struct session {
 	uint32_t permits;
 	struct tally *by_source, *by_user; /* where it is counted, for the rule's limits */
 	bool killed;
+	struct offers offered;       /* until it is granted */
 	bool failure_told;           /* the worker has said why nobody was let in */
 	char asked_login[WORD_SIZE]; /* by the last WHO, of somebody who may be anybody */
 	char refusal[512];           /* why the last WHO or MAY was answered no */

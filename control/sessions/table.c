@@ -89,6 +89,7 @@ void session_forget(struct control *control, struct session *session)
 	policy_release(session->policy);
 	free(session->force_command);
 	free(session->came_with);
+	offers_free(&session->offered);
 	free(session);
 }
 

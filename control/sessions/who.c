@@ -13,13 +13,13 @@
 	(RPC_PERMIT_PTY | RPC_PERMIT_PORT_FORWARDING | RPC_PERMIT_AGENT_FORWARDING |                         \
 	    RPC_PERMIT_X11_FORWARDING | RPC_PERMIT_USER_RC)
 
-#define WHO_KEY_MAX 16384 /* bytes of a certificate: an RSA one of 16,384 bits has less than half */
-
 void who_accept(struct control *control, struct session *session, uint32_t id, json_t *detail)
 {
 	history_update(control, session);
-	if (detail != NULL)
+	if (detail != NULL) {
+		offers_put(&session->offered, detail);
 		session_event(control, session, "auth", detail);
+	}
 	PEER_REPLY(&control->peers.workers[session->worker], id, SES_WHO_REPLY, ses_who_reply, .accepted = 1,
 	    .user = wire_span_of(session->user), .second_factor = session->rule->ssh->second_factor);
 }
@@ -75,7 +75,9 @@ static bool may_ask(const struct session *session, const struct rpc_ses_who *who
 	uint32_t identities = session->rule->ssh->identities;
 	switch (who->method) {
 	case RPC_WHO_PUBLICKEY:
-		return who->public_key.len <= WHO_KEY_MAX && who->proof.len <= PROOF_MAX;
+		return who->proof.len <= PROOF_MAX;
+	case RPC_WHO_UNTAKEN:
+		return who->proof.len == 0;
 	case RPC_WHO_ADDRESS:
 		return (identities & RPC_IDENTITY_ADDRESS) != 0 && who->public_key.len + who->proof.len == 0;
 	case RPC_WHO_ORIGIN:
@@ -102,6 +104,9 @@ int session_on_who(void *context, struct rpc_link *link, struct rpc_message *mes
 	switch (who.method) {
 	case RPC_WHO_PUBLICKEY:
 		who_judge_key(control, session, message, &who);
+		break;
+	case RPC_WHO_UNTAKEN:
+		who_note_untaken(control, session, message->id, &who);
 		break;
 	case RPC_WHO_ADDRESS:
 		who_judge_address(control, session, message->id, &who);

@@ -17,6 +17,9 @@ void who_refuse(struct control *control, struct session *session, uint32_t id, c
 /* Each judges one question and answers it, now or when the keeper has answered. */
 void who_judge_key(struct control *control, struct session *session, struct rpc_message *message,
     const struct rpc_ses_who *who);
+/* Nothing to be judged: that the key was offered is kept for the audit log. */
+void who_note_untaken(
+    struct control *control, struct session *session, uint32_t id, const struct rpc_ses_who *who);
 void who_judge_address(
     struct control *control, struct session *session, uint32_t id, const struct rpc_ses_who *who);
 void who_judge_unproven(

@@ -9,6 +9,25 @@
 
 #include "control/sessions/proof.h"
 
+#define WHO_KEY_MAX 16384 /* bytes of a certificate: an RSA one of 16,384 bits has less than half */
+
+/* Answers no. `why`: for the audit log; `told`: for the user, "" where nothing is told. */
+static void refuse_key(struct control *control, struct session *session, uint32_t id,
+    const struct rpc_ses_who *who, bool attested, const char *told, const char *why)
+{
+	offers_note(&session->offered, who->public_key, who->login,
+	    &(struct offer_outcome){.refused = why, .attested = attested});
+	who_refuse(control, session, id, told);
+}
+
+void who_note_untaken(
+    struct control *control, struct session *session, uint32_t id, const struct rpc_ses_who *who)
+{
+	refuse_key(control, session, id, who, false, "",
+	    "not judged: its signature is wrong, its type or algorithm is not taken here, or a password was "
+	    "begun with");
+}
+
 static bool has_proven(const struct session *session, const struct rpc_ses_who *who,
     const struct public_key *key, const struct certificate_facts *facts)
 {
@@ -29,7 +48,10 @@ static void accept_user(struct control *control, struct session *session, uint32
     const struct rpc_ses_who *who, const struct public_key *key, const struct user *user,
     const struct certificate_facts *facts)
 {
+	struct offer_outcome outcome = {.attested = facts != NULL, .proven = who->proof.len > 0};
+
 	if (who->proof.len == 0) {
+		offers_note(&session->offered, who->public_key, who->login, &outcome);
 		PEER_REPLY(&control->peers.workers[session->worker], id, SES_WHO_REPLY, ses_who_reply,
 		    .accepted = 1, .user = wire_span_of(user->name));
 		return;
@@ -39,31 +61,37 @@ static void accept_user(struct control *control, struct session *session, uint32
 		    "session %s: worker %u says that a key of %s was proven, and cannot show it",
 		    session->session_id, session->worker, user->name);
 		control->sessions.unproven++;
-		who_refuse(control, session, id, "");
+		refuse_key(control, session, id, who, facts != NULL, "", "its signature does not hold");
 		return;
 	}
 	who_settle(session, user, who->login, facts != NULL ? RPC_IDENTITY_CERTIFICATE : RPC_IDENTITY_KEY);
-	public_key_fingerprint(who->public_key, session->key_fingerprint);
+	json_t *told = offers_key(who->public_key);
+	snprintf(session->key_fingerprint, sizeof(session->key_fingerprint), "%s",
+	    json_string_value(json_object_get(told, "fingerprint")));
 	session_keep_key(session, who->public_key);
 	if (facts != NULL) {
 		session->force_command =
 		    facts->force_command[0] != '\0' ? strdup(facts->force_command) : NULL;
 		session->key_permits = facts->permits;
 	}
-	who_accept(control, session, id,
-	    json_pack("{s:b, s:s, s:s}", "success", 1, "method", facts != NULL ? "certificate" : "publickey",
-	        "fingerprint", session->key_fingerprint));
+	json_t *detail =
+	    json_pack("{s:b, s:s}", "success", 1, "method", facts != NULL ? "certificate" : "publickey");
+	(void)json_object_update(detail, told);
+	json_decref(told);
+	offers_drop(&session->offered, who->public_key, who->login); /* of it the event itself tells */
+	who_accept(control, session, id, detail);
+	offers_note(&session->offered, who->public_key, who->login, &outcome);
 }
 
 /* Is it revoked? True: it is refused; the key is of somebody known, so it can be told. */
-static bool refuse_revoked(
-    struct control *control, struct session *session, uint32_t id, struct wire_span blob)
+static bool refuse_revoked(struct control *control, struct session *session, uint32_t id,
+    const struct rpc_ses_who *who, bool attested)
 {
 	char why[320];
 
-	if (revocations_check(&control->revocations, blob, why, sizeof(why)))
+	if (revocations_check(&control->revocations, who->public_key, why, sizeof(why)))
 		return false;
-	who_refuse(control, session, id, why);
+	refuse_key(control, session, id, who, attested, why, why);
 	return true;
 }
 
@@ -73,12 +101,15 @@ static void judge_plain(
 	struct public_key key;
 	struct user user;
 
-	if (!public_key_parse(who->public_key, &key) ||
-	    !users_find_by_key(&control->db, who->public_key, &user)) {
-		who_refuse(control, session, id, "");
+	if (!public_key_parse(who->public_key, &key)) {
+		refuse_key(control, session, id, who, false, "", "of a type or size that is not taken here");
 		return;
 	}
-	if (!refuse_revoked(control, session, id, who->public_key))
+	if (!users_find_by_key(&control->db, who->public_key, &user)) {
+		refuse_key(control, session, id, who, false, "", "nobody is enrolled with it");
+		return;
+	}
+	if (!refuse_revoked(control, session, id, who, false))
 		accept_user(control, session, id, who, &key, &user, NULL);
 	user_free(&user);
 }
@@ -175,10 +206,10 @@ static void judge_holder(struct control *control, struct session *session, uint3
 	char why[512];
 	struct user user;
 
-	if (refuse_revoked(control, session, id, who->public_key))
+	if (refuse_revoked(control, session, id, who, true))
 		return;
 	if (!find_holder(control, who, certificate, facts, ca, &user, why, sizeof(why))) {
-		who_refuse(control, session, id, why);
+		refuse_key(control, session, id, who, true, why, why);
 		return;
 	}
 	accept_user(control, session, id, who, &certificate->key, &user, facts);
@@ -195,7 +226,7 @@ static void judge_certificate(
 	char why[512] = "";
 
 	if (!certificate_parse(who->public_key, &certificate)) {
-		who_refuse(control, session, id, "");
+		refuse_key(control, session, id, who, false, "", "it cannot be read");
 		return;
 	}
 	crypto_hash_sha256(hash, who->public_key.at, who->public_key.len);
@@ -209,10 +240,11 @@ static void judge_certificate(
 		judge_holder(control, session, id, who, &certificate, &facts, &ca);
 		return;
 	case CERTIFICATE_STRANGE:
-		who_refuse(control, session, id, "");
+		refuse_key(control, session, id, who, false, "",
+		    ca.blob.len == 0 ? "its CA does not count here" : "its CA did not sign it");
 		return;
 	case CERTIFICATE_REFUSED:
-		who_refuse(control, session, id, why);
+		refuse_key(control, session, id, who, true, why, why);
 		return;
 	}
 }
@@ -230,7 +262,8 @@ static void client_ca_there(void *context, void *argument, int error, struct wir
 		client_cas_take(&control->client_cas, reply.keys);
 	if (session != NULL && rpc_get_ses_who(question->saved, &who)) {
 		if (error != 0)
-			who_refuse(control, session, question->request_id,
+			refuse_key(control, session, question->request_id, &who, false,
+			    keeper_failure(error) + strlen("portreeve: "),
 			    keeper_failure(error) + strlen("portreeve: "));
 		else
 			judge_certificate(control, session, question->request_id, &who);
@@ -238,12 +271,14 @@ static void client_ca_there(void *context, void *argument, int error, struct wir
 	keeper_question_free(question);
 }
 
-static void ask_client_ca(struct control *control, struct session *session, struct rpc_message *message)
+static void ask_client_ca(struct control *control, struct session *session, struct rpc_message *message,
+    const struct rpc_ses_who *who)
 {
 	struct keeper_question *question = keeper_question(control, session, message->id, message->body);
 
 	if (question == NULL) {
-		who_refuse(control, session, message->id, "");
+		refuse_key(
+		    control, session, message->id, who, false, "", "the client CA could not be asked after");
 		return;
 	}
 	struct call_options options =
@@ -266,14 +301,16 @@ void who_judge_key(struct control *control, struct session *session, struct rpc_
 	bool certificate = certificate_is(who->public_key);
 	uint32_t wanted = certificate ? RPC_IDENTITY_CERTIFICATE : RPC_IDENTITY_KEY;
 
-	if ((session->rule->ssh->identities & wanted) == 0) {
+	if (who->public_key.len > WHO_KEY_MAX) {
+		refuse_key(control, session, message->id, who, false, "", "it is too long");
+	} else if ((session->rule->ssh->identities & wanted) == 0) {
 		snprintf(session->refusal, sizeof(session->refusal), "the rule takes no %s",
 		    certificate ? "certificates" : "enrolled keys");
-		who_refuse(control, session, message->id, "");
+		refuse_key(control, session, message->id, who, false, "", session->refusal);
 	} else if (!certificate)
 		judge_plain(control, session, message->id, who);
 	else if (control->client_cas.count == 0 && !is_trusted(control, session, who->public_key))
-		ask_client_ca(control, session, message);
+		ask_client_ca(control, session, message, who);
 	else
 		judge_certificate(control, session, message->id, who);
 }

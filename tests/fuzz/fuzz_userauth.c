@@ -37,8 +37,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (userauth_words(payload, &words)) {
 		check_inside(words.login, data, size);
+		check_inside(words.offered, data, size);
 		check_inside(words.key, data, size);
-		if (words.key.len > 0 && words.method != USERAUTH_PUBLICKEY)
+		if (words.offered.len > 0 && words.method != USERAUTH_PUBLICKEY)
+			abort();
+		if (words.key.len > 0 && !wire_span_same(words.key, words.offered))
 			abort();
 	}
 	struct wire_span answer = userauth_only_answer(payload);

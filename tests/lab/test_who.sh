@@ -5,9 +5,10 @@
 session_start
 keys=$STATE/client/.ssh
 
-# what ssh says when FILE's key (and certificate beside it) is offered to LOGIN
+# what ssh says when FILE's key (and certificate beside it), and then another FILE's, are offered to LOGIN:
+# try FILE LOGIN [FILE]
 try() { client ssh -o BatchMode=yes -o IdentitiesOnly=yes -F none -o UserKnownHostsFile="$keys/known" -o StrictHostKeyChecking=accept-new \
-	-o GlobalKnownHostsFile=none -i "$keys/$1" "$2@origin" 'echo in as $USER' 2>&1 | grep -v '^Warning: Permanently'; }
+	-o GlobalKnownHostsFile=none -i "$keys/$1" ${3:+-i "$keys/$3"} "$2@origin" 'echo in as $USER' 2>&1 | grep -v '^Warning: Permanently'; }
 
 contains "a certificate of the box's client CA" "in as alice" "$(try alice alice)"
 lacks "not as somebody else" "in as" "$(try alice bob)"
@@ -20,6 +21,19 @@ ssh-keygen -q -t ed25519 -N '' -f "$STATE/other_ca"
 ssh-keygen -q -t ed25519 -N '' -f "$keys/forged"
 ssh-keygen -q -s "$STATE/other_ca" -I forged -n alice -V +1h "$keys/forged.pub"
 lacks "a certificate of another CA" "in as" "$(try forged alice)"
+
+# The keys that the last login with success true or false had offered, by fingerprint, key id, CA and refusal: audited SUCCESS.
+audited() { grep '"event":"auth"' "$STATE/state/audit.jsonl" | grep "\"success\":$1" | tail -n 1 |
+	json "'\n'.join(sorted(' '.join(str(k.get(f, '-')) for f in ('fingerprint', 'key_id', 'ca', 'refused')) for k in j.get('offered', [])))"; }
+fingerprint() { ssh-keygen -lf "$1" | cut -d' ' -f2; }
+forged=$(fingerprint "$keys/forged.pub") nobody=$(fingerprint "$keys/nobody.pub")
+both="$forged - - nobody is enrolled with it
+$forged forged $(fingerprint "$STATE/other_ca.pub") its CA does not count here"
+are_audited() { [ "$(audited false)" = "$both" ]; }
+wait_until 10 are_audited # the client may be gone before the box has told
+equal "the audit log has the key, and the certificate with its CA, that were offered" "$both" "$(audited false)"
+contains "with a stranger's key first" "in as alice" "$(try nobody alice alice)"
+contains "which stands there, too" "$nobody - - nobody is enrolled with it" "$(audited true)"
 
 ssh-keygen -q -t ed25519 -N '' -f "$keys/short"
 fails_to "a ttl of a second is refused at once" reeve user cert alice --key "$keys/short.pub" --ttl 1s

@@ -560,7 +560,7 @@ Test(control, one_worker_cannot_take_all_questions_to_the_keeper)
 /* Lines of the audit log that hold the text. */
 static unsigned audit_lines(const char *text)
 {
-	char path[128], line[4096];
+	char path[128], line[8192];
 	unsigned lines = 0;
 
 	snprintf(path, sizeof(path), "%s/state/audit.jsonl", lab.dir);
@@ -597,6 +597,32 @@ Test(control, strangers_do_not_fill_the_audit_log, .timeout = 120)
 	begin(3);
 	cr_expect_eq(audit_lines("session.start"), 1);
 	cr_expect_eq(audit_lines("session.end"), 1);
+}
+
+/* It is kept by size, so a long line counts as what it takes. */
+Test(control, strangers_do_not_fill_it_by_long_lines_either, .timeout = 120)
+{
+	const unsigned lines_each = 1 + 4000 / STRANGERS_AUDIT_LINE + 1; /* with its client.disconnect */
+	const unsigned strangers = STRANGERS_AUDIT_BURST / lines_each + 500;
+	char detail[4100];
+	struct timespec began, ended;
+
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	snprintf(detail, sizeof(detail), "{\"success\":false,\"message\":\"%04000d\"}", 0);
+	for (unsigned i = 0; i < strangers; i++) {
+		begin(1000);
+		LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1000, .event = wire_span_of("auth"),
+		    .detail = wire_span_of(detail));
+		LAB_SEND(WORKER, SES_END, ses_end, 0, .flow = 1000, .reason = wire_span_of("auth_failed"));
+	}
+	begin(1);
+	clock_gettime(CLOCK_MONOTONIC, &ended);
+	unsigned seconds = (unsigned)(ended.tv_sec - began.tv_sec) + 1;
+	unsigned lines = audit_lines("\"event\":\"auth\"");
+	cr_expect_gt(lines, 1000);
+	cr_expect_leq(lines, (STRANGERS_AUDIT_BURST + seconds * STRANGERS_AUDIT_PER_S) / (lines_each - 1) + 1,
+	    "%u long lines of %u strangers in %u s", lines, strangers, seconds);
+	cr_expect_lt(lines, strangers);
 }
 
 Test(control, restart_amidst_sessions)

@@ -173,6 +173,10 @@ static int answer_who(struct fake_control *c, struct rpc_message *m)
 
 	if (!rpc_get_ses_who(m->body, &who))
 		return -1;
+	if (who.method == RPC_WHO_UNTAKEN) {
+		printf("who %.*s untaken\n", (int)who.login.len, (const char *)who.login.at);
+		return RPC_SEND(&c->link, SES_WHO_REPLY, ses_who_reply, RPC_FLAG_REPLY, m->id, .accepted = 0);
+	}
 	if (who.method != RPC_WHO_PUBLICKEY)
 		return answer_keyless(c, m, &who);
 	bool good = (who.public_key.len == c->enrolled_len &&

@@ -139,6 +139,9 @@ for login in nobody refused; do
 	is "the same for $login" 'failure password False | failure password False | failure password False | the login name cannot be changed any more (over)' \
 		"$(talk guess "$login" enrolled)"
 done
+for login in passwords nobody refused; do
+	told "who $login untaken" && ok "control is told which key it was: $login" || not_ok "control is told which key it was: $login"
+done
 login_as "assword|wrong" nobody -o NumberOfPasswordPrompts=1 >/dev/null
 is "nobody is asked for what the origin takes" "nobody@127.0.0.1's password: " "$(cat asked)"
 down
@@ -176,6 +179,7 @@ down
 up --grace 30 --origin-auth 3
 has "signed requests at once: each is answered by its own signature" 'failure publickey False | failure password True | failure password False' \
 	"$(talk signatures passwords enrolled)"
+told 'who passwords untaken' && ok "control is told of the key whose signature is wrong" || not_ok "control is told of the key whose signature is wrong"
 down
 
 # -- by address --

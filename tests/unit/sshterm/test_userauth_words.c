@@ -57,9 +57,11 @@ Test(userauth_words, a_signed_request_names_its_key)
 		wire_put_cstring(&out, "ssh-ed25519");
 		wire_put_cstring(&out, "the key");
 		cr_assert(userauth_words(span_of(&out), &words));
+		cr_expect(wire_span_is(words.offered, "the key"), "signed or not, it is offered");
 		cr_expect_eq(wire_span_is(words.key, "the key"), has_signature == 1);
 		/* Cut short it is still a request, of which nothing is proven. */
 		cr_assert(userauth_words((struct wire_span){bytes, wire_written(&out) - 1}, &words));
+		cr_expect_eq(words.offered.len, 0);
 		cr_expect_eq(words.key.len, 0);
 	}
 }
