@@ -257,10 +257,11 @@ static int authenticate(struct login *login, const struct beginning *beginning, 
 		leg_fail(failure, "error", "the appliance has no memory for another session");
 	else
 		result = steps(login, failure);
-	/* A client that has no further key or answer just goes. */
+	/* A client that has no further key or answer just goes: nobody had refused it for good. */
 	if (result != 0 && login->auth.failures > 0 && failure->close_reason != NULL &&
 	    strcmp(failure->close_reason, "client_closed") == 0)
-		*failure = (struct leg_failure){.close_reason = "auth_failed"};
+		*failure = (struct leg_failure){.close_reason = "gave_up"};
+	failure->client_reason = login->auth.requests.reason;
 	hand_on_farewell(login);
 	userauth_request_free(&login->pending);
 	inside_answers_stop(session->ssh[LEG_ORIGIN], &login->answers);
@@ -336,6 +337,8 @@ static void report_failure(struct session *session, const struct leg_failure *fa
 	/* Not UTF-8: a message that quotes a stranger. */
 	if (detail == NULL)
 		detail = json_pack("{s:b,s:s}", "success", 0, "reason", failure->close_reason);
+	if (failure->client_reason != 0)
+		(void)json_object_set_new(detail, "disconnect", json_integer(failure->client_reason));
 	if (detail != NULL)
 		text = json_dumps(detail, JSON_COMPACT);
 	if (text != NULL && session->session_id[0] != '\0')

@@ -24,6 +24,7 @@ struct leg_failure {
 	char text[SESSION_TEXT_MAX * 2]; /* for people; empty: the connection just ends */
 	uint32_t
 	    reason; /* of the DISCONNECT that the client gets (RFC 4253 section 11.1); 0: by application */
+	uint32_t client_reason; /* of the one that it sent; 0: none */
 };
 /* The first failure stays. */
 void leg_fail(struct leg_failure *failure, const char *close_reason, const char *format, ...)

@@ -5,10 +5,13 @@
 session_start
 keys=$STATE/client/.ssh
 
-# what ssh says when FILE's key (and certificate beside it), and then another FILE's, are offered to LOGIN:
-# try FILE LOGIN [FILE]
-try() { client ssh -o BatchMode=yes -o IdentitiesOnly=yes -F none -o UserKnownHostsFile="$keys/known" -o StrictHostKeyChecking=accept-new \
-	-o GlobalKnownHostsFile=none -i "$keys/$1" ${3:+-i "$keys/$3"} "$2@origin" 'echo in as $USER' 2>&1 | grep -v '^Warning: Permanently'; }
+# what ssh says when the keys of FILEs (and certificates beside them) are offered to LOGIN: try FILE LOGIN [FILE]…
+try() {
+	local login=$2 file files=()
+	for file in "$1" "${@:3}"; do files+=(-i "$keys/$file"); done
+	client ssh -o BatchMode=yes -o IdentitiesOnly=yes -F none -o UserKnownHostsFile="$keys/known" -o StrictHostKeyChecking=accept-new \
+		-o GlobalKnownHostsFile=none "${files[@]}" "$login@origin" 'echo in as $USER' 2>&1 | grep -v '^Warning: Permanently'
+}
 
 contains "a certificate of the box's client CA" "in as alice" "$(try alice alice)"
 lacks "not as somebody else" "in as" "$(try alice bob)"
@@ -32,6 +35,14 @@ $forged forged $(fingerprint "$STATE/other_ca.pub") its CA does not count here"
 are_audited() { [ "$(audited false)" = "$both" ]; }
 wait_until 10 are_audited # the client may be gone before the box has told
 equal "the audit log has the key, and the certificate with its CA, that were offered" "$both" "$(audited false)"
+ended() { reeve sessions --json | json 'rows[0]["close_reason"]'; }
+reason_is() { [ "$(ended)" = "$1" ]; }
+wait_until 10 reason_is gave_up
+equal "who has no further key gives up" gave_up "$(ended)"
+for i in 1 2 3 4 5 6; do ssh-keygen -q -t ed25519 -N '' -f "$keys/wrong$i"; done
+contains "who has too many" "too many authentication failures" "$(try wrong1 alice wrong2 wrong3 wrong4 wrong5 wrong6)"
+wait_until 10 reason_is auth_failed
+equal "and it is told that the box ended it" auth_failed "$(ended)"
 contains "with a stranger's key first" "in as alice" "$(try nobody alice alice)"
 contains "which stands there, too" "$nobody - - nobody is enrolled with it" "$(audited true)"
 

@@ -72,7 +72,8 @@ done
 
 # -- who does not, and what they are told --
 has "a stranger's key" 'Permission denied (publickey)' "$(client -i stranger "$me@127.0.0.1" true 2>&1)"
-told 'event auth.*auth_failed' && ok "control is told of it" || not_ok "control is told of it"
+told 'event auth.*gave_up' && ok "control is told that it gave up" || not_ok "control is told that it gave up"
+grep -q 'event auth.*auth_failed' out && not_ok "which is not told as if the box had ended it" || ok "which is not told as if the box had ended it"
 has "a certificate of another CA" 'Permission denied' "$(client -i eve -o CertificateFile=eve-cert.pub "$me@127.0.0.1" true 2>&1)"
 got=$(client -i enrolled refused@127.0.0.1 true 2>&1)
 has "refused by policy: the banner" "login 'refused' is not allowed to you on this host" "$got"
@@ -84,6 +85,7 @@ has "a password is no way in" 'Permission denied (publickey)' \
 for i in 1 2 3 4; do ssh-keygen -q -t ed25519 -N '' -f "wrong$i"; done
 has "too many wrong keys" 'too many authentication failures' \
 	"$(client -i wrong1 -i wrong2 -i wrong3 -i wrong4 "$me@127.0.0.1" true 2>&1)"
+told 'event auth.*auth_failed.*too many authentication failures' && ok "that the box ended it is told as such" || not_ok "that the box ended it is told as such"
 has "a key whose owner is not known, of type rsa" 'Permission denied' "$(client -i rsa "$me@127.0.0.1" true 2>&1)"
 
 # -- strangers on the port --

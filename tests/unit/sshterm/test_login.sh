@@ -105,6 +105,7 @@ has "an origin that wants other keys before it asks" 'in as rekeys' "$(login_as 
 grep -q '^rekeys: other keys' origin.log && ok "and has got them" || not_ok "and has got them"
 talk farewell >/dev/null
 eventually_said() { within 20 grep "$1" origin.log; }
+told 'event auth.*client_closed.*"disconnect":14' && ok "of which control is told" || not_ok "of which control is told"
 eventually_said 'farewell: 14 I have changed my mind' && ok "a client's good-bye is the origin's" || not_ok "a client's good-bye is the origin's" "in origin.log" "$(tail -n 3 origin.log)"
 told 'event origin.auth.*"method":"keyboard-interactive","success":true' && ok "control is told how the origin let us in" || not_ok "control is told how the origin let us in"
 
