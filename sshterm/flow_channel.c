@@ -151,19 +151,26 @@ void flow_channel_settle(struct flow_channel *channel)
 	slab_consumer_publish(channel->in);
 }
 
+/* Each ACK of a peer brings slabs back. Where nobody waits for them they lie until the next turn: to be rung
+ * for each would be a third of the bells of a login. */
+static bool awaits_slabs(const struct flow_channel *channel)
+{
+	return channel->returns_awaited > 0 || channel->starving != NULL;
+}
+
 void flow_channel_asleep(struct flow_channel *channel, bool asleep)
 {
 	if (channel->in != NULL)
 		slab_consumer_asleep(channel->in, asleep);
 	if (channel->out != NULL)
-		slab_producer_asleep(channel->out, asleep);
+		slab_producer_asleep(channel->out, asleep && awaits_slabs(channel));
 }
 
 bool flow_channel_ready(const struct flow_channel *channel)
 {
 	return channel->in != NULL && channel->out != NULL &&
 	       (channel->dirty != NULL || slab_consumer_ready(channel->in) ||
-	           slab_producer_ready(channel->out));
+	           (awaits_slabs(channel) && slab_producer_ready(channel->out)));
 }
 
 bool flow_channel_corrupt(const struct flow_channel *channel)

@@ -24,9 +24,10 @@ struct flow_channel {
 	uint32_t epoch;           /* of the dataplane that is at the other end */
 	struct slab_consumer *in; /* NULL until its end has arrived */
 	struct slab_producer *out;
-	struct vsock *dirty;    /* sockets to settle at the end of the turn */
-	struct vsock *starving; /* sockets that wanted a slab and found none: woken when slabs come back */
-	uint64_t strays;        /* descriptors for flows that are no more */
+	struct vsock *dirty;      /* sockets to settle at the end of the turn */
+	struct vsock *starving;   /* sockets that wanted a slab and found none: woken when slabs come back */
+	uint32_t returns_awaited; /* sockets whose session waits for a slab of theirs to come back */
+	uint64_t strays;          /* descriptors for flows that are no more */
 };
 
 /* Takes slabs back and up to a burst of descriptors in. True where there was anything. */

@@ -18,14 +18,19 @@
 
 void inside_packet_wipe(struct inside_packet *packet)
 {
-	sodium_free(packet->bytes);
+	if (packet->no_secret)
+		free(packet->bytes);
+	else
+		sodium_free(packet->bytes);
 	*packet = (struct inside_packet){0};
 }
 
-static int fill(struct inside_packet *packet, uint8_t type, struct wire_span payload)
+static int fill(struct inside_packet *packet, uint8_t type, struct wire_span payload, bool no_secret)
 {
-	*packet = (struct inside_packet){.type = type, .len = payload.len};
-	packet->bytes = sodium_malloc(payload.len > 0 ? payload.len : 1);
+	size_t size = payload.len > 0 ? payload.len : 1;
+
+	*packet = (struct inside_packet){.type = type, .len = payload.len, .no_secret = no_secret};
+	packet->bytes = no_secret ? malloc(size) : sodium_malloc(size);
 	if (packet->bytes == NULL)
 		return -1;
 	if (payload.len > 0)
@@ -35,7 +40,7 @@ static int fill(struct inside_packet *packet, uint8_t type, struct wire_span pay
 
 int inside_packet_copy(const struct inside_packet *packet, struct inside_packet *copy)
 {
-	return fill(copy, packet->type, (struct wire_span){packet->bytes, packet->len});
+	return fill(copy, packet->type, (struct wire_span){packet->bytes, packet->len}, packet->no_secret);
 }
 
 static struct wire_span payload_of(ssh_buffer packet)
@@ -43,12 +48,12 @@ static struct wire_span payload_of(ssh_buffer packet)
 	return (struct wire_span){ssh_buffer_get(packet), ssh_buffer_get_len(packet)};
 }
 
-/* Only these are libssh's: it verifies their signature. */
-static bool is_publickey(struct wire_span request)
+/* Anything but a request that reads as one may hold a secret, or be of a method that does. */
+static enum userauth_method method_of(uint8_t type, struct wire_span payload)
 {
 	struct userauth_words words;
 
-	return userauth_words(request, &words) && words.method == USERAUTH_PUBLICKEY;
+	return type == USERAUTH_REQUEST && userauth_words(payload, &words) ? words.method : USERAUTH_OTHER;
 }
 
 static int note_farewell(struct wire_span payload, uint32_t *reason)
@@ -95,10 +100,12 @@ static int take_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *
 {
 	struct inside_requests *requests = user;
 	struct wire_span payload = payload_of(packet);
-	bool for_libssh = type == USERAUTH_REQUEST && is_publickey(payload);
+	enum userauth_method method = method_of(type, payload);
+	bool for_libssh = method == USERAUTH_PUBLICKEY; /* only these: it verifies their signature */
+	bool no_secret = for_libssh || method == USERAUTH_NONE;
 
 	if (requests->count == INSIDE_PACKETS_KEPT || payload.len > INSIDE_PACKET_MAX ||
-	    fill(&requests->kept[requests->count], type, payload) != 0) {
+	    fill(&requests->kept[requests->count], type, payload, no_secret) != 0) {
 		requests->overflow = true;
 	} else {
 		requests->kept[requests->count].verified_by_libssh = for_libssh;
@@ -205,7 +212,7 @@ static int take_question(struct inside_answers *answers, struct wire_span payloa
 	if (!answers->relaying)
 		return SSH_PACKET_NOT_USED;
 	if (answers->question.type != 0 || payload.len > INSIDE_PACKET_MAX ||
-	    fill(&answers->question, USERAUTH_QUESTION, payload) != 0)
+	    fill(&answers->question, USERAUTH_QUESTION, payload, false) != 0)
 		answers->confused = true;
 	return SSH_PACKET_USED;
 }

@@ -41,9 +41,11 @@
 /* Bytes of all of them: as many as a packet may bring (OpenSSH's limit); what is beyond is not shown. */
 #define INSIDE_BANNERS_MAX (256u * 1024)
 
-/* A payload behind its message number, in memory of libsodium; inside_packet_wipe. */
+/* A payload behind its message number; inside_packet_wipe. In memory of libsodium, which costs a dozen system
+ * calls, where it may hold a secret. */
 struct inside_packet {
 	uint8_t type;            /* 0: none */
+	bool no_secret;          /* a request by public key, or `none`: in ordinary memory */
 	bool verified_by_libssh; /* publickey: libssh looked at it, and queued a message or did not */
 	unsigned messages_before;
 	uint8_t *bytes;

@@ -52,6 +52,7 @@ struct vsock {
 	struct vsock *dirty_next;
 	bool is_starving;
 	struct vsock *starving_next;
+	bool awaits_return; /* of a slab: somebody was told of no room, or of bytes that are not ACKed */
 	struct vsock_counters counters;
 };
 
@@ -117,6 +118,18 @@ static void forget_received(struct vsock *sock)
 	sock->received = 0;
 }
 
+/* Only then does a slab that comes back wake the worker and the session. */
+static void await_return(struct vsock *sock, bool awaits)
+{
+	if (sock->awaits_return == awaits || sock->channel == NULL)
+		return;
+	sock->awaits_return = awaits;
+	if (awaits)
+		sock->channel->returns_awaited++;
+	else
+		sock->channel->returns_awaited--;
+}
+
 /* Takes it off the channel's lists. */
 static void unlist(struct vsock *sock)
 {
@@ -135,6 +148,7 @@ static void unlist(struct vsock *sock)
 			break;
 		}
 	sock->is_dirty = sock->is_starving = false;
+	await_return(sock, false);
 }
 
 static void starve(struct vsock *sock)
@@ -253,7 +267,9 @@ void vsock_returned(struct vsock *sock, uint32_t len)
 	if (sock->slabs_out > 0)
 		sock->slabs_out--;
 	sock->unacked -= len <= sock->unacked ? len : sock->unacked;
-	session_wake(sock->session);
+	if (sock->awaits_return)
+		session_wake(sock->session);
+	await_return(sock, false);
 }
 
 /* -- reading -- */
@@ -321,8 +337,10 @@ static bool may_take(struct vsock *sock)
 {
 	uint32_t spare = slab_free_count(sock->channel->out);
 
-	if (sock->slabs_out >= sock->credit)
-		return false; /* one that comes back wakes the session */
+	if (sock->slabs_out >= sock->credit) {
+		await_return(sock, true);
+		return false;
+	}
 	if (sock->slabs_out == 0
 	        ? spare > 0
 	        : spare > sock->slabs_out && spare > slab_count(sock->channel->out) / RESERVED_SHARE)
@@ -351,9 +369,12 @@ static bool has_room(struct vsock *sock)
 		return true; /* the write tells why not */
 	if (sock->channel == NULL || sock->channel->out == NULL)
 		return false;
-	if (sock->open_slab != SLAB_NONE) /* full: the ring is, the end of the turn tries again */
-		return sock->open_len < slab_size(sock->channel->out);
-	return may_take(sock);
+	if (sock->open_slab == SLAB_NONE)
+		return may_take(sock);
+	if (sock->open_len < slab_size(sock->channel->out))
+		return true;
+	await_return(sock, true); /* the ring is full, the end of the turn tries again */
+	return false;
 }
 
 uint32_t vsock_write(struct vsock *sock, const uint8_t *at, uint32_t len)
@@ -372,8 +393,10 @@ uint32_t vsock_write(struct vsock *sock, const uint8_t *at, uint32_t len)
 		memcpy(sock->open_bytes + sock->open_len, at + done, part);
 		sock->open_len += part;
 		done += part;
-		if (sock->open_len == size && !put_open_slab(sock))
+		if (sock->open_len == size && !put_open_slab(sock)) {
+			await_return(sock, true);
 			break;
+		}
 	}
 	sock->counters.bytes_out += done;
 	mark_dirty(sock);
@@ -393,10 +416,14 @@ void vsock_shutdown(struct vsock *sock)
 	mark_dirty(sock);
 }
 
-bool vsock_drained(const struct vsock *sock)
+bool vsock_drained(struct vsock *sock)
 {
-	return sock->reset || sock->channel == NULL ||
-	       (vsock_unacked(sock) == 0 && sock->fin_put == sock->fin_wanted);
+	if (sock->reset || sock->channel == NULL)
+		return true;
+	if (vsock_unacked(sock) == 0)
+		return sock->fin_put == sock->fin_wanted;
+	await_return(sock, true);
+	return false;
 }
 
 /* -- the end of a turn -- */

@@ -53,7 +53,7 @@ void vsock_peer_reset(struct vsock *sock, int error);
 void vsock_credit(struct vsock *sock, uint32_t slabs);
 /* The channel is gone, and every slab with it. */
 void vsock_abandon(struct vsock *sock, int error);
-/* A slab of `len` bytes came back: its bytes are ACKed. */
+/* A slab of `len` bytes came back: its bytes are ACKed. Wakes the session where that was waited for. */
 void vsock_returned(struct vsock *sock, uint32_t len);
 
 /* -- at the end of a turn, for all sockets that something was done to (flow_channel.c) -- */
@@ -64,8 +64,8 @@ struct vsock *vsock_dirty_next(struct vsock *sock, struct vsock *next);
 /* Slabs came back: wakes the sessions of those that found none, and empties the list. */
 void vsock_feed_starving(struct vsock **starving);
 
-/* Everything written is ACKed, or never will be. */
-bool vsock_drained(const struct vsock *sock);
+/* Everything written is ACKed, or never will be. False: the session is woken when more is. */
+bool vsock_drained(struct vsock *sock);
 
 /* -- what libssh calls -- */
 int vsock_poll(struct pollfd *fds, nfds_t count, int timeout_ms);

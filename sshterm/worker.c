@@ -220,7 +220,7 @@ int worker_loop(struct worker *worker)
 				continue;
 		} else if (may_doze(worker) && worker_now_us() - worked_us > SPIN_US) {
 			error = doze(worker);
-			links_us = worker_now_us();
+			links_us = worker_clock(); /* they were just asked */
 			continue;
 		}
 		links_us = worker_now_us();

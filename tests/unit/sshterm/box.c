@@ -4,6 +4,8 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "sshterm/fiber.h"
 #include "sshterm/legs.h"
@@ -16,14 +18,15 @@ void session_run(struct session *session)
 	box_session(session);
 }
 
-static void channel(
-    struct slab_producer **producer, struct slab_consumer **consumer, uint32_t slabs, uint32_t bytes)
+/* `bell` is the producer's, -1: none. */
+static void channel(struct slab_producer **producer, struct slab_consumer **consumer, uint32_t slabs,
+    uint32_t bytes, int bell)
 {
 	int fd = slab_create(slabs, bytes, 1);
 
 	cr_assert_geq(fd, 0);
 	cr_assert_eq(slab_producer_open(producer, fcntl(fd, F_DUPFD_CLOEXEC, 0), -1), 0);
-	cr_assert_eq(slab_consumer_open(consumer, fd, -1), 0);
+	cr_assert_eq(slab_consumer_open(consumer, fd, bell), 0);
 }
 
 void box_start(struct box *box, uint32_t slabs, uint32_t slab_bytes)
@@ -32,8 +35,10 @@ void box_start(struct box *box, uint32_t slabs, uint32_t slab_bytes)
 
 	*box = (struct box){.control = {.fd = -1}};
 	cr_assert_eq(worker_init(&box->worker, &config), 0);
-	channel(&box->to_worker, &box->worker.channels[0].in, slabs, slab_bytes);
-	channel(&box->worker.channels[0].out, &box->from_worker, slabs, slab_bytes);
+	box->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	channel(&box->to_worker, &box->worker.channels[0].in, slabs, slab_bytes, -1);
+	channel(&box->worker.channels[0].out, &box->from_worker, slabs, slab_bytes,
+	    fcntl(box->bell, F_DUPFD_CLOEXEC, 0));
 }
 
 void box_stop(struct box *box)
@@ -47,6 +52,7 @@ void box_stop(struct box *box)
 	worker_free(&box->worker);
 	slab_producer_close(box->to_worker);
 	slab_consumer_close(box->from_worker);
+	close(box->bell);
 	rpc_link_close(&box->control);
 	fiber_pool_drain();
 }

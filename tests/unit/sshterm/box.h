@@ -10,6 +10,7 @@ struct box {
 	struct worker worker;
 	struct slab_producer *to_worker; /* the dataplane's ends */
 	struct slab_consumer *from_worker;
+	int bell;                /* the worker's, that the dataplane rings when slabs come back */
 	struct rpc_link control; /* control's end, when box_control was called */
 };
 

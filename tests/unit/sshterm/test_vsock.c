@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "box.h"
 
@@ -161,6 +162,134 @@ Test(vsock, small_writes_of_a_turn_share_a_slab)
 	cr_assert(vsock_drained(sock));
 }
 
+/* -- slabs that come back -- */
+
+static void writes_until_taken(struct session *session)
+{
+	static const uint8_t bytes[256];
+
+	while (vsock_write(session->sock[LEG_CLIENT], bytes, 256) == 0)
+		session_wait(session, UINT64_MAX);
+	result = 256;
+	parks(session);
+}
+
+static void counts_wakes(struct session *session)
+{
+	for (result = 0; session->lost == NULL; result++)
+		session_wait(session, UINT64_MAX);
+}
+
+/* The dataplane gives one slab back; true where it rang for that. */
+static bool comes_back_rung(void)
+{
+	struct slab_desc desc;
+	uint64_t rung;
+
+	flow_channel_asleep(&box.worker.channels[0], true);
+	cr_assert(box_next(&box, &desc, NULL, true));
+	flow_channel_asleep(&box.worker.channels[0], false);
+	return read(box.bell, &rung, sizeof(rung)) == sizeof(rung);
+}
+
+Test(vsock, a_slab_that_comes_back_wakes_only_who_waits_for_it)
+{
+	box_session = counts_wakes;
+	struct vsock *sock = box_open(&box, 7, CREDIT, 4)->sock[LEG_CLIENT];
+
+	for (unsigned i = 0; i < 2; i++) {
+		vsock_write(sock, (const uint8_t *)"abc", 3);
+		box_turn(&box);
+		cr_assert_not(comes_back_rung(), "nobody waits");
+		cr_assert_not(flow_channel_ready(&box.worker.channels[0]), "nor stays awake for it");
+		box_turn(&box);
+		cr_assert_eq(vsock_unacked(sock), 0, "it is taken in a turn that is for something else");
+		cr_assert_eq(result, 0, "woken %zd times", result);
+	}
+	vsock_write(sock, (const uint8_t *)"abc", 3);
+	box_turn(&box);
+	cr_assert_not(vsock_drained(sock));
+	cr_assert(comes_back_rung(), "now it is waited for");
+	cr_assert(flow_channel_ready(&box.worker.channels[0]));
+	box_turn(&box);
+	cr_assert_eq(result, 1);
+	vsock_write(sock, (const uint8_t *)"abc", 3);
+	box_turn(&box);
+	cr_assert_not(comes_back_rung(), "once");
+}
+
+Test(vsock, who_found_no_room_is_rung_for_and_who_is_gone_is_not)
+{
+	static const uint8_t bytes[1024];
+	struct session *session = box_open(&box, 8, CREDIT, 2);
+	struct vsock *sock = session->sock[LEG_CLIENT];
+
+	cr_assert_eq(vsock_write(sock, bytes, 512), 512);
+	box_turn(&box);
+	cr_assert_not(comes_back_rung(), "all was taken");
+	box_turn(&box);
+	for (unsigned i = 0; i < 2; i++) {
+		cr_assert_eq(vsock_write(sock, bytes, 1024), 256, "two slabs may be out");
+		box_turn(&box);
+		cr_assert(comes_back_rung());
+		box_turn(&box);
+	}
+	cr_assert_eq(vsock_write(sock, bytes, 1024), 256);
+	session_lose(session, "error");
+	box_turn(&box);
+	cr_assert_not(comes_back_rung(), "who waited is gone");
+}
+
+/* A full slab that finds no place in the ring is put at the end of a later turn; what is to be written next
+ * waits for it to come back. */
+static struct vsock *finds_the_ring_full(struct slab_desc *first)
+{
+	static const uint8_t bytes[256];
+	struct vsock *sock = box_open(&box, 9, CREDIT, 4)->sock[LEG_CLIENT];
+
+	vsock_write(sock, bytes, 256);
+	box_turn(&box);
+	cr_assert(box_next(&box, first, NULL, false));
+	while (flow_channel_say(&box.worker.channels[0], 9, SLAB_LEG_CONSUMED, LEG_ORIGIN, 0))
+		;
+	cr_assert_eq(vsock_write(sock, bytes, 256), 256);
+	box_turn(&box);
+	return sock;
+}
+
+static bool is_put_and_comes_back_rung(void)
+{
+	struct slab_desc desc;
+
+	while (box_next(&box, &desc, NULL, false))
+		;
+	box_turn(&box);
+	return comes_back_rung();
+}
+
+Test(vsock, who_found_the_ring_full_is_rung_for)
+{
+	struct slab_desc first;
+
+	finds_the_ring_full(&first);
+	cr_assert(is_put_and_comes_back_rung());
+}
+
+Test(vsock, who_asks_again_while_the_ring_is_full_is_rung_for)
+{
+	struct slab_desc first;
+	struct vsock *sock = finds_the_ring_full(&first);
+
+	slab_return(box.from_worker, first.slab, 0);
+	slab_consumer_publish(box.from_worker);
+	box_turn(&box);
+	polled = (struct pollfd){.fd = vsock_fd(sock), .events = POLLOUT};
+	cr_assert_eq(vsock_poll(&polled, 1, 0), 0, "no room");
+	cr_assert(is_put_and_comes_back_rung());
+}
+
+/* -- what may be out -- */
+
 Test(vsock, slab_credit_bounds_what_is_taken)
 {
 	struct session *session = box_open(&box, 7, CREDIT, 2);
@@ -173,16 +302,6 @@ Test(vsock, slab_credit_bounds_what_is_taken)
 	cr_assert(box_next(&box, &desc, NULL, true));
 	box_turn(&box);
 	cr_assert_eq(vsock_write(session->sock[LEG_CLIENT], bytes, 1024), 256, "one came back");
-}
-
-static void writes_until_taken(struct session *session)
-{
-	static const uint8_t bytes[256];
-
-	while (vsock_write(session->sock[LEG_CLIENT], bytes, 256) == 0)
-		session_wait(session, UINT64_MAX);
-	result = 256;
-	parks(session);
 }
 
 static uint32_t slabs_taken(struct vsock *sock)
@@ -208,15 +327,13 @@ Test(vsock, scarce_slabs_are_shared_and_the_last_are_for_who_has_none)
 
 Test(vsock, a_session_that_found_the_pool_empty_is_woken)
 {
-	struct slab_desc desc;
-
 	for (uint64_t flow = 0; flow < 5; flow++)
 		slabs_taken(box_open(&box, 17 + flow, CREDIT, 64)->sock[LEG_CLIENT]);
 	box_session = writes_until_taken;
 	result = 0;
 	box_open(&box, 8, CREDIT, 4);
 	cr_assert_eq(result, 0);
-	cr_assert(box_next(&box, &desc, NULL, true));
+	cr_assert(comes_back_rung());
 	box_turn(&box);
 	cr_assert_eq(result, 256);
 }
