@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sodium.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+/* A session, and the number of a question, that no test has. */
+#define NOBODY 0x7fffffffu
 
 const char lab_policy[] =
     "default: allow\n"
@@ -489,7 +493,7 @@ static bool pump(struct lab *lab, int fd, int ms)
 void lab_await(struct lab *lab, struct rpc_link *link, uint16_t type, struct rpc_message *message)
 {
 	/* Longer than control waits for a keeper that is silent. */
-	cr_assert(pump(lab, link->fd, 10000), "no %s within 10 s", rpc_type_name(type));
+	cr_assert(pump(lab, link->fd, LAB_PATIENCE_MS), "no %s comes", rpc_type_name(type));
 	int got = rpc_receive(link, message);
 	cr_assert_eq(got, 1, "the link ended (%d) where %s was expected", got, rpc_type_name(type));
 	cr_assert_eq(
@@ -501,6 +505,62 @@ void lab_idle(struct lab *lab, int ms)
 	(void)pump(lab, -1, ms);
 }
 
+/* Asks a worker's question that is answered at once and changes nothing; what came before it is done. */
+static void round_trip(struct lab *lab, struct rpc_link *link)
+{
+	static const uint8_t hash[32];
+	struct rpc_message message;
+
+	LAB_SEND(link, SES_SIGN, ses_sign, NOBODY, .flow = NOBODY, .hash = {hash, sizeof(hash)});
+	lab_await(lab, link, RPC_SES_SIGN_REPLY, &message);
+	cr_assert_eq(message.id, NOBODY, "another answer was there first");
+}
+
+static bool waits(const struct rpc_link *link, bool silent)
+{
+	struct pollfd pfd = {.fd = silent ? -1 : link->fd, .events = POLLIN};
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+void lab_settle(struct lab *lab)
+{
+	bool more = true;
+
+	while (more) {
+		/* What was sent before the first question is read before it, or in the same turn as it; by
+		 * the answer to the second that turn is over. */
+		for (int turn = 0; turn < 2; turn++)
+			for (int i = 0; i < 2; i++)
+				if (lab->workers[i].fd >= 0)
+					round_trip(lab, &lab->workers[i]);
+		more = false;
+		while (waits(&lab->keeper, lab->keeper_silent)) {
+			play_keeper(lab);
+			more = true;
+		}
+		while (waits(&lab->dataplane, lab->dataplane_silent)) {
+			play_dataplane(lab);
+			more = true;
+		}
+	}
+}
+
+void lab_settle_on_disk(struct lab *lab)
+{
+	char path[128];
+	sqlite3 *db = NULL;
+
+	lab_settle(lab);
+	snprintf(path, sizeof(path), "%s/state/control.db", lab->dir);
+	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+	sqlite3_busy_timeout(db, LAB_PATIENCE_MS);
+	/* Whoever gathers has the right to write until it is committed. */
+	cr_assert_eq(sqlite3_exec(db, "BEGIN IMMEDIATE; ROLLBACK", NULL, NULL, NULL), SQLITE_OK, "%s",
+	    sqlite3_errmsg(db));
+	sqlite3_close(db);
+}
+
 bool lab_silent(struct lab *lab, struct rpc_link *link, int ms)
 {
 	return !pump(lab, link->fd, ms);
@@ -510,7 +570,7 @@ bool lab_hung_up(struct lab *lab, struct rpc_link *link)
 {
 	struct rpc_message message;
 
-	return pump(lab, link->fd, 2000) && rpc_receive(link, &message) == -ECONNRESET;
+	return pump(lab, link->fd, LAB_PATIENCE_MS) && rpc_receive(link, &message) == -ECONNRESET;
 }
 
 /* -- the control socket -----------------------------------------------------------------------------------
@@ -545,7 +605,7 @@ json_t *lab_read_json(struct lab *lab, int fd)
 	for (;;) {
 		if (len + 65536 > room)
 			line = realloc(line, room = room * 2 + 131072);
-		cr_assert(pump(lab, fd, 20000), "no answer at the control socket");
+		cr_assert(pump(lab, fd, LAB_PATIENCE_MS), "no answer at the control socket");
 		/* Peek for the newline: what is behind it stays for the next call. */
 		ssize_t got = recv(fd, line + len, room - len, MSG_PEEK);
 		if (got <= 0)

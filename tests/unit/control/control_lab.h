@@ -67,11 +67,18 @@ void lab_kill(struct lab *lab);
 /* Replaces a link by a new one (the process at the other end was restarted). */
 void lab_attach(struct lab *lab, struct rpc_link *link, enum rpc_role role, uint32_t index);
 
-/* Waits up to 5 s for a message of that type on `link`; others of that link are test failures unless `skip`.
- */
+/* How long something that must come may take on a machine that has much else to do. */
+#define LAB_PATIENCE_MS 50000
+
+/* Waits for a message of that type on `link`; others of that link are test failures. */
 void lab_await(struct lab *lab, struct rpc_link *link, uint16_t type, struct rpc_message *message);
-/* Lets keeper and dataplane answer for a while. */
+/* Lets keeper and dataplane answer for a while: where nothing is waited for. */
 void lab_idle(struct lab *lab, int ms);
+/* Returns when control has done all that was asked of it on its links, with all that keeper and dataplane
+ * (unless they are silent) have to say to it. Needs the link of a worker. */
+void lab_settle(struct lab *lab);
+/* The same, and what it has put down is in control.db for whoever comes after it. */
+void lab_settle_on_disk(struct lab *lab);
 /* The keeper answers the n'th question for a host key that it held, by this key. */
 void lab_host_answer(struct lab *lab, unsigned n, const struct mint_key *key);
 /* True where nothing but silence (or the end) comes on the link within `ms`. */

@@ -201,7 +201,7 @@ void end_session(uint64_t flow, const char *reason)
 {
 	LAB_SEND(WORKER, SES_END, ses_end, 0, .flow = flow, .reason = wire_span_of(reason),
 	    .bytes_from_client = 100, .bytes_from_origin = 2000);
-	lab_idle(&lab, 50);
+	lab_settle(&lab);
 }
 
 /* Is there a line with this event and this text in the audit log? */

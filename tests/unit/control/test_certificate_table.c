@@ -44,7 +44,7 @@ static void open_table(void)
 	apply_policy();
 }
 
-TestSuite(certificate_table, .init = open_table, .fini = close_lab, .timeout = 60);
+TestSuite(certificate_table, .init = open_table, .fini = close_lab, .timeout = 300);
 
 /* Offers, then proves it, on a flow of its own; what was said to the proof, or to the offer where that
  * failed. */
@@ -247,7 +247,7 @@ Test(certificate_table, a_trusted_ca_needs_no_keeper)
 	target_of(1, &origin);
 	lab.ca_exists[RPC_CA_CLIENT] = false;
 	lab_attach(&lab, &lab.keeper, RPC_KEEPER, 0);
-	lab_idle(&lab, 100);
+	lab_settle(&lab);
 	lab.keeper_silent = true;
 	cr_expect(who_is(1, (struct wire_span){blob, len}, "root", 0).accepted);
 	lab.keeper_silent = false;

@@ -17,14 +17,14 @@
 #include "control/sessions/sessions.h"
 #include "tests/unit/control/control_steps.h"
 
-TestSuite(control, .init = open_lab, .fini = close_lab, .timeout = 60);
+TestSuite(control, .init = open_lab, .fini = close_lab, .timeout = 300);
 
 /* -- start -------------------------------------------------------------------------------------------------
  */
 
 Test(control, start_pushes_the_policy)
 {
-	lab_idle(&lab, 200);
+	lab_settle(&lab);
 	cr_assert_eq(lab.policies, 1);
 	cr_expect_eq(lab.policy_generation, 1);
 	struct wire in = wire_over(lab.policy_blob, lab.policy_size);
@@ -50,9 +50,9 @@ Test(control, start_pushes_the_policy)
 
 Test(control, a_restarted_dataplane_gets_the_policy_at_once)
 {
-	lab_idle(&lab, 100);
+	lab_settle(&lab);
 	lab_attach(&lab, &lab.dataplane, RPC_DATAPLANE, 0);
-	lab_idle(&lab, 200);
+	lab_settle(&lab);
 	cr_assert_eq(lab.policies, 2);
 	cr_expect_eq(lab.policy_generation, 1);
 }
@@ -73,7 +73,7 @@ Test(control, privileges_are_given_up)
 	    "expected no capabilities, no_new_privs and a seccomp filter; %u of them are there", found);
 }
 
-Test(control_start, a_bad_policy_file_ends_the_start, .timeout = 30)
+Test(control_start, a_bad_policy_file_ends_the_start, .timeout = 300)
 {
 	lab_open(&lab);
 	FILE *file = fopen(lab.policy, "w");
@@ -237,7 +237,7 @@ Test(control, an_exchange_hash_is_of_one_session_for_ever)
 		cr_expect(sign(flow).error.len > 0, "what was signed for a session is signed for another");
 		cr_expect_not(shows(flow, key, "root", request, len), "a proof is shown again");
 		if (flow == 2) { /* nor does it forget with its memory */
-			lab_idle(&lab, 300);
+			lab_settle_on_disk(&lab);
 			lab_kill(&lab);
 			lab_start(&lab);
 		}
@@ -498,7 +498,7 @@ Test(control, kill_and_loss)
 	cr_expect_eq(lab_error(&lab, "session.kill", json_pack("{s:s}", "id", "ffffff"), NULL), 3);
 	/* The worker dies: its other session is lost. */
 	rpc_link_close(WORKER);
-	lab_idle(&lab, 100);
+	lab_settle(&lab);
 	cr_expect_eq(json_array_size(session_list(true, &response)), 0);
 	json_decref(response);
 	list = session_list(false, &response);
@@ -572,7 +572,7 @@ static unsigned audit_lines(const char *text)
 	return lines;
 }
 
-Test(control, strangers_do_not_fill_the_audit_log, .timeout = 120)
+Test(control, strangers_do_not_fill_the_audit_log, .timeout = 300)
 {
 	const unsigned strangers = STRANGERS_AUDIT_BURST + 3000;
 	struct timespec began, ended;
@@ -641,11 +641,12 @@ Test(control, restart_amidst_sessions)
 	copy(wire_span_of(json_string_value(json_object_get(json_array_get(list, 1), "target_id"))),
 	    target_id, sizeof(target_id));
 	json_decref(response);
+	lab_settle_on_disk(&lab);
 	lab_kill(&lab);
 	lab.keeper_heard[0] = '\0';
 	lab.policies = 0;
 	lab_start(&lab);
-	lab_idle(&lab, 100);
+	lab_settle(&lab);
 	cr_expect_eq(lab.policies, 1);
 	cr_expect_eq(lab.policy_generation, 1, "the policy in force survives, under its generation");
 	/* The worker claims more than is true: what was decided counts. */
@@ -657,7 +658,7 @@ Test(control, restart_amidst_sessions)
 	    .session_id = wire_span_of("aaaaaaaa-0000-4000-8000-000000000000"), .client_addr = CLIENT,
 	    .server_addr = SERVER, .rule = 1, .generation = 1, .user = wire_span_of("alice"),
 	    .login = wire_span_of("root"));
-	lab_idle(&lab, 100);
+	lab_settle(&lab);
 	json_t *shown = lab_result(&lab, "session.show", json_pack("{s:s}", "id", id), &response);
 	cr_expect(json_is_true(json_object_get(shown, "live")));
 	cr_expect_str_eq(json_string_value(json_object_get(shown, "user")), "alice");
@@ -687,6 +688,7 @@ Test(control, a_resumed_session_keeps_its_rule)
 	struct begun begun = begin_rule(3, 2, 1, 2222);
 
 	cr_assert_str_eq(begun.rule, "strict-ssh");
+	lab_settle_on_disk(&lab);
 	lab_kill(&lab);
 	lab_start(&lab);
 	resume_as(WORKER, 3, begun.session_id, 1);
@@ -715,7 +717,7 @@ Test(control, a_session_is_taken_up_by_its_own_worker_only)
 	LAB_SEND(&lab.workers[1], SES_END, ses_end, 0, .flow = 7, .reason = wire_span_of("forged"));
 	resume_as(WORKER, 8, id, 1);
 	lab_await(&lab, WORKER, RPC_SES_KILL, &message);
-	lab_idle(&lab, 50);
+	lab_settle(&lab);
 	json_t *shown = lab_result(&lab, "session.show", json_pack("{s:s}", "id", id), &response);
 	cr_expect(json_is_true(json_object_get(shown, "live")), "another worker ended it");
 	json_decref(response);
@@ -793,7 +795,7 @@ Test(control, an_event_that_is_too_long_is_cut_not_punished)
 	    .detail = wire_span_of(detail));
 	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("port"),
 	    .detail = wire_span_of("not json"));
-	lab_idle(&lab, 50);
+	lab_settle(&lab);
 	cr_expect(audited("subsystem", "\"cut\":true"));
 	cr_expect(audited("port", "\"user\":\"alice\""));
 	cr_expect_str_eq(begin(2).error, "", "the link is still there");

@@ -8,7 +8,7 @@
 
 #include "tests/unit/control/control_steps.h"
 
-TestSuite(shown_certificate, .init = open_lab, .fini = close_lab, .timeout = 60);
+TestSuite(shown_certificate, .init = open_lab, .fini = close_lab, .timeout = 300);
 
 static void make_host_ca(void)
 {

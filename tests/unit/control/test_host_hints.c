@@ -35,7 +35,7 @@ static void teardown(void)
 	folder_remove(directory_path);
 }
 
-TestSuite(host_hints, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(host_hints, .init = setup, .fini = teardown, .timeout = 300);
 
 static const uint8_t *name(unsigned number)
 {

@@ -167,7 +167,7 @@ static bool is_known(struct host_hints *hints, unsigned number)
 }
 
 /* A key that is asked for all the time is kept in memory; where its primes lie is not forgotten for that. */
-Test(host_keys, an_rsa_key_in_use_is_not_the_oldest, .timeout = 60)
+Test(host_keys, an_rsa_key_in_use_is_not_the_oldest, .timeout = 300)
 {
 	struct host_hints *saved;
 

@@ -35,8 +35,8 @@ static void teardown(void)
 	folder_remove(directory_path);
 }
 
-TestSuite(private_key, .init = setup, .fini = teardown, .timeout = 60);
-TestSuite(ca, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(private_key, .init = setup, .fini = teardown, .timeout = 300);
+TestSuite(ca, .init = setup, .fini = teardown, .timeout = 300);
 
 /* -- private keys -- */
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -20,6 +21,9 @@
 
 #include "control/rpc/rpc.h"
 #include "tests/unit/control/folder.h"
+
+/* How long what must happen may take on a machine that has much else to do. */
+#define PATIENCE_MS 60000
 
 static char lab[FOLDER_PATH_SIZE];
 static int directory;
@@ -46,7 +50,7 @@ static void teardown(void)
 	folder_remove(lab);
 }
 
-TestSuite(keeper_process, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(keeper_process, .init = setup, .fini = teardown, .timeout = 300);
 
 static void attach_control(struct process *p)
 {
@@ -100,7 +104,8 @@ static void call(struct process *p, uint16_t type, rpc_put_fn put, const void *b
 	static uint8_t room[RPC_MESSAGE_MAX];
 	struct wire_out out = wire_into(room, sizeof(room));
 	put(&out, body);
-	int error = rpc_call(&p->control, type, &out, 5000, &p->reply, NULL, NULL);
+	/* Whoever makes an RSA key searches until there is one. */
+	int error = rpc_call(&p->control, type, &out, PATIENCE_MS, &p->reply, NULL, NULL);
 	cr_assert_eq(error, 0, "%s: %s", rpc_type_name(type), strerror(-error));
 }
 
@@ -238,8 +243,12 @@ Test(keeper_process, ssh_keygen_reads_the_certificates)
 	cr_expect_eq(finish(&p), 0);
 }
 
+/* A port of the loopback that nobody else takes: in a network of this process's own, where there can be one.
+ */
 static unsigned free_port(void)
 {
+	if (unshare(CLONE_NEWNET) == 0 && shell("ip link set lo up") == 0)
+		return 2222;
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -254,7 +263,7 @@ static bool wait_port(unsigned port)
 	struct sockaddr_in address = {.sin_family = AF_INET,
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	    .sin_port = htons((uint16_t)port)};
-	for (unsigned i = 0; i < 200; i++) {
+	for (unsigned waited = 0; waited < PATIENCE_MS; waited += 20) {
 		int fd = socket(AF_INET, SOCK_STREAM, 0);
 		int result = connect(fd, (struct sockaddr *)&address, sizeof(address));
 		close(fd);
@@ -278,10 +287,10 @@ Test(keeper_process, sshd_lets_its_certificates_in)
 {
 	struct process p;
 	char line[1024], path[128], text[1024], config[1024];
-	unsigned port = free_port();
 
 	if (geteuid() != 0 || access("/usr/sbin/sshd", X_OK) != 0)
 		cr_skip_test("needs root and sshd");
+	unsigned port = free_port();
 	start(&p);
 	ca_line(&p, RPC_CA_USER, RPC_CA_CREATE, line);
 	say_live(&p, "s1");
@@ -391,6 +400,22 @@ static pid_t searcher_of(const struct process *p)
 	return (pid_t)atoi(text);
 }
 
+/* Is it there, and more than a zombie that waits for whoever adopts orphans here? */
+static bool runs(pid_t pid)
+{
+	char path[64], text[256];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	FILE *file = fopen(path, "r");
+	if (file == NULL)
+		return false;
+	size_t len = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[len] = '\0';
+	const char *state = strrchr(text, ')');
+	return state != NULL && state[2] != 'Z' && state[2] != 'X';
+}
+
 /* Magic number and version, nonce, tag; an entry: two names, two distances. */
 #define HINTS_FILE_SIZE(entries) (9 + 24 + 16 + (entries) * (16 + 8 + 4 + 4))
 
@@ -427,7 +452,7 @@ Test(keeper_process, nobody_waits_for_another_s_rsa_host_key)
 		cr_expect_not(error);
 	}
 	/* Written whenever it is idle for a moment: with some of them early, with all in the end. */
-	for (unsigned i = 0; i < 500 && !hints_there; i++, usleep(10000))
+	for (unsigned waited = 0; waited < PATIENCE_MS && !hints_there; waited += 10, usleep(10000))
 		hints_there = fstatat(directory, "host-rsa.hints", &hints, 0) == 0 &&
 		              hints.st_size == HINTS_FILE_SIZE(8);
 	cr_expect(hints_there);
@@ -474,9 +499,9 @@ Test(keeper_process, the_searcher_is_confined_and_does_not_outlive_it)
 	searcher = searcher_of(&p);
 	kill(p.pid, SIGKILL);
 	finish(&p);
-	for (unsigned i = 0; i < 500 && kill(searcher, 0) == 0; i++)
+	for (unsigned waited = 0; waited < PATIENCE_MS && runs(searcher); waited += 10)
 		usleep(10000);
-	cr_expect_neq(kill(searcher, 0), 0, "it is left");
+	cr_expect_not(runs(searcher), "it is left");
 }
 
 Test(keeper_process, restart_keeps_keys_and_forgets_sessions)

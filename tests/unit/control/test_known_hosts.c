@@ -122,7 +122,7 @@ static void ask_for_strangers(
 	words_free(&kept);
 }
 
-Test(known_hosts, hashed_names_are_kept, .timeout = 60)
+Test(known_hosts, hashed_names_are_kept, .timeout = 300)
 {
 	struct known_hosts known = {.now_ms = now_ms};
 	struct words web = names("web1", NULL), other = names("198.51.100.2", "web2"), list;

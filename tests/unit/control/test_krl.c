@@ -81,7 +81,7 @@ static enum krl_verdict verdict(const char *list, const char *key)
 	return krl_check(&krl, (struct wire_span){blob, blob_of(key, blob, sizeof(blob))});
 }
 
-TestSuite(krl, .init = make_directory, .fini = remove_directory, .timeout = 60);
+TestSuite(krl, .init = make_directory, .fini = remove_directory, .timeout = 300);
 
 /* Certificates NAME-SERIAL of key `ed` by two CAs. */
 static const char *const serials[] = {"0", "1", "5", "10", "15", "20", "21", "100", "101", "104",
@@ -275,7 +275,7 @@ static void close_both(void)
 	remove_directory();
 }
 
-TestSuite(krl_in_force, .init = open_both, .fini = close_both, .timeout = 60);
+TestSuite(krl_in_force, .init = open_both, .fini = close_both, .timeout = 300);
 
 /* Revokes what the line of a specification says; the whole response. */
 static json_t *load_list(const char *line, bool kill)
@@ -342,7 +342,7 @@ Test(krl_in_force, keys_and_live_sessions)
 			    json_string_value(json_object_get(row, "session_id")));
 	}
 	json_decref(response);
-	lab_idle(&lab, 200);
+	lab_settle_on_disk(&lab);
 	lab_kill(&lab);
 	lab_start(&lab);
 	cr_expect_not(try_key(5, &alice).accepted);

@@ -8,7 +8,7 @@
 
 #define LIMITED_SSH 4 /* two of a user, three from a source, by its place */
 
-TestSuite(limits, .init = open_lab, .fini = close_lab, .timeout = 60);
+TestSuite(limits, .init = open_lab, .fini = close_lab, .timeout = 300);
 
 static struct may try_session(uint64_t flow, const struct mint_key *key)
 {
@@ -83,7 +83,7 @@ Test(limits, over_a_restart)
 		target_of(flow, &origin);
 		cr_assert(who_is(flow, mint_blob(&alice), "root", 1).accepted && may(flow, "root").allowed);
 	}
-	lab_idle(&lab, 200); /* the grants are in control.db */
+	lab_settle_on_disk(&lab); /* the grants, too */
 	lab_kill(&lab);
 	lab_start(&lab);
 	resume(1, ids[0]);

@@ -6,7 +6,7 @@
 #include "control/identity/database.h"
 #include "tests/unit/control/control_steps.h"
 
-TestSuite(shown_key, .init = open_lab, .fini = close_lab, .timeout = 60);
+TestSuite(shown_key, .init = open_lab, .fini = close_lab, .timeout = 300);
 
 static struct rpc_message answer;
 
@@ -43,10 +43,10 @@ Test(shown_key, is_of_the_target_that_was_asked_about)
 	lab.keeper_holds = true;
 	begin(1);
 	ask_target(11, 1, &origin);
-	lab_idle(&lab, 100);
+	lab_settle(&lab);
 	forget_target();
 	ask_target(12, 1, &other_origin);
-	lab_idle(&lab, 100);
+	lab_settle(&lab);
 	cr_assert_eq(lab.held_count, 2);
 	lab_host_answer(&lab, 0, &first);
 	struct rpc_ses_target_reply reply = target_answer(11);
@@ -55,7 +55,7 @@ Test(shown_key, is_of_the_target_that_was_asked_about)
 	/* Nothing of it is taken for the other target's. */
 	begin(2);
 	ask_target(13, 2, &other_origin);
-	lab_idle(&lab, 100);
+	lab_settle(&lab);
 	cr_assert_eq(lab.held_count, 3, "the other target's key is said to be known");
 	lab_host_answer(&lab, 2, &second);
 	reply = target_answer(13);
@@ -106,6 +106,7 @@ Test(shown_key, a_target_that_was_refused_does_not_come_back)
 		}
 		if (restarted > 0)
 			break;
+		lab_settle_on_disk(&lab);
 		lab_kill(&lab);
 		lab_start(&lab);
 		resume(1, begun[1].session_id);
@@ -135,7 +136,7 @@ Test(shown_key, is_by_the_seed_that_the_session_began_with)
 
 	cr_assert_eq(target_of(1, &origin).verdict, RPC_TARGET_FIRST_USE);
 	cr_expect_str_eq(lab.told_seed, "seed one");
-	lab_idle(&lab, 3 * DATABASE_BATCH_MS);
+	lab_settle_on_disk(&lab);
 	lab_kill(&lab);
 	lab.host_seed = "seed two";
 	lab.former_host_seed = "seed one";
@@ -144,7 +145,7 @@ Test(shown_key, is_by_the_seed_that_the_session_began_with)
 	cr_assert_eq(target_of(2, &origin).verdict, RPC_TARGET_KNOWN);
 	cr_expect_str_eq(lab.told_seed, "seed two");
 	resume(1, old.session_id);
-	lab_idle(&lab, 50);
+	lab_settle(&lab);
 	cr_expect_str_eq(lab.told_seed, "seed one");
 	lab.keeper_heard[0] = '\0';
 	cr_expect_str_eq(ask_host_key(1, "ecdsa-sha2-nistp256"), "");
@@ -152,7 +153,7 @@ Test(shown_key, is_by_the_seed_that_the_session_began_with)
 	/* A new keeper hears it, too. */
 	lab_attach(&lab, &lab.keeper, RPC_KEEPER, 0);
 	lab.told_seed[0] = '\0';
-	lab_idle(&lab, 50);
+	lab_settle(&lab);
 	cr_expect_str_eq(lab.told_seed, "seed one");
 	/* The keeper has it no more. */
 	lab.former_host_seed = NULL;

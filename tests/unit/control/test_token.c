@@ -27,7 +27,7 @@ static void teardown(void)
 	folder_remove(directory_path);
 }
 
-TestSuite(token, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(token, .init = setup, .fini = teardown, .timeout = 300);
 
 static void write_pin(const char *path)
 {

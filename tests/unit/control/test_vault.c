@@ -36,7 +36,7 @@ static void teardown(void)
 	folder_remove(directory_path);
 }
 
-TestSuite(vault, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(vault, .init = setup, .fini = teardown, .timeout = 300);
 
 static int put_text(struct vault *vault, const char *target, const char *login, const char *password)
 {

@@ -8,7 +8,7 @@
 
 #include "tests/unit/control/control_steps.h"
 
-TestSuite(whole_session, .init = open_lab, .fini = close_lab, .timeout = 60);
+TestSuite(whole_session, .init = open_lab, .fini = close_lab, .timeout = 300);
 
 /* Some of those that are control's to write. */
 static const char *const forged[] = {"vault.put", "vault.use", "known_hosts.import", "host_cert.create",
@@ -99,7 +99,7 @@ static void one_program(void)
 	LAB_SEND(WORKER, SES_PROGRAM_END, ses_program_end, 0, .flow = 1, .program_id = wire_span_of(program),
 	    .chain = {chain, 32}, .blocks = 5, .lost_records = 2, .bytes_from_client = 11,
 	    .bytes_from_origin = 12);
-	lab_idle(&lab, 100);
+	lab_settle(&lab);
 	cr_expect(strstr(lab.evidence[0], "portreeve-evidence-v1 begin\n") != NULL &&
 	              strstr(lab.evidence[0], "\nencapsulated 0300") != NULL,
 	    "got %s", lab.evidence[0]);
