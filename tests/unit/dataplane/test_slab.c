@@ -470,7 +470,7 @@ Test(slab, producer_against_a_tail_it_never_reached)
 
 /* A peer in another process that writes at random into headers and rings while we work: whatever comes, no
  * end may touch memory that is not the channel's (a sanitizer or a crash tells). */
-Test(slab, both_ends_against_noise, .timeout = 60)
+Test(slab, both_ends_against_noise, .timeout = 300)
 {
 	for (unsigned seed = 1; seed <= 20; seed++) {
 		struct channel c;
@@ -520,11 +520,11 @@ Test(slab, both_ends_against_noise, .timeout = 60)
 
 #define TRANSFER_SLABS 400000u
 
-static void sleep_on(int bell)
+/* The other end is at work: whoever sleeps is woken, or a wake-up was lost. */
+static bool sleep_on(int bell)
 {
 	struct pollfd pfd = {.fd = bell, .events = POLLIN};
-	poll(&pfd, 1, 1000);
-	(void)rung(bell);
+	return poll(&pfd, 1, 60000) == 1 && rung(bell);
 }
 
 /* Takes all, checks each, returns them in bursts. Exit status tells. */
@@ -546,8 +546,8 @@ static int consume_all(struct channel *c)
 		if (burst > 0)
 			continue;
 		slab_consumer_asleep(c->consumer, true);
-		if (!slab_consumer_ready(c->consumer))
-			sleep_on(c->consumer_bell);
+		if (!slab_consumer_ready(c->consumer) && !sleep_on(c->consumer_bell))
+			return 3;
 		slab_consumer_asleep(c->consumer, false);
 	}
 	return 0;
@@ -569,7 +569,7 @@ static void produce_burst(struct channel *c, uint64_t *next)
 	slab_publish(c->producer);
 }
 
-Test(slab, two_processes_transfer, .timeout = 120)
+Test(slab, two_processes_transfer, .timeout = 300)
 {
 	struct channel c;
 	struct slab_desc desc;
@@ -591,7 +591,7 @@ Test(slab, two_processes_transfer, .timeout = 120)
 			continue;
 		slab_producer_asleep(c.producer, true);
 		if (!slab_producer_ready(c.producer))
-			sleep_on(c.producer_bell);
+			cr_assert(sleep_on(c.producer_bell), "nobody rings");
 		slab_producer_asleep(c.producer, false);
 	}
 	waitpid(child, &child_status, 0);
@@ -602,7 +602,5 @@ Test(slab, two_processes_transfer, .timeout = 120)
 	    (double)(ended.tv_sec - begun.tv_sec) + (double)(ended.tv_nsec - begun.tv_nsec) / 1e9;
 	cr_log_info(
 	    "%u slabs of 8 KiB in %.2f s: %.0f a second", TRANSFER_SLABS, seconds, TRANSFER_SLABS / seconds);
-	/* Far below what it does, far above what a system call or a lost wake-up a slab would leave. */
-	cr_expect_lt(seconds, 20.0, "took %.1f s", seconds);
 	close_channel(&c);
 }

@@ -14,7 +14,7 @@
 #include "recorder/format/format.h"
 
 #define WORKERS 2
-#define WAIT_MS 5000
+#define WAIT_MS 30000 /* for what must come, on a machine that has much else to do */
 
 struct worker {
 	struct slab_producer *end;

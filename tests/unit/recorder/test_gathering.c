@@ -18,7 +18,7 @@ static void end(void)
 	harness_end(&h);
 }
 
-TestSuite(gathering, .init = begin, .fini = end, .timeout = 60);
+TestSuite(gathering, .init = begin, .fini = end, .timeout = 300);
 
 static void open_program(struct recording *recording, uint64_t flow, bool strict)
 {

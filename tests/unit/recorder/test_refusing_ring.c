@@ -34,7 +34,7 @@ static void end(void)
 	close(mark[1]);
 }
 
-TestSuite(refusing_ring, .init = begin, .fini = end, .timeout = 60);
+TestSuite(refusing_ring, .init = begin, .fini = end, .timeout = 300);
 
 Test(refusing_ring, is_asked_again)
 {
