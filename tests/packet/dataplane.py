@@ -11,6 +11,7 @@ TO_WORKER, TO_DATAPLANE, PRODUCER, CONSUMER = 1, 2, 1, 2
 ALLOW, BLOCK, AUDIT = 1, 2, 3
 DROP, RESET, ICMP = 0, 1, 2
 MIDSTREAM_RESET, MIDSTREAM_PASS, MIDSTREAM_DROP = 0, 1, 2
+PATIENCE = 60  # seconds for what must happen, on a machine that has much else to do
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -54,11 +55,12 @@ class Dataplane:
                  poll=False, mtu=1500, mbufs=8192, flows=4096, workers=1, generation=1, log=None, turner=None):
         self.turner = None
         self.id = 0
+        begun = time.time()
         self.sup, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.ctl, child_ctl = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for s in (self.sup, self.ctl):
             s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-            s.settimeout(20)
+            s.settimeout(PATIENCE)
         fd = child.fileno()
 
         def before():
@@ -82,6 +84,7 @@ class Dataplane:
             self.send(self.sup, SUP_PEER, struct.pack(">BIB", role, 0, 1))
         self.send(self.sup, SUP_START, b"\0")
         self.expect(self.sup, SUP_READY)
+        self.started_in = time.time() - begun
 
     def attach_turner(self, turner, lcores):
         """A worker that relays the bytes of adopted connections (turner.c)."""
@@ -112,7 +115,7 @@ class Dataplane:
         if self.turner is not None:
             process, link = self.turner
             link.close()
-            process.wait(5)
+            process.wait(PATIENCE)
             self.turner = None
 
     def send(self, to, kind, body=b"", fds=()):
@@ -147,7 +150,7 @@ class Dataplane:
     def stop(self):
         self.send(self.sup, SUP_STOP, struct.pack(">I", 1000))
         start = time.time()
-        status = self.process.wait(10)
+        status = self.process.wait(PATIENCE)
         self.stopped_in = time.time() - start
         return status
 
@@ -209,11 +212,12 @@ def slack():
     return min(16, 1 + int(max(float(words[0]), int(words[3].split("/")[0])) / os.cpu_count()))
 
 
-def receive(s, seconds=1.0, count=None):
-    """Frames that arrive (not our own), until `count` are there or nothing came for `seconds` of an idle machine."""
+def receive(s, seconds=None, count=None):
+    """Frames that arrive (not our own): `count` that have to come, or what does until none came for `seconds` of an idle
+    machine."""
     frames = []
     # What has to come gets all the time that it may need; what must not come would come soon after it.
-    seconds *= slack() if count is not None else min(3, slack())
+    seconds = PATIENCE if count is not None else seconds * min(3, slack())
     while count is None or len(frames) < count:
         ready, _, _ = select.select([s], [], [], seconds)
         if not ready:
@@ -228,6 +232,27 @@ def receive(s, seconds=1.0, count=None):
                     data = data[:12] + struct.pack(">HH", tpid if status & 0x40 else 0x8100, tci) + data[12:]
         frames.append(data)
     return frames
+
+
+def passed(source, target):
+    """What came out before a frame that is sent now, which nobody stops: what was sent before is dealt with, by a lcore."""
+    mark = ethernet(os.urandom(50), 0x88cc)
+    source.send(mark)
+    frames = []
+    while True:
+        got = receive(target, count=1)
+        assert got, "a frame that nobody stops does not arrive"
+        if got[0] == mark:
+            return frames
+        frames += got
+
+
+def settle(wire):
+    """What was sent has come through, and is of no interest."""
+    passed(wire.inside, wire.outside)
+    passed(wire.outside, wire.inside)
+    for end in (wire.inside, wire.outside):
+        receive(end, 0.05)
 
 
 # -- frames -----------------------------------------------------------------------------------------
