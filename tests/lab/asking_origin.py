@@ -221,6 +221,7 @@ paramiko.Transport._parse_disconnect = parse_disconnect
 
 def serve(connection, key):
     t = paramiko.Transport(connection)
+    t.banner_timeout = t.handshake_timeout = 60
     t.add_server_key(key)
     server = Server()
     server.transport = t

@@ -44,7 +44,9 @@
 size_t __sanitizer_get_current_allocated_bytes(void); /* gcc has no header with it */
 #endif
 
-#define SLABS 64
+/* Enough for all of a test's data: of what nobody waits for, nothing is to be lost because the recorder comes
+ * late. */
+#define SLABS 2048
 #define SLAB_BYTES (66 * 1024)
 
 /* BOX_DAWDLES: after a write that found no room the peer has time to make some before the bridge looks again.

@@ -2,7 +2,15 @@
 # Sourced by test_bridge (after own_namespaces.sh): a stock sshd, bridge_box before it, and a stock ssh that goes through both.
 # Needs: $box (the bridge_box executable). Sets: $dir, $box_port; defines lab_start [permits] [mode], lab_stop, ssh_through.
 
-lab_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
+# lab_port NAME…: gives each a port that nobody has; below those that the kernel gives to whoever connects.
+port_at=$((20000 + RANDOM % 10000))
+lab_port() {
+	local name
+	for name; do
+		until ! answers "$((++port_at))"; do :; done 2>/dev/null
+		printf -v "$name" %d "$port_at"
+	done
+}
 
 lab_setup() {
 	dir=$(mktemp -d /tmp/bridge-lab.XXXXXX)
@@ -16,7 +24,7 @@ lab_setup() {
 	# the known-answer key pair of tests/unit/recorder would do as well; any 32 bytes are a private key
 	head -c 32 /dev/urandom | base64 -w0 >"$dir/auditor"
 	"$keygen" "$dir/auditor" >"$dir/auditor.pub"
-	sshd_port=$(lab_port)
+	lab_port sshd_port
 	cat >"$dir/sshd_config" <<-EOF
 		Port $sshd_port
 		ListenAddress 127.0.0.1
@@ -34,18 +42,18 @@ lab_setup() {
 		${SSHD_EXTRA:-}
 	EOF
 	/usr/sbin/sshd -f "$dir/sshd_config" -E "$dir/sshd.log"
-	within 20 answers "$sshd_port"
+	within 60 answers "$sshd_port"
 }
 
 answers() { (: <"/dev/tcp/127.0.0.1/$1"); }
 
 lab_box() { # [permits] [mode]
 	[ -z "${box_pid:-}" ] || { kill "$box_pid"; wait "$box_pid" 2>/dev/null || true; }
-	box_port=$(lab_port)
+	lab_port box_port
 	"$box" "$box_port" "$sshd_port" "$(id -un)" "$dir/user" "$dir/boxhost" "$dir/out" "$dir/auditor.pub" "$@" \
 		2>>"$dir/box.log" &
 	box_pid=$!
-	within 20 answers "$box_port"
+	within 60 answers "$box_port"
 }
 
 lab_stop() {
@@ -62,5 +70,5 @@ ssh_options() {
 
 ssh_through() {
 	mapfile -t options < <(ssh_options)
-	timeout -k 2 "${LIMIT:-60}" ssh "${options[@]}" -p "$box_port" "$@"
+	timeout -k 2 "${LIMIT:-300}" ssh "${options[@]}" -p "$box_port" "$@"
 }

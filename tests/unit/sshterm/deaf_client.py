@@ -36,16 +36,18 @@ def ping(t):
         sent += 1
 
 
-def until_it_rests(value, seconds):
+def until_it_rests(value, seconds, end=None):
+    """Until it is `end`, or does not change for so long."""
     before, since = value(), time.time()
-    while time.time() - since < seconds:
+    while time.time() - since < seconds and before != end:
         time.sleep(0.05)
         if value() != before:
             before, since = value(), time.time()
 
 
 t = paramiko.Transport(("127.0.0.1", int(sys.argv[1])))
-t.start_client(timeout=20)
+t.banner_timeout = t.handshake_timeout = t.auth_timeout = 60
+t.start_client(timeout=60)
 t.auth_none(sys.argv[2])
 t._handler_table = dict(t._handler_table)
 t._handler_table[PONG] = on_pong
@@ -55,9 +57,9 @@ until_it_rests(lambda: sent, 2)
 print("stopped" if sent < MOST else "never stopped")
 listening.set()
 sender.join()
-until_it_rests(lambda: answered, 2)
+until_it_rests(lambda: answered, 60, sent)
 print("all answered" if answered == sent else f"{answered} of {sent} answered")
-channel = t.open_session(timeout=10)
+channel = t.open_session(timeout=60)
 channel.exec_command("echo goes on")
-print(channel.recv(100).decode().strip())
+print(channel.makefile().read().decode().strip())
 t.close()

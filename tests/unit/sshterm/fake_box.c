@@ -205,7 +205,7 @@ static bool command(char *line)
 		(void)RPC_SEND(&control.link, STATS, stats, 0, rpc_next_id(&control.link), .reserved = 0);
 	else if (strcmp(line, "stop") == 0)
 		(void)RPC_SEND(
-		    &worker_link, SUP_STOP, sup_stop, 0, rpc_next_id(&worker_link), .grace_ms = 5000);
+		    &worker_link, SUP_STOP, sup_stop, 0, rpc_next_id(&worker_link), .grace_ms = 30000);
 	else
 		return false;
 	return true;

@@ -15,7 +15,8 @@ fi
 export LC_ALL=C
 dir=$(mktemp -d)
 me=$(id -un)
-port=$((20000 + RANDOM % 20000))
+# Below those that the kernel gives to whoever connects.
+port=$((20000 + RANDOM % 10000))
 origin=$((port + 1))
 passed=0 failed=0
 pids=()
@@ -54,7 +55,7 @@ up() {
 	boxpid=$!
 	pids+=("$boxpid")
 	exec 5>commands
-	within 30 grep -s ready out
+	within 60 grep -s ready out
 	sed "s/^/[127.0.0.1]:$port /" host.pub >known
 }
 down() {
@@ -62,11 +63,16 @@ down() {
 	wait "$boxpid"
 }
 client() {
-	timeout "${LIMIT:-60}" ssh -F none -o UserKnownHostsFile="$dir/known" -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes \
+	timeout "${LIMIT:-150}" ssh -F none -o UserKnownHostsFile="$dir/known" -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes \
 		-o IdentityAgent=none -o BatchMode=yes -p "$port" "$@"
 }
 # told TEXT: waits until the worker has told control so
-told() { within 20 grep -- "$1" out; }
+told() { within 60 grep -- "$1" out; }
+# times TEXT: how often so far
+times() { grep -c -- "$1" out; }
+# told_again TEXT TIMES: waits until it is told once more than TIMES
+told_again() { within 60 more_often "$@"; }
+more_often() { [ "$(times "$1")" -gt "$2" ]; }
 
 # The test's last words.
 finish_counting() {

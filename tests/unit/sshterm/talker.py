@@ -29,15 +29,15 @@ NAMES = {FAILURE: "failure", SUCCESS: "success", QUESTION: "question", 1: "disco
 
 def connect(port):
     t = paramiko.Transport(("127.0.0.1", port))
-    t.banner_timeout = t.auth_timeout = 60
-    t.start_client(timeout=20)
+    t.banner_timeout = t.auth_timeout = t.handshake_timeout = 60
+    t.start_client(timeout=60)
     return t
 
 
 def run(t):
-    channel = t.open_session(timeout=10)
+    channel = t.open_session(timeout=60)
     channel.exec_command("who")
-    print(channel.recv(100).decode().strip())
+    print(channel.makefile().read().decode().strip())
 
 
 def ask(t, login, *answers):
@@ -79,14 +79,22 @@ class Raw:
     def send(self, m):
         self.t._send_message(m)
 
-    def wait(self, done, seconds=20):
+    def wait(self, done, seconds=60, pause=0.05):
         until = time.time() + seconds
         while not done() and time.time() < until and self.t.is_active():
-            time.sleep(0.05)
+            time.sleep(pause)
 
-    def settle(self, n, seconds=20):
-        self.wait(lambda: len(self.got) >= n, seconds)
+    def show(self):
         print(" | ".join(self.got), "" if self.t.is_active() else "(over)")
+
+    def settle(self, n):
+        self.wait(lambda: len(self.got) >= n)
+        self.show()
+
+    def end(self, seconds=60):
+        """The other side is to hang up, whatever it says before."""
+        self.wait(lambda: False, seconds)
+        self.show()
 
     def asked(self, times):
         """Waits until as many questions have come: a banner may come before each of them, and in one read with it."""
@@ -115,7 +123,7 @@ def rename(t):
     raw.send(password("passwords", "wrong"))
     raw.settle(1)
     raw.send(password("someone", "wrong"))
-    raw.settle(2)
+    raw.end()
 
 
 def guess(t, login, file):
@@ -130,10 +138,8 @@ def guess(t, login, file):
     ]
     for n, request in enumerate(requests):
         raw.send(request)
-        until = time.time() + 10
-        while len(raw.got) <= n and t.is_active() and time.time() < until:
-            time.sleep(0.02)
-    raw.settle(len(requests))
+        raw.wait(lambda: len(raw.got) > n)
+    raw.end()
 
 
 def strayed(t):
@@ -153,7 +159,7 @@ def flood(t):
     raw = Raw(t)
     for _ in range(60):
         raw.send(dialogue("silent"))
-    raw.settle(1000, 30)
+    raw.end()
 
 
 def nones(t):
@@ -161,9 +167,7 @@ def nones(t):
     raw = Raw(t)
     for n in range(1, 400):
         raw.send(message(REQUEST, "someone", "ssh-connection", "none"))
-        until = time.time() + 10
-        while len(raw.got) < n and t.is_active() and time.time() < until:
-            time.sleep(0.002)
+        raw.wait(lambda: len(raw.got) >= n, pause=0.002)
         if not t.is_active():
             break
     print(len(raw.got) < 300 and "(over)")
@@ -211,7 +215,7 @@ def signatures(t, login, file):
 def mute(t):
     raw = Raw(t)
     raw.send(dialogue("someone"))
-    raw.settle(1000, 40)
+    raw.end()
 
 
 try:

@@ -27,7 +27,7 @@ expect_in() { # name needle haystack
 sessions=0
 settled() {
 	sessions=$((sessions + ${1:-1}))
-	within 30 ended "$sessions" || echo "no end of session seen"
+	within 60 ended "$sessions" || echo "no end of session seen"
 }
 ended() { [ "$(grep -c ^session_end "$dir/out/control.log")" -ge "$1" ]; }
 fresh() { rm -rf "$dir"/out/*; sessions=0; }
@@ -105,22 +105,23 @@ forwarding() {
 	lab_box 0xffffffff best_effort
 	fresh
 	local web socket
-	web=$(lab_port)
+	lab_port web
 	mkdir -p "$dir/www" && echo forwarded >"$dir/www/f"
 	python3 -m http.server -d "$dir/www" -b 127.0.0.1 "$web" >/dev/null 2>&1 &
 	local server=$!
 	local l r d
-	l=$(lab_port) r=$(lab_port) d=$(lab_port) socket=$dir/sock
+	lab_port l r d
+	socket=$dir/sock
 	mapfile -t options < <(ssh_options)
 	ssh "${options[@]}" -p "$box_port" -N -L "$l:127.0.0.1:$web" -R "$r:127.0.0.1:$web" -R "$socket:127.0.0.1:$web" -D "$d" localhost &
 	local client=$!
-	within 20 curl -s --max-time 5 "http://127.0.0.1:$l/f"
-	within 20 curl -s --max-time 5 "http://127.0.0.1:$r/f"
-	within 20 curl -s --max-time 5 --unix-socket "$socket" "http://x/f"
-	expect "-L" forwarded "$(curl -s --max-time 5 "http://127.0.0.1:$l/f")"
-	expect "-R" forwarded "$(curl -s --max-time 5 "http://127.0.0.1:$r/f")"
-	expect "-R of a socket" forwarded "$(curl -s --max-time 5 --unix-socket "$socket" "http://x/f")"
-	expect "-D" forwarded "$(curl -s --max-time 5 --socks5-hostname "127.0.0.1:$d" "http://127.0.0.1:$web/f")"
+	within 60 curl -s --max-time 30 "http://127.0.0.1:$l/f"
+	within 60 curl -s --max-time 30 "http://127.0.0.1:$r/f"
+	within 60 curl -s --max-time 30 --unix-socket "$socket" "http://x/f"
+	expect "-L" forwarded "$(curl -s --max-time 30 "http://127.0.0.1:$l/f")"
+	expect "-R" forwarded "$(curl -s --max-time 30 "http://127.0.0.1:$r/f")"
+	expect "-R of a socket" forwarded "$(curl -s --max-time 30 --unix-socket "$socket" "http://x/f")"
+	expect "-D" forwarded "$(curl -s --max-time 30 --socks5-hostname "127.0.0.1:$d" "http://127.0.0.1:$web/f")"
 	expect "-W" forwarded "$(printf 'GET /f HTTP/1.0\r\n\r\n' | ssh_through -W "127.0.0.1:$web" localhost | tail -1)"
 	kill $client $server
 	wait $client $server 2>/dev/null
@@ -206,7 +207,7 @@ endings() {
 	lab_box 0xffffffff best_effort
 	fresh
 	# The origin's process dies: the client must not hang.
-	timeout 30 bash -c "$(declare -f ssh_through ssh_options); dir=$dir box_port=$box_port
+	timeout 300 bash -c "$(declare -f ssh_through ssh_options); dir=$dir box_port=$box_port
 		ssh_through localhost 'kill -9 \$PPID; sleep 60'" 2>/dev/null
 	expect "the origin dies" 255 $?
 	settled
@@ -214,7 +215,7 @@ endings() {
 	mapfile -t options < <(ssh_options)
 	ssh "${options[@]}" -p "$box_port" localhost "trap 'touch $dir/hup; exit 0' HUP PIPE TERM; echo x; while :; do sleep 0.2; echo y; done" >"$dir/dies" &
 	local client=$!
-	within 20 test -s "$dir/dies"
+	within 60 test -s "$dir/dies"
 	kill -9 $client
 	wait $client 2>/dev/null
 	settled
@@ -242,7 +243,7 @@ deaf() { # what is told of the box
 	lab_box 0xffffffff best_effort
 	fresh
 	expect "a client that pings and does not read, $1" $'stopped\nall answered\ngoes on' \
-		"$(timeout 60 /usr/bin/python3 "$(dirname "$0")/deaf_client.py" "$box_port" "$(id -un)" 2>&1)"
+		"$(timeout 300 /usr/bin/python3 "$(dirname "$0")/deaf_client.py" "$box_port" "$(id -un)" 2>&1)"
 	settled
 	kept=$(sed -n 's/^session_end .* kept_kb //p' "$dir/out/control.log")
 	expect "it makes the box keep a few megabytes at most, $1 (${kept:-?} kB)" 1 "$((${kept:-99999} < 4096))"

@@ -13,7 +13,7 @@
 
 #include "sshterm/computing_thread.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 /* A job that says when it has begun, and ends when it is let. */
 struct held {
@@ -158,28 +158,29 @@ Test(computing_thread, what_is_withdrawn_is_not_run)
 
 static void slow(void *argument)
 {
+	struct held *held = argument;
+
+	sem_post(&held->begun);
 	usleep(100000);
-	*(volatile bool *)argument = true;
+	held->ran = true;
 }
 
 Test(computing_thread, at_its_end_the_job_under_way_is_done_and_no_other_begun)
 {
 	struct computing_thread *helper = computing_start();
-	volatile bool done = false, never = false;
-	struct held held;
-	struct computing_job second = {.run = slow, .argument = (void *)&done},
-	                     third = {.run = slow, .argument = (void *)&never};
+	struct held held[3];
 
-	prepare(&held);
-	computing_put(helper, &held.job, COMPUTING_STRANGERS);
-	computing_put(helper, &second, COMPUTING_STRANGERS);
-	computing_put(helper, &third, COMPUTING_STRANGERS);
-	sem_post(&held.let);
-	cr_expect_eq(wait_done(helper), &held.job);
-	usleep(20000); /* the second is under way */
+	for (unsigned i = 0; i < 3; i++) {
+		prepare(&held[i]);
+		held[i].job.run = i == 0 ? hold : slow;
+		computing_put(helper, &held[i].job, COMPUTING_STRANGERS);
+	}
+	sem_post(&held[0].let);
+	cr_expect_eq(wait_done(helper), &held[0].job);
+	wait_begun(&held[1]);
 	computing_stop(helper);
-	cr_expect(done);
-	cr_expect_not(never);
+	cr_expect(held[1].ran);
+	cr_expect_not(held[2].ran);
 }
 
 Test(computing_thread, at_its_end_with_nothing_to_do)

@@ -122,9 +122,10 @@ Test(control_rpc, asks_the_successor_again)
 Test(control_rpc, gives_up_on_a_control_that_stays_away)
 {
 	ask(1);
-	uint64_t until = worker_clock() + CONTROL_AWAY_US + 500000;
-	while (results[1] == 1 && worker_clock() < until)
+	uint64_t until = worker_clock() + CONTROL_AWAY_US;
+	while (worker_clock() <= until)
 		box_turn(&box);
+	box_turn(&box); /* the last one may have begun before it was time */
 	cr_assert_eq(results[1], -ETIMEDOUT, "got %d", results[1]);
 }
 

@@ -104,7 +104,7 @@ static void stop(void)
 	box_stop(&box);
 }
 
-TestSuite(long_computation, .init = start, .fini = stop, .timeout = 60);
+TestSuite(long_computation, .init = start, .fini = stop, .timeout = 300);
 
 static void wait_begun(void)
 {

@@ -240,7 +240,7 @@ static void session(uint64_t seed)
 	channels_end(&world.table, "over");
 }
 
-Test(replies, refusals_never_upset_their_order, .timeout = 60)
+Test(replies, refusals_never_upset_their_order, .timeout = 300)
 {
 	for (uint64_t seed = 0; seed < SEEDS; seed++)
 		session(seed);

@@ -544,7 +544,7 @@ static void session(uint64_t seed)
 	channels_end(&world.table, "over");
 }
 
-Test(windows, nobody_is_over_or_underpaid, .timeout = 120)
+Test(windows, nobody_is_over_or_underpaid, .timeout = 300)
 {
 	for (uint64_t seed = 0; seed < SEEDS; seed++)
 		session(seed);

@@ -726,7 +726,7 @@ static void session(uint64_t seed)
 	channels_end(&world.table, "over");
 }
 
-Test(withheld, nobody_is_over_or_underpaid, .timeout = 240)
+Test(withheld, nobody_is_over_or_underpaid, .timeout = 300)
 {
 	for (uint64_t seed = 0; seed < SEEDS; seed++)
 		session(seed);
