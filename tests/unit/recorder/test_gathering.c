@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which blocks reeve-recorder lets gather before it writes them: those that nobody waits for. */
+/* Which blocks reeve-recorder lets gather before it writes them: those that nobody waits for; and how soon it
+ * flushes what it wrote. */
 #include <criterion/criterion.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "tests/unit/recorder/harness.h"
 
@@ -59,4 +62,37 @@ Test(gathering, is_for_full_blocks_where_nothing_is_strict)
 	write_blocks(&bulk, 8, 4, 60000);
 	wait_stat(&h, "gathers", 1, WAIT_MS);
 	close_program(&bulk, 12);
+}
+
+/* Writes block `number` and waits until it is flushed; returns the milliseconds that took. */
+static int64_t flush_ms(struct recording *recording, uint64_t number)
+{
+	struct timespec from, to;
+	uint64_t before = stat_of(&h, "flushes");
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	write_blocks(recording, number, 1, 100);
+	wait_stat(&h, "flushes", before + 1, WAIT_MS);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	return (to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000;
+}
+
+Test(gathering, best_effort_is_flushed_within_a_second)
+{
+	struct recording recording;
+	uint64_t number = 0;
+	int64_t took_ms = 0;
+
+	open_program(&recording, 1, false);
+	/* The disk may have much else to do, but not each time. */
+	for (unsigned good = 0; good < 2 && number < 10; number++) {
+		took_ms = flush_ms(&recording, number);
+		good += took_ms < 1000;
+		cr_expect_eq(stat_of(&h, "flushed_acknowledged"), 0);
+	}
+	cr_expect_lt(took_ms, 1000, "the last of %u blocks was flushed after %lld ms", (unsigned)number,
+	    (long long)took_ms);
+	uint64_t before = stat_of(&h, "flushes");
+	usleep(700000);
+	cr_expect_eq(stat_of(&h, "flushes"), before, "an idle program is flushed again and again");
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tests/unit/recorder/harness.h"
@@ -166,39 +165,6 @@ Test(recorder, a_file_can_be_opened_at_every_moment)
 		cr_expect_eq(decrypt(&r, plain, (size_t)got, &header, file, &plain_len), (int)n + 1);
 		expect_in("live row", list_of(&h, "{}"), "\"live\":true");
 	}
-}
-
-/* Writes block `number` and waits until it is flushed; returns the milliseconds that took. */
-static int64_t flush_ms(struct recording *r, uint64_t number)
-{
-	struct timespec from, to;
-	uint64_t before = stat_of(&h, "flushes");
-
-	clock_gettime(CLOCK_MONOTONIC, &from);
-	write_blocks(r, number, 1, 100);
-	wait_stat(&h, "flushes", before + 1, WAIT_MS);
-	clock_gettime(CLOCK_MONOTONIC, &to);
-	return (to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000;
-}
-
-Test(recorder, best_effort_is_flushed_within_a_second)
-{
-	struct recording r;
-	uint64_t number = 0;
-	int64_t took_ms = 0;
-
-	open_program(&r, 1, false);
-	/* The disk may have much else to do, but not each time. */
-	for (unsigned good = 0; good < 2 && number < 10; number++) {
-		took_ms = flush_ms(&r, number);
-		good += took_ms < 1000;
-		cr_expect_eq(stat_of(&h, "flushed_acknowledged"), 0);
-	}
-	cr_expect_lt(took_ms, 1000, "the last of %u blocks was flushed after %lld ms", (unsigned)number,
-	    (long long)took_ms);
-	uint64_t before = stat_of(&h, "flushes");
-	usleep(700000);
-	cr_expect_eq(stat_of(&h, "flushes"), before, "an idle program is flushed again and again");
 }
 
 Test(recorder, strict_is_acknowledged_when_flushed)
