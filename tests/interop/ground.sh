@@ -8,6 +8,7 @@
 #   7101 OpenSSH   7102 dropbear   7103 asyncssh   7104 a newer OpenSSH
 # The user is alice at both ends, with an enrolled key and a certificate over it. Past the box an origin knows her by the
 # key itself and by the client CA; on the audited port it trusts the box's user CA alone (dropbear: the vault's key).
+wire_ports=7101-7109
 . "$(dirname "${BASH_SOURCE[0]}")/../lab/session.sh"
 interop=$root/tests/interop
 ground=$STATE/interop

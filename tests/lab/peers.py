@@ -134,6 +134,7 @@ def woken(sock):
 
 
 def leaves_unread(sock):
+    sock.recv(1, socket.MSG_PEEK)      # some have come
     sock.sendall(b"bye")
     time.sleep(0.3)
     sock.close()      # with bytes unread: Linux resets
@@ -202,15 +203,15 @@ def serve(name):
         return
     listener = socket.create_server(("", port_of(name)), family=socket.AF_INET6, dualstack_ipv6=True)
     print("listens", file=sys.stderr, flush=True)
-    listener.settimeout(20)
+    listener.settimeout(60)
     sock = listener.accept()[0]
-    sock.settimeout(20)
+    sock.settimeout(60)
     print("server:", PARTS[name][1](sock))
 
 
 def connect(name, host):
     try:
-        sock = socket.create_connection((host, port_of(name)), timeout=20)
+        sock = socket.create_connection((host, port_of(name)), timeout=60)
     except ConnectionRefusedError:
         print("client: refused")
         return

@@ -4,7 +4,7 @@
 
 Usage: pty_session.py [--size COLUMNSxROWS] CMD...      steps on standard input, one a line:
 
-    expect TEXT     read on until TEXT was printed (after what the step before read); 15 s at most
+    expect TEXT     read on until TEXT was printed (after what the step before read); 15 s at most (PTY_STEP_S)
     send TEXT       type TEXT and Enter
     type TEXT       type TEXT without Enter; \\xNN and \\n mean bytes
     resize CxR      change the window, as dragging its corner does
@@ -71,8 +71,9 @@ class Terminal:
         return self.over
 
     def status(self):
-        """Reaps the command, ending it first where it still runs."""
-        for _ in range(50):
+        """Reaps the command, ending it first where it still runs though nothing is awaited from it any more."""
+        deadline = time.monotonic() + (STEP_S if self.over else 1)
+        while time.monotonic() < deadline:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 return os.waitstatus_to_exitcode(status)

@@ -214,7 +214,7 @@ class Origin(paramiko.ServerInterface):
             for kind in ("auth-agent@openssh.com", "x11", "forwarded-tcpip"):
                 try:
                     address = ("127.0.0.1", 1) if kind != "auth-agent@openssh.com" else None
-                    t.open_channel(kind, dest_addr=address, src_addr=address, timeout=5)
+                    t.open_channel(kind, dest_addr=address, src_addr=address, timeout=30)
                     channel.sendall(f"{kind}: opened\n".encode())
                 except paramiko.ChannelException as e:
                     channel.sendall(f"{kind}: {e.code} {e.text}\n".encode())
@@ -285,8 +285,8 @@ def equal(what, expected, got):
 
 
 def run(t, command, **how):
-    channel = t.open_session(timeout=10, **how)
-    channel.settimeout(10)
+    channel = t.open_session(timeout=30, **how)
+    channel.settimeout(30)
     channel.exec_command(command)
     return channel
 
@@ -299,7 +299,7 @@ def everything(channel):
 
 
 def requests(t):
-    channel = t.open_session(timeout=10)
+    channel = t.open_session(timeout=30)
     for name, want_reply, parts in (("poke@example.org", True, (b"\x00\xffanything",)), ("signal", False, ("USR1",)),
                                     ("env", False, ("LAB_WORD", "hello")), ("window-change", False, (100, 40, 0, 0)),
                                     ("break", False, (500,)),
@@ -337,12 +337,12 @@ def messages(t):
 
 def channels(t):
     try:
-        t.open_channel("invented@example.org", timeout=10).close()
+        t.open_channel("invented@example.org", timeout=30).close()
         equal("a channel of an invented type", "opened", "opened")
     except paramiko.ChannelException as e:
         equal("a channel of an invented type", "opened", e)
     try:
-        t.open_channel("refused@example.org", timeout=10)
+        t.open_channel("refused@example.org", timeout=30)
         equal("one that the origin refuses", "refused", "opened")
     except paramiko.ChannelException as e:
         equal("one that the origin refuses, with its reason", 4, e.code)
@@ -364,6 +364,10 @@ def ends(t):
 
 def windows(t):
     channel = run(t, "flood", window_size=500, max_packet_size=200)
+    for _ in range(100):
+        if len(channel.in_buffer) >= 500:
+            break
+        time.sleep(0.1)
     time.sleep(0.7)
     equal("a window of 500 bytes: so many come and no more", 500, len(channel.in_buffer))
     equal("and the rest as it is taken", 10000, len(everything(channel)))
@@ -430,7 +434,7 @@ def plain_packets(s):
 def compression(t):
     """A client that takes nothing but compressed connections is told so; one that would like it gets none."""
     s = socket.create_connection(t.sock.getpeername()[:2], 10)
-    s.settimeout(10)
+    s.settimeout(30)
     s.sendall(b"SSH-2.0-strange\r\n")
     lists = ("curve25519-sha256", "ssh-ed25519", *["aes128-ctr"] * 2, *["hmac-sha2-256"] * 2,
              *["zlib@openssh.com"] * 2, "", "")
@@ -469,7 +473,7 @@ def many(t):
 def noticed(t):
     """Under a rule with a session_notice: with windows that hold next to nothing."""
     for window, packet in ((1, 80), (5, 67), (16, 100), (3000, 100)):  # paramiko wants 64 bytes more than it sends
-        channel = t.open_session(window_size=window, max_packet_size=packet, timeout=10)
+        channel = t.open_session(window_size=window, max_packet_size=packet, timeout=30)
         channel.settimeout(30)
         channel.in_window_threshold = 0  # grants are given byte by byte
         t._send_user_message(message(98, channel.remote_chanid, "pty-req", False, "xterm", 80, 24, 0, 0, b""))
@@ -503,7 +507,7 @@ def narrow(t):
 def client(address, port, login, key_file, *parts):
     sock = socket.create_connection((address, int(port)), 10)
     t = paramiko.Transport(sock)
-    t.start_client(timeout=20)
+    t.start_client(timeout=60)
     key = paramiko.Ed25519Key.from_private_key_file(key_file)
     key.load_certificate(key_file + "-cert.pub")
     t.auth_publickey(login, key)

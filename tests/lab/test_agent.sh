@@ -23,10 +23,10 @@ rule() { # PERMIT [ORIGIN_AUTH [MORE]]
 }
 all='pty, port-forwarding, agent-forwarding, x11-forwarding'
 fingerprint() { ssh-keygen -lf "$1" | cut -d' ' -f2; }
-last_login() { grep '"event":"origin.auth"' "$STATE/state/audit.jsonl" | tail -n 1 | json "j.get('$1')"; }
+last_login() { audit_log | grep '"event":"origin.auth"' | tail -n 1 | json "j.get('$1')"; }
 
 # An agent at the client, which lives as long as the test.
-printf '#!/bin/sh\nsleep 3\n' >"$STATE/client/askpass"
+printf '#!/bin/sh\nsleep 5\n' >"$STATE/client/askpass"
 chmod +x "$STATE/client/askpass"
 lab remember agent "$(client bash -c '
 	export SSH_ASKPASS=~/askpass SSH_ASKPASS_REQUIRE=force DISPLAY=x
@@ -56,8 +56,9 @@ equal "scp of old" "$(sha256sum <"$STATE/client/blob")" "$(sha256sum <"$STATE/or
 equal "data that come at once, and EOF" "$(sha256sum <"$STATE/client/blob")" "$(with_agent bash -c 'ssh -q -A alice@origin sha256sum <~/blob')"
 equal "no window is lost: the same back" "$(sha256sum <"$STATE/client/blob")" "$(with_agent bash -c 'ssh -q -A alice@origin cat <~/blob | sha256sum')"
 equal "forwardings that are asked for before the session" "Hello from the origin. remote" "$(with_agent bash -c '
-	ssh -q -A -L 8090:localhost:80 -R 8091:localhost:1 alice@origin "exec 3<>/dev/tcp/localhost/8091 && echo remote >~/r; sleep 2" &
-	sleep 1; curl -s -m 5 http://localhost:8090/; wait' | tr '\n' ' ')$(cat "$STATE/origin/home/alice/r")"
+	ssh -q -A -L 8090:localhost:80 -R 8091:localhost:1 alice@origin "exec 3<>/dev/tcp/localhost/8091 && echo remote >~/r; cat" < <(
+		until curl -s http://localhost:8090/ >~/forwarded; do sleep 0.1; done)
+	cat ~/forwarded' | tr '\n' ' ')$(cat "$STATE/origin/home/alice/r")"
 equal "several sessions at once over one connection" "1 2 3 4 5 6 " "$(with_agent bash -c '
 	ssh -q -A -M -S ~/mux -o ControlPersist=30 alice@origin "echo 1; sleep 1" >~/m1 &
 	until [ -S ~/mux ]; do sleep 0.05; done
@@ -67,13 +68,13 @@ equal "several sessions at once over one connection" "1 2 3 4 5 6 " "$(with_agen
 equal "what passes is recorded" "exec" "$(reeve ls --json | json 'rows[0]["ProgramType"]')"
 equal "under IPv6" "in" "$(ssh_agent -q -A -6 alice@2001:db8::2 'echo in')"
 
-# -- while the user thinks: a second key, which has to be confirmed (it takes 3 s), is the one that is good ---------
+# -- while the user thinks: a second key, which has to be confirmed (it takes 5 s), is the one that is good ---------
 ssh-keygen -q -t ed25519 -N '' -C slow -f "$STATE/client/.ssh/slow"
 with_agent ssh-add -q -c "$STATE/client/.ssh/slow"
 authorize alice "$STATE/client/.ssh/slow.pub"
-capture ssh_agent -q -A -o ServerAliveInterval=1 -o ServerAliveCountMax=1 alice@origin 'echo in'
+capture ssh_agent -q -A -o ServerAliveInterval=1 -o ServerAliveCountMax=3 alice@origin 'echo in'
 equal "a client that wants signs of life meanwhile" in "$out"
-capture ssh_agent -q -A -o ServerAliveInterval=1 -o ServerAliveCountMax=1 -R 8092:localhost:1 alice@origin 'echo in'
+capture ssh_agent -q -A -o ServerAliveInterval=1 -o ServerAliveCountMax=3 -R 8092:localhost:1 alice@origin 'echo in'
 equal "also behind a request that has to wait" in "$out"
 capture ssh_agent -v -A -o RekeyLimit='default 1' alice@origin 'echo in'
 equal "one that exchanges keys meanwhile" in "$out"
@@ -90,7 +91,7 @@ equal "strict" "$(sha256sum <"$STATE/client/blob")" "$(with_agent bash -c 'ssh -
 # -- the rule decides who may use the agent -------------------------------------------------------------------
 rule pty
 equal "the box may where the session may not" "in none" "$(ssh_agent -q -A alice@origin 'echo in ${SSH_AUTH_SOCK:-none}')"
-equal "that is no refusal to be told of" 0 "$(grep '"event":"refused"' "$STATE/state/audit.jsonl" | grep -c auth-agent-req)"
+equal "that is no refusal to be told of" 0 "$(audit_log | grep '"event":"refused"' | grep -c auth-agent-req)"
 
 # -- who cannot is told ----------------------------------------------------------------------------------------
 rule "$all"

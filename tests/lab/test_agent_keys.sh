@@ -24,7 +24,7 @@ origin_sshd() {
 	lab sshd start
 }
 fingerprint() { ssh-keygen -lf "$1" | cut -d' ' -f2; }
-last_login() { grep '"event":"origin.auth"' "$STATE/state/audit.jsonl" | tail -n 1 | json "j.get('$1')"; }
+last_login() { audit_log | grep '"event":"origin.auth"' | tail -n 1 | json "j.get('$1')"; }
 
 # An agent at the client, whose user confirms signatures while ~/yes is there. Its keys are not those that ssh itself
 # logs in with (the certificate's, IdentitiesOnly).

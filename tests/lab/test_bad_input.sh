@@ -18,7 +18,7 @@ frames malformed
 frames malformed
 equal "the dataplane is the same process" "$dataplane" "$(child dataplane)"
 equal "after thousands of malformed frames a session" in "$(ssh_client -q alice@origin echo in)"
-holds "and forwarding" client ping -c 2 -i 0.2 -W 1 origin
+holds "and forwarding" client ping -c 2 -i 0.2 -W 10 origin
 
 live() { reeve sessions --live --json | json 'len(rows)'; }
 has_sessions() { [ "$(live)" -ge "$1" ]; }

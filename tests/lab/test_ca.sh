@@ -105,7 +105,7 @@ import() { # TYPED ARGUMENTS…
 	local typed=$1
 	shift
 	printf 'expect Passphrase\nsend %s\nexpect reeve-says\nend\n' "$typed" |
-		timeout 20 python3 "$here/pty_session.py" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' ca import $*; echo reeve-says" 2>&1
+		limited python3 "$here/pty_session.py" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' ca import $*; echo reeve-says" 2>&1
 }
 contains "import: a wrong passphrase" "passphrase is wrong" "$(import wrong "$STATE/brought")"
 contains "import: the key, as the next one" "$(cut -d' ' -f2 "$STATE/brought.pub")" "$(import 'a passphrase' "$STATE/brought")"

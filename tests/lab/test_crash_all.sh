@@ -14,7 +14,7 @@ head -c 100000000 /dev/zero | openssl enc -aes-128-ctr -nosalt -K 00 -iv 00 2>/d
 	head -c 100000000 /dev/urandom >"$STATE/client/large"
 for i in 1 2 3 4 5 6; do background "$STATE/s$i" ssh -tt alice@origin 'while :; do echo tick; sleep 0.1; done'; done
 for i in 1 2 3 4 5 6; do wait_until 10 grep -q tick "$STATE/s$i" || fail "session $i did not start"; done
-busy() { awk '{ sub(/^.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
+busy() { cat /proc/"$1"/task/*/schedstat | awk '{ n += $1 } END { printf "%d", n }'; } # ns
 read -r one two < <(children sshterm | paste -sd' ')
 before_one=$(busy "$one") before_two=$(busy "$two")
 background "$STATE/upload" scp -q -l 100000 "$STATE/client/large" alice@origin:

@@ -15,7 +15,10 @@ equal "the last policy is in force" 1 "$(client nc -w 1 -z origin 23; echo $?)"
 equal "a new session" again "$(ssh_client -q alice@origin echo again)"
 eventually 5 "the old session has ended at the client, which says nothing itself" test -e "$STATE/live.status"
 eventually 5 "marked dataplane_lost" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' sessions --json | grep -q dataplane_lost"
-id=$(reeve ls --json | json '[r["ProgramID"] for r in rows if r.get("close_reason") == "dataplane_lost"][0]')
+lost() { reeve ls --json | json '" ".join(r["ProgramID"] for r in rows if r.get("close_reason") == "dataplane_lost")'; }
+is_listed() { [ -n "$(lost)" ]; }
+eventually 5 "so is its program" is_listed
+id=$(lost)
 reeve get "$id" -o "$STATE/r" >/dev/null 2>&1
 holds "its recording is finished and opens" reeve decrypt -i "$STATE/r" -k "$STATE/sshkey" -o "$STATE/r.zip"
 contains "with what was said" tick "$(unzip -p "$STATE/r.zip" data_from_server.txt 2>/dev/null)"

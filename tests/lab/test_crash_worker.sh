@@ -33,8 +33,11 @@ done
 at_least "sessions of the dead worker ended" 1 "$ended"
 at_least "those of the other go on" 1 "$live"
 eventually 5 "they are marked worker_lost" bash -c "[ \$('$BUILD/control/cli/reeve' --socket '$STATE/control.sock' sessions --json | grep -o worker_lost | wc -l) -ge $ended ]"
+lost() { reeve ls --json | json '" ".join(r["ProgramID"] for r in rows if r.get("close_reason") == "worker_lost")'; }
+all_listed() { [ "$(lost | wc -w)" -ge "$ended" ]; }
+eventually 5 "and so are their programs" all_listed
 readable=0
-for id in $(reeve ls --json | json '" ".join(r["ProgramID"] for r in rows if r.get("close_reason") == "worker_lost")'); do
+for id in $(lost); do
 	rm -f "$STATE/r" "$STATE/r.zip"
 	reeve get "$id" -o "$STATE/r" >/dev/null 2>&1 && reeve decrypt -i "$STATE/r" -k "$STATE/sshkey" -o "$STATE/r.zip" >/dev/null 2>&1 &&
 		unzip -p "$STATE/r.zip" term_data.txt | grep -q tick && readable=$((readable + 1))

@@ -24,7 +24,7 @@ printf 'default: allow\nrules: []\n' >"$STATE/policy.yaml"
 reeved_start
 contains "what was corrected in the policy meanwhile holds" 'rules: []' "$(reeve policy show)"
 lacks "and nothing of before" mistaken "$(reeve policy show)"
-equal "so that nothing is blocked" "Hello from the origin." "$(client curl -s -m 5 http://origin/)"
+equal "so that nothing is blocked" "Hello from the origin." "$(client curl -s http://origin/)"
 
 reeved_stop
 printf 'default: block\nrules: []\n' >"$STATE/policy.yaml"

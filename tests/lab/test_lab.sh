@@ -9,10 +9,10 @@ fails_to "client and origin are apart as long as nothing joins the box's ports" 
 equal "the box's ports have no address" "" "$(box ip -o address show dev boxc)$(box ip -o address show dev boxo)"
 
 lab wire start
-holds "a plain wire carries IPv4" client ping -c 1 -W 2 origin
-holds "and IPv6" client ping -c 1 -W 2 origin6
+holds "a plain wire carries IPv4" client ping -c 1 -W 10 origin
+holds "and IPv6" client ping -c 1 -W 10 origin6
 equal "HTTP at the origin" "Hello from the origin." "$(client curl -s http://origin/)"
-equal "the echo on 23" "marco" "$(echo marco | client nc -N -w 2 origin 23)"
+equal "the echo on 23" "marco" "$(echo marco | client nc -N -w 10 origin 23)"
 
 ssh-keygen -q -t ed25519 -N '' -f "$STATE/ca"
 cp "$STATE/ca.pub" "$STATE/origin/user_ca.pub"

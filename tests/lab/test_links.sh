@@ -33,11 +33,11 @@ rules:
   - {name: ssh, action: audit_ssh, match: {dst_port: 22}, ssh: {users: {groups: [sre]}, logins: ["{user}"]}}
 YAML
 for address in 198.51.100.2 2001:db8::2 203.0.113.2 2001:db8:2::2; do
-	holds "ping $address" client ping -c 1 -W 2 "$address"
+	holds "ping $address" client ping -c 1 -W 10 "$address"
 	equal "ssh $address" "$address" "$(ssh_client -q "alice@$address" "set -- \$SSH_CONNECTION; echo \$3")"
 done
 equal "a rule for one link blocks there" "" "$(client curl -s -m 2 http://203.0.113.2/)"
-equal "and not on the other" "Hello from the origin." "$(client curl -s -m 2 http://198.51.100.2/)"
+equal "and not on the other" "Hello from the origin." "$(client curl -s http://198.51.100.2/)"
 # many at once: each lcore owns some, each worker serves some
 for i in $(seq 24); do ssh_client -q "alice@$([ $((i % 2)) = 0 ] && echo 198.51.100.2 || echo 203.0.113.2)" "head -c 300000 /dev/zero | sha256sum; sleep 1" >"$STATE/many.$i" & done
 wait
@@ -54,7 +54,7 @@ print(len(counts) >= 2 and min(counts) > 0 or counts)' "$STATE/stats.json")"
 
 # A VLAN's rule, by crafted frames: the same datagram with the tag, with another, and without.
 python3 - "$here" "$LAB-client" "$LAB-origin" <<'PY' >"$STATE/vlan"
-import struct, sys
+import struct, sys, time
 sys.argv = ["frames.py", *sys.argv[1:]]
 sys.path.insert(0, sys.argv[1])
 source = open(sys.argv[1] + "/frames.py").read().rsplit("\nmain()", 1)[0]
@@ -66,14 +66,16 @@ ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0, bytes
 total = sum(struct.unpack(">10H", ip))
 total = (total & 0xffff) + (total >> 16)
 ip = ip[:10] + struct.pack(">H", ~((total & 0xffff) + (total >> 16)) & 0xffff) + ip[12:]
-for name, tag in (("tagged 7", b"\x81\x00\x00\x07"), ("tagged 8", b"\x81\x00\x00\x08"), ("untagged", b"")):
+# In this order: where the last one has come, what has not come before it does not.
+tags = {"tagged 7": b"\x81\x00\x00\x07", "tagged 8": b"\x81\x00\x00\x08", "untagged": b""}
+for tag in tags.values():
     near.send(far.mac + near.mac + tag + b"\x08\x00" + ip + udp)
-    import time
-    end, got = time.monotonic() + 0.7, "nothing"
-    while time.monotonic() < end:
-        frame = far.receive(0.1)
-        if frame and b"vlan-rule" in frame:
-            got = "arrived"
-    print(name, got)
+came, end = set(), time.monotonic() + 20
+while "untagged" not in came and time.monotonic() < end:
+    frame = far.receive(1)
+    if frame and b"vlan-rule" in frame:
+        came.add(next(name for name, tag in tags.items() if frame[12:].startswith(tag + b"\x08\x00")))
+for name in tags:
+    print(name, "arrived" if name in came else "nothing")
 PY
 equal "a rule for one VLAN" "tagged 7 nothing, tagged 8 arrived, untagged arrived" "$(paste -sd, "$STATE/vlan" | sed 's/,/, /g')"

@@ -20,7 +20,7 @@ for name in sshterm recorder; do
 	without_program $name
 	kill -KILL "$(child $name)"
 	wait_until 5 grep -q "$name.* (pid .*starting it again" "$REEVED_LOG" || fail "reeved has not seen it"
-	equal "$name down: forwarding goes on" "Hello from the origin." "$(client curl -s -m 3 http://origin/)"
+	equal "$name down: forwarding goes on" "Hello from the origin." "$(client curl -s http://origin/)"
 	rule reset
 	capture ssh_client alice@origin true
 	contains "$name down, reset: refused at once" "refused" "$err"

@@ -119,7 +119,7 @@ let_in "ca: a pattern"
 certify two host_ca "$address"
 shows two
 let_in "ca: another key with a certificate: the machine was set up anew"
-contains "(it is told of)" host_key.rotated "$(cat "$STATE"/state/audit.jsonl 2>/dev/null || find "$STATE" -name audit.jsonl -exec cat {} +)"
+contains "(it is told of)" host_key.rotated "$(audit_log)"
 rm -f "$keys/two-cert.pub"
 certify two other_ca "$address"
 shows two

@@ -10,7 +10,8 @@ lab_up --impair "loss=0%,delay=1ms"
 # play NAME HOST: what both ends say of it.
 play() {
 	rm -f "$STATE/played.err"
-	"$here/lab" exec origin timeout 60 python3 "$here/peers.py" server "$1" >"$STATE/played" 2>"$STATE/played.err" </dev/null &
+	look_at_load
+	"$here/lab" exec origin timeout $((60 * patience)) python3 "$here/peers.py" server "$1" >"$STATE/played" 2>"$STATE/played.err" </dev/null &
 	local server=$!
 	[ "$1" = "a closed port" ] || wait_until 10 grep -qs listens "$STATE/played.err"
 	client python3 "$here/peers.py" client "$1" "$2" 2>&1

@@ -60,7 +60,7 @@ contains "-X: the client is told" "X11 forwarding request failed" "$(client env 
 client bash -c 'ssh -q -f -N -L 8081:localhost:80 alice@origin'
 equal "-L: nothing comes through" "" "$(client curl -s -m 3 http://localhost:8081/)"
 for kind in pty-req tcpip-forward direct-tcpip auth-agent-req@openssh.com x11-req; do
-	contains "an event tells of a refused $kind" "\"type\":\"$kind\"" "$(grep '"event":"refused"' "$STATE/state/audit.jsonl" | tail -n 30)"
+	contains "an event tells of a refused $kind" "\"type\":\"$kind\"" "$(audit_log | grep '"event":"refused"' | tail -n 30)"
 done
 client bash -c 'ssh -q -M -S ~/mux -o ControlPersist=10 -fN alice@origin'
 equal "beside a refusal another channel goes on" "before refused after" "$(client bash -c '

@@ -68,7 +68,7 @@ lacks "and nothing of it is kept" s3cret-word "$(grep -ras s3cret-word "$STATE/r
 echo x >"$STATE/client/s3cret-word"
 client bash -c 'cd && scp -O -q s3cret-word alice@origin:'
 client ssh -s alice@origin unheard-of >/dev/null 2>&1
-events=$(cat "$STATE"/state/*audit*)
+events=$(audit_log)
 for event in session.start session.end auth exec resize subsystem sftp scp port; do
 	contains "an audit event $event" "\"event\":\"$event\"" "$events"
 done

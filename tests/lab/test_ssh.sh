@@ -54,16 +54,16 @@ equal "several channels in one connection" "1 2 3 4 5 6 7 8" "$(client bash -c '
 client ssh -q -S "$STATE/client/mux" -O exit alice@origin 2>/dev/null
 
 client bash -c 'ssh -q -f -N -L 8080:localhost:80 -o ExitOnForwardFailure=yes -S none alice@origin'
-equal "-L" "Hello from the origin." "$(client curl -s -m 5 http://localhost:8080/)"
+equal "-L" "Hello from the origin." "$(client curl -s http://localhost:8080/)"
 client bash -c 'cd && mkdir -p www && echo "from the client" >www/index.html && (cd www && exec python3 -m http.server 8000 >/dev/null 2>&1) &'
 wait_until 5 client curl -s -m 1 -o /dev/null http://localhost:8000/
 client bash -c 'ssh -q -f -N -R 9090:localhost:8000 -o ExitOnForwardFailure=yes -S none alice@origin'
-equal "-R" "from the client" "$(origin curl -s -m 5 http://localhost:9090/)"
+equal "-R" "from the client" "$(origin curl -s http://localhost:9090/)"
 contains "-W" "SSH-2.0-" "$(client bash -c 'ssh -q -W localhost:22 alice@origin </dev/null | head -c 8')"
 client bash -c 'ssh -q -f -N -L $HOME/web.sock:localhost:80 -o StreamLocalBindUnlink=yes alice@origin'
-equal "a Unix socket forwarded" "Hello from the origin." "$(client curl -s -m 5 --unix-socket "$STATE/client/web.sock" http://x/)"
+equal "a Unix socket forwarded" "Hello from the origin." "$(client curl -s --unix-socket "$STATE/client/web.sock" http://x/)"
 client bash -c 'ssh -q -f -N -R /tmp/portreeve-lab.sock:localhost:8000 -o StreamLocalBindUnlink=yes alice@origin'
-equal "and one the other way" "from the client" "$(ssh_client -q alice@origin 'curl -s -m 5 --unix-socket /tmp/portreeve-lab.sock http://x/; rm -f /tmp/portreeve-lab.sock')"
+equal "and one the other way" "from the client" "$(ssh_client -q alice@origin 'curl -s --unix-socket /tmp/portreeve-lab.sock http://x/; rm -f /tmp/portreeve-lab.sock')"
 equal "a forwarded agent" "$(ssh-keygen -lf "$STATE/client/.ssh/alice.pub" | cut -d' ' -f2)" \
 	"$(client bash -c 'eval "$(ssh-agent)" >/dev/null; ssh-add -q ~/.ssh/alice; ssh -q -A alice@origin ssh-add -l; ssh-agent -k >/dev/null' | head -n 1 | cut -d' ' -f2)"
 client pkill -u root -f "[h]ttp.server 8000"

@@ -77,15 +77,14 @@ for _ in 1 2 3; do told "the next are refused" "not answered" reeve ca import --
 capture reeve user cert alice --key "$STATE/client/.ssh/alice.pub"
 equal "and what needs no token is done" 0 "$status"
 took=$(($(now_ms) - began))
-holds "at once ($took ms)" [ "$took" -lt 2500 ]
+within "at once (ms)" 2500 "$took"
 kill -CONT "$speaker"
 eventually 10 "it goes on: alice is let in" logs_in
 mv "$STATE/tokens" "$STATE/tokens.away"
 kill -9 $(cat "/proc/$guard/task/$guard/children") 2>/dev/null
-sleep 1.5
 said=$(ssh_client alice@origin true 2>&1)
 contains "the token is gone: a session is refused, and told why" "key service" "$said"
-contains "the log says what it is" "token: the PKCS#11 module does not start" "$(cat "$REEVED_LOG")"
+eventually 10 "the log says what it is" grep -q "token: the PKCS#11 module does not start" "$REEVED_LOG"
 capture reeve user cert alice --key "$STATE/client/.ssh/alice.pub"
 equal "other keys sign on" 0 "$status"
 equal "it is the same keeper" "$keeper" "$(child keeper)"
@@ -107,8 +106,10 @@ for _ in 1 2 3 4; do
 done
 keeper=$(child keeper)
 guard=$(guard_of "$keeper")
-kill -9 $(cat "/proc/$guard/task/$guard/children")
-sleep 1.5
+speaker=$(cat "/proc/$guard/task/$guard/children")
+kill -9 $speaker
+another_speaks() { [ -n "$(cat "/proc/$guard/task/$guard/children")" ] && [ "$(cat "/proc/$guard/task/$guard/children")" != "$speaker" ]; }
+eventually 10 "its token process dies, another one is started" another_speaks
 told "nor by a new token process" "restart reeved" reeve ca import --pkcs11 "$(uri rsa-3072)"
 told "another token is not meant" "there is no token 'other'" reeve ca import --pkcs11 "pkcs11:token=other;object=o"
 equal "the token was given it once" 1 "$(tried)"

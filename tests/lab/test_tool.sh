@@ -30,7 +30,7 @@ for program in control/reeve-control control/keeper/reeve-keeper sshterm/reeve-s
 done
 
 # Sessions and their programs. One connection with two of them is one session.
-listed() { [ "$(reeve ls --json | json 'len(rows)')" = "$1" ]; }
+listed() { [ "$(reeve ls --json | json 'sum(not r["live"] for r in rows)')" = "$1" ]; }
 ssh_client -q alice@origin echo one >/dev/null
 wait_until 10 listed 1
 one=$(reeve ls --json | json "rows[0]['SessionID']")

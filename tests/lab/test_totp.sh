@@ -12,8 +12,9 @@ YAML
 
 # say CODE: what ssh says when CODE is typed at the box's question
 say() {
+	look_at_load
 	cat >"$STATE/say.exp" <<-EXP
-		set timeout 25
+		set timeout $((25 * patience))
 		log_user 1
 		spawn -noecho $here/lab exec client ssh -o PreferredAuthentications=publickey,keyboard-interactive -o NumberOfPasswordPrompts=1 alice@origin echo in as alice
 		expect {
@@ -44,7 +45,7 @@ lacks "wrong code" "in as" "$(say 000000)"
 first=$(code)
 contains "right code" "in as alice" "$(say "$first")"
 contains "the same again" "used already" "$(say "$first")"
-contains "in the audit log" '"method":"totp"' "$(cat "$STATE/state/audit.jsonl")"
+contains "in the audit log" '"method":"totp"' "$(audit_log)"
 # The keeper's next run knows it, too.
 kill -KILL "$(child keeper)"
 sleep 0.5

@@ -82,6 +82,8 @@ contains "clocks that differ are told" "this gateway's clock says" "$(try ed2551
 # limits: two at once.
 certify ed25519 ed25519
 holder() { client ssh -n -o BatchMode=yes -o IdentitiesOnly=yes -F none -o UserKnownHostsFile="$keys/known" -i "$keys/ed25519" alice@origin 'sleep 60' & }
+nobody_live() { [ "$(reeve sessions --live --json | json 'len(rows)')" = 0 ]; }
+wait_until 10 nobody_live || fail "a session of before is still live"
 holder; first=$!
 holder; second=$!
 two_live() { [ "$(reeve sessions --live --json | json 'len([r for r in rows if r["granted"]])')" = 2 ]; }

@@ -65,7 +65,7 @@ contains "a password that is not right any more" "did not accept the vault's pas
 # At the terminal: typed twice, not echoed.
 typed() { # FIRST SECOND
 	printf 'expect Password of alice\nsend %s\nexpect Once more\nsend %s\nexpect reeve-says\nend\n' "$1" "$2" |
-		timeout 20 python3 "$here/pty_session.py" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' vault put --target '[198.51.100.2]:2204' --login alice; echo reeve-says"
+		limited python3 "$here/pty_session.py" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' vault put --target '[198.51.100.2]:2204' --login alice; echo reeve-says"
 }
 said=$(typed "$secret" "$secret" 2>&1)
 contains "typed at the terminal" "in the vault" "$said"
@@ -90,11 +90,11 @@ chown -R "$(stat -c %u:%g "$STATE/origin/home/alice")" "$STATE/origin/home/alice
 equal "dropbear, with an RSA key" in "$(login 2204)"
 rm "$STATE/origin/home/alice/.ssh/authorized_keys"
 ssh-keygen -q -t ed25519 -N 'a passphrase' -f "$STATE/locked"
-said=$(printf 'expect Passphrase\nsend a passphrase\nexpect reeve-says\nend\n' | timeout 20 python3 "$here/pty_session.py" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' vault put --target '[198.51.100.2]:2203' --login alice --key '$STATE/locked'; echo reeve-says" 2>&1)
+said=$(printf 'expect Passphrase\nsend a passphrase\nexpect reeve-says\nend\n' | limited python3 "$here/pty_session.py" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' vault put --target '[198.51.100.2]:2203' --login alice --key '$STATE/locked'; echo reeve-says" 2>&1)
 contains "a key file's passphrase is asked for" "in the vault" "$said"
 cp "$STATE/locked.pub" "$STATE/gear_keys"
 equal "and the key is the one in it" in "$(login 2203)"
-said=$(printf 'expect Passphrase\nsend another\nexpect reeve-says\nend\n' | timeout 20 python3 "$here/pty_session.py" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' vault put --target '[198.51.100.2]:2203' --login alice --key '$STATE/locked'; echo reeve-says" 2>&1)
+said=$(printf 'expect Passphrase\nsend another\nexpect reeve-says\nend\n' | limited python3 "$here/pty_session.py" bash -c "'$BUILD/control/cli/reeve' --socket '$STATE/control.sock' vault put --target '[198.51.100.2]:2203' --login alice --key '$STATE/locked'; echo reeve-says" 2>&1)
 contains "a wrong passphrase is told" "passphrase is wrong" "$said"
 
 # -- who gets it --------------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ equal "and gives it" in "$(login 2201)"
 holds "rm" reeve vault rm --target '[198.51.100.2]:2201' --login alice
 contains "nothing is left for that host" "vault put" "$(login 2201)"
 told "rm twice" "holds nothing" reeve vault rm --target '[198.51.100.2]:2201' --login alice
-events=$(cat "$STATE"/state/*audit*)
+events=$(audit_log)
 contains "its use is in the audit log" '"event":"vault.use"' "$events"
 contains "and who put what there" '"event":"vault.put"' "$events"
 

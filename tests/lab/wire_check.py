@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """wire_check: do the segments that the box sent keep the rules of TCP?
 
-  wire_check.py CAPTURE client|origin [--missed]     prints each violation; exit status 1 where there was any
+  wire_check.py CAPTURE client|origin [--missed]     prints each violation; exit status 1 where there was any, and of
+                                                     the first ones what was said around them in their connections
 
 The capture (pcap, Ethernet) was made beside one of the box's ports, so that it holds every segment that the box sent
 there and every one that came to it, in that order. On the client's side the box speaks as the server (from the
@@ -22,11 +23,13 @@ What is checked of each of the box's segments (section of the RFC that it comes 
   (but for the one question of a box that meets a connection in its middle)
   no ECN codepoint and no ECN flag, as ECN is negotiated away
 """
+import collections
 import struct
 import sys
 
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = 1, 2, 4, 8, 16, 32, 64, 128
 VIOLATIONS_SHOWN = 20
+CONTEXTS_SHOWN, FRAMES_BEFORE, FRAMES_AFTER = 3, 14, 6
 
 
 def before(a, b):
@@ -112,7 +115,8 @@ def parse_frame(number, frame):
     while frame[at:at + 2] in (b"\x81\x00", b"\x88\xa8"):
         at += 4
     kind, packet = frame[at:at + 2], frame[at + 2:]
-    if kind == b"\x08\x00" and len(packet) >= 20:
+    version = packet[0] >> 4 if packet else 0   # by another one (of a damaged frame) no rule applies: it goes on as it is
+    if kind == b"\x08\x00" and version == 4 and len(packet) >= 20:
         size, total = (packet[0] & 15) * 4, struct.unpack(">H", packet[2:4])[0]
         if packet[9] != 6 or struct.unpack(">H", packet[6:8])[0] & 0x3fff or total > len(packet) or size < 20:
             return None
@@ -120,7 +124,7 @@ def parse_frame(number, frame):
         if segment is not None and checksum(packet[:size]) != 0xffff:
             segment.faults.append("wrong IPv4 header checksum")
         return segment
-    if kind == b"\x86\xdd" and len(packet) >= 40 and packet[6] == 6:
+    if kind == b"\x86\xdd" and version == 6 and len(packet) >= 40 and packet[6] == 6:
         total = 40 + struct.unpack(">H", packet[4:6])[0]
         if total > len(packet):
             return None
@@ -129,6 +133,7 @@ def parse_frame(number, frame):
 
 
 def frames(path):
+    """(number, time in microseconds, bytes) of each whole frame."""
     with open(path, "rb") as file:
         head = file.read(24)
         order = "<" if head[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
@@ -140,10 +145,19 @@ def frames(path):
             if len(head) < 16:
                 return
             number += 1
-            size, whole = struct.unpack(order + "II", head[8:])
+            seconds, fraction, size, whole = struct.unpack(order + "IIII", head)
             frame = file.read(size)
             if len(frame) == size == whole:
-                yield number, frame
+                yield number, seconds * 1000000 + fraction, frame
+
+
+class Violation(str):
+    """What is wrong with a segment, in words."""
+
+    def __new__(cls, segment, text):
+        self = super().__new__(cls, f"frame {segment.number}, port {segment.sport} to {segment.dport}: {text}")
+        self.number, self.connection = segment.number, connection_of(segment)
+        return self
 
 
 class Spans:
@@ -376,26 +390,34 @@ def is_service(port):
     return port < 1024 or 7000 <= port < 8000
 
 
+def to_server(segment):
+    return is_service(segment.dport) and not is_service(segment.sport)
+
+
+def connection_of(segment):
+    """Client and server with their ports; the same for both directions."""
+    if to_server(segment):
+        return segment.src, segment.sport, segment.dst, segment.dport
+    return segment.dst, segment.dport, segment.src, segment.sport
+
+
 def check_capture(segments, side, missed=False):
     """Returns (violations as text, number of the box's segments that were checked, bytes of its streams that they
     carried, each counted once)."""
     connections, every, violations, checked = {}, [], [], 0
 
     def report(segment, text):
-        violations.append(f"frame {segment.number}, port {segment.sport} to {segment.dport}: {text}")
+        violations.append(Violation(segment, text))
 
     for segment in segments:
-        to_server = is_service(segment.dport) and not is_service(segment.sport)
-        key = (segment.src, segment.sport, segment.dst, segment.dport)
-        if not to_server:
-            key = key[2:] + key[:2]
+        key = connection_of(segment)
         opens = segment.flags & (SYN | ACK) == SYN and not segment.faults
         known = connections.get(key)
         if known is None or (opens and known[0] != segment.seq):
             # A port that is used again; a repeated SYN belongs to the connection that it began.
             known = connections[key] = (segment.seq if opens else None, Connection(report, missed))
             every.append(known[1])
-        if to_server == (side == "origin"):
+        if to_server(segment) == (side == "origin"):
             checked += 1
             known[1].from_box(segment)
         else:
@@ -403,16 +425,59 @@ def check_capture(segments, side, missed=False):
     return violations, checked, sum(connection.box.spans.size() for connection in every)
 
 
+def described(segment, microseconds, side):
+    """A segment as a line; no payload."""
+    flags = "".join(letter for letter, bit in zip("FSRPAUEC", (FIN, SYN, RST, PSH, ACK, URG, ECE, CWR)) if segment.flags & bit)
+    line = f"{microseconds / 1e6:.6f} frame {segment.number} {'box ' if to_server(segment) == (side == 'origin') else 'peer'} {flags} " \
+           f"seq {segment.seq} to {(segment.seq + segment.length()) & 0xffffffff} ack {segment.ack} window {segment.window}"
+    if segment.ts is not None:
+        line += f" TSval {segment.ts[0]} TSecr {segment.ts[1]}"
+    if segment.sack:
+        line += " SACK " + " ".join(f"{left}-{right}" for left, right in segment.sack)
+    return line + "".join(f" ({fault})" for fault in segment.faults)
+
+
+def contexts(path, side, violations):
+    """Of the first violations: the segments of their connections before and after, a line each."""
+    wanted = dict(reversed([(v.number, v.connection) for v in violations]))
+    numbers = sorted(wanted)[:CONTEXTS_SHOWN]
+    recent = {wanted[number]: collections.deque(maxlen=FRAMES_BEFORE) for number in numbers}
+    begun, owed = None, dict.fromkeys(recent, 0)
+    for number, at, frame in frames(path):
+        begun = at if begun is None else begun
+        segment = parse_frame(number, frame)
+        connection = None if segment is None else connection_of(segment)
+        if connection not in recent:
+            continue
+        line = described(segment, at - begun, side)
+        if number in numbers:
+            yield from recent[connection]
+            recent[connection].clear()
+            owed[connection] = FRAMES_AFTER
+            yield f"{line}  <== violation"
+        elif owed[connection] > 0:
+            owed[connection] -= 1
+            yield line
+        else:
+            recent[connection].append(line)
+        if number > numbers[-1] and not any(owed.values()):
+            return
+
+
 def main():
     arguments = [a for a in sys.argv[1:] if a != "--missed"]
     if len(arguments) != 2 or arguments[1] not in ("client", "origin"):
         raise SystemExit(__doc__)
-    parsed = (parse_frame(number, frame) for number, frame in frames(arguments[0]))
+    parsed = (parse_frame(number, frame) for number, _, frame in frames(arguments[0]))
     violations, checked, carried = check_capture((s for s in parsed if s is not None), arguments[1], "--missed" in sys.argv)
     for line in violations[:VIOLATIONS_SHOWN]:
         print(line)
     if len(violations) > VIOLATIONS_SHOWN:
         print(f"and {len(violations) - VIOLATIONS_SHOWN} more")
+    if violations:
+        print(f"around the first {min(len({v.number for v in violations}), CONTEXTS_SHOWN)} in their connections:")
+        for line in contexts(arguments[0], arguments[1], violations):
+            print(f"  {line}")
     print(f"{checked} segments of the box with {carried} bytes of its streams, {len(violations)} violations")
     raise SystemExit(1 if violations else 0)
 
