@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define SIDECAR_MAX (128 * 1024)
+/* Of a disk and of the page cache: written at once, found whole or not at all, as a recording's header is. */
+#define PAGE FORMAT_HEADER_SIZE
 
 static json_t *header_value(const struct format_header *header)
 {
@@ -36,10 +38,8 @@ static void set_row(json_t *sidecar, const struct index_row *row, const char *lo
 	(void)json_object_set_new(sidecar, "log", json_loads(log, 0, NULL));
 }
 
-static int write_all(int fd, const char *text)
+static int write_all(int fd, const char *text, size_t len)
 {
-	size_t len = strlen(text);
-
 	while (len > 0) {
 		ssize_t written = write(fd, text, len);
 		if (written < 0 && errno == EINTR)
@@ -52,17 +52,33 @@ static int write_all(int fd, const char *text)
 	return 0;
 }
 
-/* Writes `sidecar` (whose reference it takes) to a new file. A descriptor or -errno. */
-static int write_file(const struct directory *directory, const char *place, int flags, json_t *sidecar)
+/* The text of `sidecar` (whose reference it takes), filled up with spaces to PAGE bytes: *len is those, or
+ * more. */
+static char *text_of(json_t *sidecar, size_t *len)
 {
 	char *text = json_dumps(sidecar, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
 
 	json_decref(sidecar);
-	if (text == NULL)
-		return -ENOMEM;
-	int fd = directory_openat(directory, place, O_WRONLY | O_CREAT | flags);
-	int error = fd < 0 ? fd : write_all(fd, text);
+	*len = text == NULL ? 0 : strlen(text);
+	if (text == NULL || *len >= PAGE)
+		return text;
+	char *page = malloc(PAGE);
+	if (page != NULL) {
+		memset(page, ' ', PAGE);
+		memcpy(page, text, *len);
+		page[PAGE - 1] = '\n';
+		*len = PAGE;
+	}
 	free(text);
+	return page;
+}
+
+/* Writes a new file. A descriptor or -errno. */
+static int write_file(const struct directory *directory, const char *place, const char *text, size_t len)
+{
+	int fd = directory_openat(directory, place, O_WRONLY | O_CREAT | O_TRUNC);
+	int error = fd < 0 ? fd : write_all(fd, text, len);
+
 	if (error != 0 && fd >= 0)
 		close(fd);
 	return error != 0 ? error : fd;
@@ -73,34 +89,30 @@ int sidecar_begin(const struct directory *directory, const struct index_row *row
 {
 	char place[PLACE_SIZE];
 	json_t *sidecar = json_object();
+	size_t len;
 
 	directory_place(place, row->day, row->program_id, ".json");
 	set_row(sidecar, row, log);
 	(void)json_object_set_new(sidecar, "first_header", header_value(first));
 	(void)json_object_set_new(sidecar, "header", json_null());
-	int fd = write_file(directory, place, O_TRUNC, sidecar);
+	char *text = text_of(sidecar, &len);
+	int fd = text == NULL ? -ENOMEM : write_file(directory, place, text, len);
+	free(text);
 	if (fd < 0)
 		return fd;
 	close(fd);
 	return 0;
 }
 
-static json_t *read_file(const struct directory *directory, const struct index_row *row)
+/* What the file holds, NULL: no JSON object. *size: its bytes, SIDECAR_MAX at most. */
+static json_t *read_open(int fd, size_t *size)
 {
-	char place[PLACE_SIZE];
-	json_t *sidecar = NULL;
+	char *text = malloc(SIDECAR_MAX);
+	ssize_t got = text == NULL ? -1 : read(fd, text, SIDECAR_MAX);
+	json_t *sidecar = got > 0 ? json_loadb(text, (size_t)got, 0, NULL) : NULL;
 
-	directory_place(place, row->day, row->program_id, ".json");
-	int fd = directory_openat(directory, place, O_RDONLY);
-	char *text = fd < 0 ? NULL : malloc(SIDECAR_MAX);
-	if (text != NULL) {
-		ssize_t got = read(fd, text, SIDECAR_MAX);
-		if (got > 0)
-			sidecar = json_loadb(text, (size_t)got, 0, NULL);
-	}
+	*size = got > 0 ? (size_t)got : 0;
 	free(text);
-	if (fd >= 0)
-		close(fd);
 	if (sidecar != NULL && !json_is_object(sidecar)) {
 		json_decref(sidecar);
 		sidecar = NULL;
@@ -108,24 +120,73 @@ static json_t *read_file(const struct directory *directory, const struct index_r
 	return sidecar;
 }
 
-int sidecar_finish(const struct directory *directory, const struct index_row *row,
-    const struct format_header *last, const char *log)
+static json_t *read_file(const struct directory *directory, const struct index_row *row)
+{
+	char place[PLACE_SIZE];
+	size_t size;
+
+	directory_place(place, row->day, row->program_id, ".json");
+	int fd = directory_openat(directory, place, O_RDONLY);
+	json_t *sidecar = fd < 0 ? NULL : read_open(fd, &size);
+	if (fd >= 0)
+		close(fd);
+	return sidecar;
+}
+
+/* Takes the first one's place. A descriptor or -errno. */
+static int write_beside(
+    const struct directory *directory, const struct index_row *row, const char *text, size_t len)
 {
 	char place[PLACE_SIZE], beside[PLACE_SIZE];
-	json_t *sidecar = read_file(directory, row);
 
-	if (sidecar == NULL)
-		sidecar = json_object();
-	set_row(sidecar, row, log);
-	(void)json_object_set_new(sidecar, "header", header_value(last));
 	directory_place(place, row->day, row->program_id, ".json");
 	directory_place(beside, row->day, row->program_id, ".json.new");
-	int fd = write_file(directory, beside, O_TRUNC, sidecar);
+	int fd = write_file(directory, beside, text, len);
 	if (fd >= 0 && renameat(directory->root, beside, directory->root, place) != 0) {
 		int error = errno;
 		close(fd);
 		return -error;
 	}
+	return fd;
+}
+
+/* Takes `fd`. A descriptor or -errno. */
+static int write_over(int fd, const char *page)
+{
+	ssize_t written = pwrite(fd, page, PAGE, 0);
+
+	if (written == PAGE)
+		return fd;
+	int error = written < 0 ? errno : ENOSPC;
+	close(fd);
+	return -error;
+}
+
+int sidecar_finish(const struct directory *directory, const struct index_row *row,
+    const struct format_header *last, const char *log)
+{
+	char place[PLACE_SIZE];
+	size_t size = 0, len;
+
+	directory_place(place, row->day, row->program_id, ".json");
+	int fd = directory_openat(directory, place, O_RDWR);
+	json_t *sidecar = fd < 0 ? NULL : read_open(fd, &size);
+	if (sidecar == NULL)
+		sidecar = json_object();
+	set_row(sidecar, row, log);
+	/* A torn one is made again: the last header opens the file as well as the first. */
+	if (json_object_get(sidecar, "first_header") == NULL)
+		(void)json_object_set_new(sidecar, "first_header", header_value(last));
+	(void)json_object_set_new(sidecar, "header", header_value(last));
+	char *text = text_of(sidecar, &len);
+	if (text != NULL && size == PAGE && len == PAGE) {
+		fd = write_over(fd, text);
+	} else {
+		if (fd >= 0)
+			close(fd);
+		fd = text == NULL ? -ENOMEM : write_beside(directory, row, text, len);
+	}
+	free(text);
 	return fd;
 }
 

@@ -236,6 +236,12 @@ void give_open(struct worker *worker, const struct recording *recording, bool re
 
 void give_close(struct worker *worker, const struct recording *recording, uint64_t blocks)
 {
+	give_close_of(worker, recording, blocks, "ls");
+}
+
+void give_close_of(
+    struct worker *worker, const struct recording *recording, uint64_t blocks, const char *command)
+{
 	char json[8192];
 	struct format_header last = recording->header;
 
@@ -245,8 +251,9 @@ void give_close(struct worker *worker, const struct recording *recording, uint64
 	char *header = format_header_json(&last);
 	int len = snprintf(json, sizeof(json),
 	    "{\"header\":%s,\"blocks\":%llu,\"log\":{\"UserID\":\"u1\",\"UserEmail\":\"ann@example.net\","
-	    "\"Username\":\"root\",\"ProgramType\":\"shell\",\"Payload\":\"leak\",\"Error\":\"\"}}",
-	    header, (unsigned long long)blocks);
+	    "\"Username\":\"root\",\"ProgramType\":\"shell\",\"Payload\":\"leak\",\"Error\":\"\",\"command\":"
+	    "\"%s\"}}",
+	    header, (unsigned long long)blocks, command);
 	free(header);
 	give(worker, SLAB_REC_CLOSE, recording->flow, 0, json, (size_t)len);
 }

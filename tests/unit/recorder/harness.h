@@ -67,6 +67,9 @@ void give(
     struct worker *worker, uint16_t type, uint64_t flow, uint64_t number, const void *bytes, size_t len);
 void give_open(struct worker *worker, const struct recording *recording, bool resume);
 void give_close(struct worker *worker, const struct recording *recording, uint64_t blocks);
+/* With this command in the log object (JSON text, without quotes). */
+void give_close_of(
+    struct worker *worker, const struct recording *recording, uint64_t blocks, const char *command);
 /* The next returned slab. */
 uint64_t returned(struct worker *worker, struct slab_desc *desc);
 /* A returned slab, if one comes within `ms`. */
