@@ -10,6 +10,7 @@
 (The system's Python: python3-paramiko is a Debian package.)
 """
 import base64
+import itertools
 import logging
 import os
 import socket
@@ -423,8 +424,9 @@ def both_rekey(t):
 def plain_packets(s):
     """(number, payload) of each packet before there are keys, until the end."""
     f = s.makefile("rb")
-    while not f.readline().startswith(b"SSH-"):
-        pass
+    while not (line := f.readline()).startswith(b"SSH-"):
+        if not line:
+            return
     while len(head := f.read(5)) == 5:
         length, padding = int.from_bytes(head[:4], "big"), head[4]
         payload = f.read(length - 1)[: length - 1 - padding]
@@ -432,10 +434,8 @@ def plain_packets(s):
 
 
 def compression(t):
-    """A client that takes nothing but compressed connections is told so; one that would like it gets none."""
-    s = socket.create_connection(t.sock.getpeername()[:2], 10)
-    s.settimeout(30)
-    s.sendall(b"SSH-2.0-strange\r\n")
+    """A client that takes nothing but compressed connections is told so; also one that waits for nothing: the box then
+    finds that there is no agreement before it had a turn to say anything."""
     lists = ("curve25519-sha256", "ssh-ed25519", *["aes128-ctr"] * 2, *["hmac-sha2-256"] * 2,
              *["zlib@openssh.com"] * 2, "", "")
     m = Message()
@@ -446,17 +446,30 @@ def compression(t):
     m.add_bytes(bytes(5))
     payload = m.asbytes()
     padding = 8 - (len(payload) + 5) % 8 + 8
-    s.sendall((len(payload) + padding + 1).to_bytes(4, "big") + bytes([padding]) + payload + bytes(padding))
+    packet = (len(payload) + padding + 1).to_bytes(4, "big") + bytes([padding]) + payload + bytes(padding)
+    insist(t, "first its name", b"SSH-2.0-strange\r\n", packet)
+    insist(t, "all at once", b"SSH-2.0-strange\r\n" + packet)
+
+
+def insist(t, how, hello, rest=b""):
+    s = socket.create_connection(t.sock.getpeername()[:2], 30)
+    s.settimeout(30)
+    s.sendall(hello)
+    packets = plain_packets(s)
     offered, said = "", None
-    for number, payload in plain_packets(s):
+    if rest:
+        first = next(packets, (None, b""))  # the box's offer, which comes once it has the client's name
+        s.sendall(rest)
+        packets = itertools.chain([first], packets)
+    for number, payload in packets:
         if number == common.MSG_KEXINIT:
             kexinit = Message(payload)
             kexinit.get_bytes(16)
             offered = [kexinit.get_text() for _ in range(10)][6]
         if number == common.MSG_DISCONNECT:
             said = Message(payload).get_int()
-    equal("compression is not offered", "none", offered)
-    equal("who insists on it is told that there is no agreement (RFC 4253 11.1: 3)", 3, said)
+    equal(f"{how}: compression is not offered", "none", offered)
+    equal(f"{how}: who insists on it is told that there is no agreement (RFC 4253 11.1: 3)", 3, said)
 
 
 def farewell(t):

@@ -10,7 +10,7 @@ rules:
   - {name: s, action: audit_ssh, match: {dst_port: [22, 2222]}, ssh: {users: {groups: [sre]}, logins: ["{user}"], origin_auth: [certificate]}}
 YAML
 LIMIT=200 origin /usr/bin/python3 "$here/strange_ssh.py" origin 2222 "$STATE/origin" >"$STATE/strange.out" 2>"$STATE/strange.err" &
-wait_until 10 grep -q ready "$STATE/strange.out" || give_up "no fake origin: $(cat "$STATE/strange.err")"
+wait_until 10 grep -qs ready "$STATE/strange.out" || give_up "no fake origin: $(cat "$STATE/strange.err")"
 
 strange() {
 	local line
@@ -23,6 +23,8 @@ strange() {
 }
 strange best_effort 198.51.100.2
 strange "the transport" 198.51.100.2 compression transport
+fails_to "the log says why, and not that a socket failed" grep -q 'client_failed: Socket error' "$REEVED_LOG"
+equal "of both" 2 "$(grep -c 'client_failed: .*no match for method compression' "$REEVED_LOG")"
 strange "good-bye" 198.51.100.2 farewell
 eventually 5 "a client's DISCONNECT arrives with its code and text" grep -qx '14 the client says why' "$STATE/origin/client-said"
 equal "all the banners of an origin, in order, once each" "greeting 0 greeting 1 greeting 2" \
