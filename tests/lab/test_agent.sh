@@ -26,7 +26,7 @@ fingerprint() { ssh-keygen -lf "$1" | cut -d' ' -f2; }
 last_login() { audit_log | grep '"event":"origin.auth"' | tail -n 1 | json "j.get('$1')"; }
 
 # An agent at the client, which lives as long as the test.
-printf '#!/bin/sh\nsleep 5\n' >"$STATE/client/askpass"
+printf '#!/bin/sh\ntouch %s/asked\nsleep 5\n' "$STATE/client" >"$STATE/client/askpass"
 chmod +x "$STATE/client/askpass"
 lab remember agent "$(client bash -c '
 	export SSH_ASKPASS=~/askpass SSH_ASKPASS_REQUIRE=force DISPLAY=x
@@ -61,7 +61,7 @@ equal "forwardings that are asked for before the session" "Hello from the origin
 	cat ~/forwarded' | tr '\n' ' ')$(cat "$STATE/origin/home/alice/r")"
 equal "several sessions at once over one connection" "1 2 3 4 5 6 " "$(with_agent bash -c '
 	ssh -q -A -M -S ~/mux -o ControlPersist=30 alice@origin "echo 1; sleep 1" >~/m1 &
-	until [ -S ~/mux ]; do sleep 0.05; done
+	until [ -s ~/m1 ]; do sleep 0.05; done
 	for i in 2 3 4 5 6; do ssh -q -S ~/mux alice@origin "echo $i" >~/m$i & done
 	wait; cat ~/m?; ssh -q -S ~/mux -O exit alice@origin' | sort | tr '\n' ' ')"
 
@@ -79,7 +79,9 @@ equal "also behind a request that has to wait" in "$out"
 capture ssh_agent -v -A -o RekeyLimit='default 1' alice@origin 'echo in'
 equal "one that exchanges keys meanwhile" in "$out"
 at_least "which it did" 3 "$(grep -c 'SSH2_MSG_NEWKEYS received' <<<"$err")"
-with_agent bash -c 'ssh -A -M -S ~/mux2 -o ControlPersist=30 alice@origin "touch given-up" & sleep 1; kill -INT $!; wait $!' 2>/dev/null
+# As long as its handler does not stand, ssh does not hear of the signal: it is the shell's background job.
+with_agent bash -c 'rm -f ~/asked; ssh -A -M -S ~/mux2 -o ControlPersist=30 alice@origin "touch given-up" &
+	until [ -e ~/asked ]; do sleep 0.1; done; while kill -INT $!; do sleep 0.1; done; wait $!' 2>/dev/null
 capture ssh_agent -q -A alice@origin 'sleep 1; ls given-up 2>/dev/null; echo after'
 equal "one that gives up meanwhile has left nothing running" after "$out"
 authorize alice "$STATE/client/.ssh/alice.pub"
