@@ -6,6 +6,28 @@
 
 #include "control/control.h"
 
+bool session_user_may(
+    const struct session *session, const struct user *user, const char *login, char *why, size_t size)
+{
+	const struct policy_ssh *ssh = session->rule->ssh;
+
+	if (!policy_ssh_user(ssh, user->name, &user->groups))
+		snprintf(why, size,
+		    "portreeve: %s may not connect to %s: rule '%s' does not list you; ask the administrator "
+		    "of this gateway",
+		    user->name, session->address, session->rule_name);
+	else if (!policy_ssh_login(ssh, user->name, login))
+		snprintf(why, size,
+		    "portreeve: login '%s' is not allowed to you on %s (rule '%s', you are %s)", login,
+		    session->address, session->rule_name, user->name);
+	else if (!words_have(&user->logins, login))
+		snprintf(
+		    why, size, "portreeve: %s is not enrolled for the login name '%s'", user->name, login);
+	else
+		return true;
+	return false;
+}
+
 /* NULL: they may. Else why not, for the user; the user has proven who they are, so it can be told. */
 static const char *judge_may(
     struct control *control, const struct session *session, const char *login, char *why, size_t size)
@@ -16,18 +38,8 @@ static const char *judge_may(
 
 	if (!users_find(&control->db, session->user, &user) || strcmp(user.user_id, session->user_id) != 0)
 		snprintf(why, size, "portreeve: user %s was removed", session->user);
-	else if (!policy_ssh_user(ssh, user.name, &user.groups))
-		snprintf(why, size,
-		    "portreeve: %s may not connect to %s: rule '%s' does not list you; ask the administrator "
-		    "of this gateway",
-		    user.name, session->address, session->rule_name);
-	else if (!policy_ssh_login(ssh, user.name, login))
-		snprintf(why, size,
-		    "portreeve: login '%s' is not allowed to you on %s (rule '%s', you are %s)", login,
-		    session->address, session->rule_name, user.name);
-	else if (!words_have(&user.logins, login))
-		snprintf(
-		    why, size, "portreeve: %s is not enrolled for the login name '%s'", user.name, login);
+	else if (!session_user_may(session, &user, login, why, size))
+		verdict = why;
 	else if (ssh->recording != RPC_RECORDING_NONE && control->config.recipient_count == 0)
 		snprintf(why, size,
 		    "portreeve: sessions must be recorded here, but no auditor's key is configured; please "

@@ -100,6 +100,7 @@ struct session {
 	struct offers offered;       /* until it is granted */
 	bool failure_told;           /* the worker has said why nobody was let in */
 	char asked_login[WORD_SIZE]; /* by the last WHO, of somebody who may be anybody */
+	char passed_over[WORD_SIZE]; /* the last login that its address's user may not have; "": none */
 	char refusal[512];           /* why the last WHO or MAY was answered no */
 	uint32_t programs, events, audited, certificates, secrets;
 };
@@ -212,6 +213,11 @@ struct call_options keeper_call(
 #define EVIDENCE_TIMEOUT_MS 60000
 /* What to tell a client when the keeper does not answer. */
 const char *keeper_failure(int error);
+
+/* -- may they (may.c) -- */
+/* What rule and enrolment say of a user and a login. False: they may not, and `why` tells that user. */
+bool session_user_may(
+    const struct session *session, const struct user *user, const char *login, char *why, size_t size);
 
 /* -- host keys (host_key.c) -- */
 /* Calls `shown`, maybe at once, with the target's host key of that type. certified: its certificate is what

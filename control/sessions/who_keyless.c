@@ -3,6 +3,7 @@
 #include "control/sessions/who.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "control/identity/bindings.h"
@@ -11,6 +12,26 @@ static void time_text(int64_t at, char text[32])
 {
 	audit_time(at, text);
 	text[10] = ' ';
+}
+
+/* Several people may come from one address, and what a rule takes for identities are alternatives: where the
+ * address's user may not have the login, and there are other ways, that address says nothing. Whose it is,
+ * whoever comes from there does not learn; the audit log does, of each login once in a row. */
+static bool pass_over(
+    struct control *control, struct session *session, const struct user *user, const char *address)
+{
+	const char *login = session->asked_login;
+	char why[512];
+
+	if (session->rule->ssh->identities == RPC_IDENTITY_ADDRESS ||
+	    session_user_may(session, user, login, why, sizeof(why)))
+		return false;
+	if (strcmp(session->passed_over, login) != 0)
+		session_event(control, session, "auth",
+		    json_pack("{s:b, s:s, s:s, s:s, s:s}", "success", 0, "method", "address", "address",
+		        address, "bound_to", user->name, "error", why));
+	snprintf(session->passed_over, sizeof(session->passed_over), "%s", login);
+	return true;
 }
 
 void who_judge_address(
@@ -23,6 +44,10 @@ void who_judge_address(
 	binding_address((struct wire_span){session->client_addr, session->addr_len}, session->vlan, address);
 	switch (bindings_find(&control->db, address, time(NULL), &user, &expires_at)) {
 	case BINDING_GOOD:
+		if (pass_over(control, session, &user, address)) {
+			user_free(&user);
+			break;
+		}
 		who_settle(session, &user, who->login, RPC_IDENTITY_ADDRESS);
 		who_accept(control, session, id,
 		    json_pack("{s:b, s:s, s:s}", "success", 1, "method", "address", "address", address));

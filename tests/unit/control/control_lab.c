@@ -49,7 +49,11 @@ const char lab_policy[] =
     "sessions_per_source: 3}}\n"
     "  - {name: totp-ssh, action: audit_ssh, match: {dst_port: 2202}, ssh: {users: "
     "{groups: [sre]}, logins: [root], "
-    "identities: [key, address, origin], origin_auth: [certificate, password], second_factor: totp}}\n";
+    "identities: [key, address, origin], origin_auth: [certificate, password], second_factor: totp}}\n"
+    "  - {name: address-ssh, action: audit_ssh, match: {dst_port: 2203}, ssh: {users: "
+    "{groups: [sre]}, logins: [root], identities: [address]}}\n"
+    "  - {name: shared-ssh, action: audit_ssh, match: {dst_port: 2204}, ssh: {users: "
+    "{groups: [sre]}, logins: [\"{user}\", root], identities: [key, address]}}\n";
 
 static int64_t now_ms(void)
 {

@@ -14,7 +14,10 @@
 #include "control/identity/bindings.h"
 #include "tests/unit/control/control_steps.h"
 
-#define ANY_SSH 3 /* the rule that takes addresses and the origin's word, by its place */
+/* Rules, by their places: */
+#define ANY_SSH 3     /* takes addresses and the origin's word */
+#define ADDRESS_SSH 6 /* addresses alone */
+#define SHARED_SSH 7  /* keys and addresses */
 
 TestSuite(bindings, .init = open_lab, .fini = close_lab, .timeout = 300);
 
@@ -77,10 +80,94 @@ Test(bindings, a_bound_address_needs_no_key)
 	cr_expect(audited("auth", "\"method\":\"address\""));
 	cr_expect(audited("session.start", "\"user\":\"alice\""));
 	cr_expect(audited("identity.bind", "\"expires_at\""));
-	/* The login is for the rule and the user's enrolment to allow, as ever. */
+}
+
+static void begin_at(uint64_t flow, uint32_t rule, uint16_t port)
+{
+	cr_assert_str_eq(begin_rule(flow, rule, 1, port).error, "");
+	cr_assert(target_of(flow, &origin).verdict <= RPC_TARGET_FIRST_USE);
+}
+
+/* The login is for the rule and the user's enrolment to allow, as ever. */
+Test(bindings, where_the_address_is_the_only_way_its_user_is_told)
+{
+	add_user("alice", "root", "sre", &alice);
+	must_bind("198.51.100.1", "alice");
+	begin_at(1, ADDRESS_SSH, 2203);
+	cr_expect(who_by(1, RPC_WHO_ADDRESS, "postgres").accepted);
+	cr_expect(strstr(may(1, "postgres").message, "login 'postgres' is not allowed to you") != NULL);
+}
+
+/* A terminal server, NAT: others are there, too. */
+Test(bindings, an_address_keeps_nobody_from_the_other_ways)
+{
+	add_user("alice", "root", "sre", &alice);
+	add_user("bob", "bob", "sre", &other_origin);
+	must_bind("198.51.100.1", "alice");
+	begin_at(1, SHARED_SSH, 2204);
+	struct who who = who_by(1, RPC_WHO_ADDRESS, "bob");
+	cr_expect_not(who.accepted);
+	cr_expect_str_eq(who.message, "", "whose address it is learns nobody");
+	cr_expect_str_eq(who.user, "");
+	cr_expect_not(may(1, "bob").allowed);
+	cr_expect(audited("auth", "\"bound_to\":\"alice\",\"error\":\"portreeve: login 'bob' is not"));
+	cr_expect(who_is(1, mint_blob(&other_origin), "bob", 1).accepted);
+	cr_expect(may(1, "bob").allowed);
+	cr_expect(audited("session.start", "\"user\":\"bob\""));
+	/* Where the login fits, the address comes first. */
+	begin_at(2, SHARED_SSH, 2204);
+	cr_expect_str_eq(who_by(2, RPC_WHO_ADDRESS, "root").user, "alice");
+	cr_expect(may(2, "root").allowed);
+	/* The rule would let him be root, but he is not enrolled for that. */
+	must_bind("198.51.100.1", "bob");
+	begin_at(3, SHARED_SSH, 2204);
+	cr_expect_not(who_by(3, RPC_WHO_ADDRESS, "root").accepted);
+	cr_expect(who_is(3, mint_blob(&alice), "root", 1).accepted);
+}
+
+Test(bindings, nor_from_the_origins_word)
+{
+	add_user("alice", "root", "sre", &alice);
+	add_user("bob", "bob", "sre", &other_origin);
+	add_user("olga", "root", "ops", &origin);
+	must_bind("198.51.100.1", "alice");
+	begin_any(1);
+	struct who who = who_by(1, RPC_WHO_ADDRESS, "bob");
+	cr_expect(!who.accepted && who.message[0] == '\0', "got %s", who.message);
+	cr_expect_str_eq(who_by(1, RPC_WHO_ORIGIN, "bob").user, "bob");
+	cr_expect(may(1, "bob").allowed);
+	/* Of a user whom the rule does not name. */
+	must_bind("198.51.100.1", "olga");
 	begin_any(2);
-	cr_expect(who_by(2, RPC_WHO_ADDRESS, "postgres").accepted);
-	cr_expect(strstr(may(2, "postgres").message, "login 'postgres' is not allowed to you") != NULL);
+	who = who_by(2, RPC_WHO_ADDRESS, "root");
+	cr_expect(!who.accepted && who.message[0] == '\0', "got %s", who.message);
+	cr_expect(audited("auth", "\"bound_to\":\"olga\""));
+}
+
+static size_t lines_with(const char *text)
+{
+	char path[128], line[4096];
+	size_t count = 0;
+
+	snprintf(path, sizeof(path), "%s/state/audit.jsonl", lab.dir);
+	FILE *file = fopen(path, "r");
+	cr_assert_not_null(file);
+	while (fgets(line, sizeof(line), file) != NULL)
+		count += strstr(line, text) != NULL;
+	fclose(file);
+	return count;
+}
+
+Test(bindings, asking_again_fills_no_log)
+{
+	add_user("alice", "root", "sre", &alice);
+	must_bind("198.51.100.1", "alice");
+	begin_at(1, SHARED_SSH, 2204);
+	for (int i = 0; i < 20; i++)
+		cr_expect_not(who_by(1, RPC_WHO_ADDRESS, "bob").accepted);
+	cr_expect_not(who_by(1, RPC_WHO_ADDRESS, "postgres").accepted);
+	lab_settle(&lab);
+	cr_expect_eq(lines_with("\"bound_to\":\"alice\""), 2);
 }
 
 Test(bindings, a_rule_must_take_addresses)

@@ -33,7 +33,7 @@ Test(control, start_pushes_the_policy)
 	cr_expect_eq(wire_u64(&in), 1);
 	cr_expect_eq(wire_u8(&in), RPC_ACTION_ALLOW);
 	(void)wire_u8(&in);
-	cr_expect_eq(wire_u32(&in), 6);
+	cr_expect_eq(wire_u32(&in), 8);
 	cr_expect(wire_span_is(wire_string(&in), "no-telnet"));
 	cr_expect_eq(wire_u8(&in), RPC_ACTION_BLOCK);
 	wire_skip(&in, 5);
@@ -447,7 +447,7 @@ Test(control, what_comes_out_of_order_gets_nothing)
 	cr_expect(cert(1, &fresh).error.len > 0, "certificates for one session are few");
 	/* Rules that are none, generations that never were. */
 	cr_expect(strstr(begin_rule(2, 0, 1, 22).error, "connect again") != NULL);
-	cr_expect(strstr(begin_rule(3, 7, 1, 22).error, "connect again") != NULL);
+	cr_expect(strstr(begin_rule(3, 9, 1, 22).error, "connect again") != NULL);
 	cr_expect(strstr(begin_rule(4, 1, 9, 22).error, "connect again") != NULL);
 }
 
