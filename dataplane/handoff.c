@@ -38,7 +38,7 @@ struct worker {
 	struct slab_consumer *from;
 	uint32_t epoch;
 	uint32_t flows;
-	bool starved; /* something waits for a slab or for room in the ring */
+	unsigned waits; /* what something waits for: enum slab_wait */
 	struct open_slab open;
 };
 
@@ -155,7 +155,7 @@ static bool close_open_slab(struct handoff *handoff, struct worker *worker)
 	    .aux = open->leg,
 	    .flow = open->flow};
 	if (!slab_put(worker->to, &desc)) {
-		worker->starved = true;
+		worker->waits |= SLAB_WAIT_ROOM;
 		return false;
 	}
 	handoff->counters.slabs_out++;
@@ -180,14 +180,14 @@ static bool open_slab(struct handoff *handoff, struct worker *worker, uint64_t f
 	if (!close_open_slab(handoff, worker))
 		return false;
 	if (slabs->out[leg] > share) {
-		worker->starved = true;
+		worker->waits |= SLAB_WAIT_SLABS;
 		handoff->counters.no_slab++;
 		return false;
 	}
 	worker->open = (struct open_slab){.flow = flow, .leg = leg};
 	worker->open.slab = slab_take(worker->to, &worker->open.bytes);
 	if (worker->open.slab == SLAB_NONE) {
-		worker->starved = true;
+		worker->waits |= SLAB_WAIT_SLABS;
 		handoff->counters.no_slab++;
 		return false;
 	}
@@ -228,7 +228,7 @@ static bool say(struct handoff *handoff, int number, const struct slab_desc *des
 		return false;
 	if (slab_put(worker->to, desc))
 		return true;
-	worker->starved = true;
+	worker->waits |= SLAB_WAIT_ROOM;
 	return false;
 }
 
@@ -371,13 +371,14 @@ uint32_t handoff_poll(struct handoff *handoff, struct tcp_shard *shard, uint64_t
 			handoff->counters.corrupt++;
 			rpc_blame(i, worker->epoch);
 			handoff_detach(handoff, shard, i, now_us);
-		} else if (worker->starved) {
-			worker->starved = false; /* raised again by whoever still finds no room */
+		} else if (worker->waits != 0) {
+			unsigned waited = worker->waits;
+			worker->waits = 0; /* raised again by whoever still finds none */
 			bool more = tcp_worker_ready(shard, (int)i, now_us);
 			/* Where one found none, the worker's bell is waited for: with a worker that takes
 			 * nothing this is no work. */
-			if (more && !worker->starved) {
-				worker->starved = true;
+			if (more && worker->waits == 0) {
+				worker->waits = waited;
 				n++;
 			}
 		}
@@ -402,8 +403,8 @@ void handoff_asleep(struct handoff *handoff, bool asleep)
 	for (uint32_t i = 0; i < handoff->workers; i++) {
 		if (!worker_up(&handoff->worker[i]))
 			continue;
-		/* Returned slabs are worth a wake-up only where something waits for one. */
-		slab_producer_asleep(handoff->worker[i].to, asleep && handoff->worker[i].starved);
+		/* Returned slabs and room are worth a wake-up only where something waits for them. */
+		slab_producer_asleep(handoff->worker[i].to, asleep ? handoff->worker[i].waits : 0);
 		slab_consumer_asleep(handoff->worker[i].from, asleep);
 	}
 }

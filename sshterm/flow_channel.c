@@ -147,15 +147,18 @@ void flow_channel_settle(struct flow_channel *channel)
 		sock = next;
 	}
 	channel->dirty = kept;
+	channel->full = kept != NULL;
 	slab_publish(channel->out);
 	slab_consumer_publish(channel->in);
 }
 
 /* Each ACK of a peer brings slabs back. Where nobody waits for them they lie until the next turn: to be rung
  * for each would be a third of the bells of a login. */
-static bool awaits_slabs(const struct flow_channel *channel)
+static unsigned waits(const struct flow_channel *channel)
 {
-	return channel->returns_awaited > 0 || channel->starving != NULL;
+	bool slabs = channel->returns_awaited > 0 || channel->starving != NULL;
+
+	return (slabs ? SLAB_WAIT_SLABS : 0u) | (channel->full ? SLAB_WAIT_ROOM : 0u);
 }
 
 void flow_channel_asleep(struct flow_channel *channel, bool asleep)
@@ -163,14 +166,14 @@ void flow_channel_asleep(struct flow_channel *channel, bool asleep)
 	if (channel->in != NULL)
 		slab_consumer_asleep(channel->in, asleep);
 	if (channel->out != NULL)
-		slab_producer_asleep(channel->out, asleep && awaits_slabs(channel));
+		slab_producer_asleep(channel->out, asleep ? waits(channel) : 0u);
 }
 
 bool flow_channel_ready(const struct flow_channel *channel)
 {
 	return channel->in != NULL && channel->out != NULL &&
-	       (channel->dirty != NULL || slab_consumer_ready(channel->in) ||
-	           (awaits_slabs(channel) && slab_producer_ready(channel->out)));
+	       ((channel->dirty != NULL && !channel->full) || slab_consumer_ready(channel->in) ||
+	           (waits(channel) != 0 && slab_producer_ready(channel->out)));
 }
 
 bool flow_channel_corrupt(const struct flow_channel *channel)
@@ -189,5 +192,6 @@ void flow_channel_drop(struct flow_channel *channel, const char *reason)
 	channel->in = NULL;
 	channel->out = NULL;
 	channel->dirty = NULL;
+	channel->full = false;
 	channel->starving = NULL;
 }

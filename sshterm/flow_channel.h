@@ -25,6 +25,7 @@ struct flow_channel {
 	struct slab_consumer *in; /* NULL until its end has arrived */
 	struct slab_producer *out;
 	struct vsock *dirty;      /* sockets to settle at the end of the turn */
+	bool full;                /* the last turn left some of them: no room in the ring */
 	struct vsock *starving;   /* sockets that wanted a slab and found none: woken when slabs come back */
 	uint32_t returns_awaited; /* sockets whose session waits for a slab of theirs to come back */
 	uint64_t strays;          /* descriptors for flows that are no more */

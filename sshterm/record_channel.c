@@ -688,7 +688,7 @@ uint64_t record_channel_deadline(const struct record_channel *channel)
 void record_channel_asleep(struct record_channel *channel, bool asleep)
 {
 	if (channel->current != NULL)
-		slab_producer_asleep(channel->current->end, asleep);
+		slab_producer_asleep(channel->current->end, asleep ? SLAB_WAIT_SLABS : 0);
 }
 
 bool record_channel_ready(const struct record_channel *channel)

@@ -15,6 +15,9 @@
 #define SLAB_LINE 64 /* one index a cache line, so that the ends do not share lines they write */
 #define SLAB_PAGE 4096
 
+/* The consumer's asleep flag: there is one thing that it waits for. */
+#define CONSUMER_WAITS 1u
+
 /* What a slab is, as its producer sees it. */
 enum slab_state { SLAB_FREE, SLAB_TAKEN, SLAB_GIVEN };
 
@@ -29,11 +32,11 @@ struct slab_header {
 	uint32_t epoch;
 	uint32_t slab_count;
 	uint32_t slab_size;
-	struct slab_index filled_head; /* written by the producer */
-	struct slab_index filled_tail; /* written by the consumer */
-	struct slab_index empty_head;  /* written by the consumer */
-	struct slab_index empty_tail;  /* written by the producer */
-	struct slab_index producer_asleep;
+	struct slab_index filled_head;     /* written by the producer */
+	struct slab_index filled_tail;     /* written by the consumer */
+	struct slab_index empty_head;      /* written by the consumer */
+	struct slab_index empty_tail;      /* written by the producer */
+	struct slab_index producer_asleep; /* enum slab_wait */
 	struct slab_index consumer_asleep;
 };
 _Static_assert(sizeof(struct slab_header) <= SLAB_PAGE, "the header is one page");
@@ -60,6 +63,7 @@ struct slab_producer {
 	uint32_t published;   /* what the consumer has been shown */
 	uint32_t filled_tail; /* last accepted word of the consumer */
 	uint32_t empty_tail;  /* next to read */
+	uint32_t waits;       /* what it sleeps for: enum slab_wait */
 	uint32_t free_count;
 	uint32_t *free_slabs;  /* a stack of numbers */
 	uint8_t *state;        /* enum slab_state a slab */
@@ -71,6 +75,7 @@ struct slab_consumer {
 	uint32_t filled_tail;
 	uint32_t empty_head;
 	uint32_t published; /* returns that the producer has been shown */
+	uint32_t announced; /* of filled_tail: descriptors of whose room the producer has been told */
 	uint8_t *held;      /* a slab: ours now? */
 };
 
@@ -183,11 +188,12 @@ static bool foreign_index(struct slab_map *map, struct slab_index *index, uint32
 	return !map->corrupt;
 }
 
-/* A store to an index must be seen before the flag is read (Dekker): hence the full fence. */
-static void ring_bell(struct slab_map *map, struct slab_index *asleep)
+/* Rings where the other end sleeps for any of `news`. A store to an index must be seen before the flag is
+ * read (Dekker): hence the full fence. */
+static void ring_bell(struct slab_map *map, struct slab_index *asleep, uint32_t news)
 {
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&asleep->value, memory_order_relaxed) == 0)
+	if ((atomic_load_explicit(&asleep->value, memory_order_relaxed) & news) == 0)
 		return;
 	atomic_store_explicit(&asleep->value, 0, memory_order_relaxed);
 	if (map->peer_bell >= 0) {
@@ -197,9 +203,9 @@ static void ring_bell(struct slab_map *map, struct slab_index *asleep)
 	}
 }
 
-static void set_asleep(struct slab_index *flag, bool asleep)
+static void set_asleep(struct slab_index *flag, uint32_t waits)
 {
-	atomic_store_explicit(&flag->value, asleep ? 1 : 0, memory_order_relaxed);
+	atomic_store_explicit(&flag->value, waits, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
@@ -350,7 +356,7 @@ void slab_publish(struct slab_producer *end)
 		return;
 	end->published = end->filled_head;
 	atomic_store_explicit(&end->map.header->filled_head.value, end->filled_head, memory_order_release);
-	ring_bell(&end->map, &end->map.header->consumer_asleep);
+	ring_bell(&end->map, &end->map.header->consumer_asleep, CONSUMER_WAITS);
 }
 
 bool slab_reclaim(struct slab_producer *end, struct slab_desc *desc, uint64_t *status, bool keep)
@@ -382,15 +388,22 @@ bool slab_producer_corrupt(const struct slab_producer *end)
 	return end->map.corrupt;
 }
 
-void slab_producer_asleep(struct slab_producer *end, bool asleep)
+void slab_producer_asleep(struct slab_producer *end, unsigned waits)
 {
-	set_asleep(&end->map.header->producer_asleep, asleep);
+	end->waits = waits;
+	set_asleep(&end->map.header->producer_asleep, waits);
 }
 
 bool slab_producer_ready(const struct slab_producer *end)
 {
-	return atomic_load_explicit(&end->map.header->empty_head.value, memory_order_acquire) !=
-	       end->empty_tail;
+	const struct slab_header *header = end->map.header;
+
+	if (atomic_load_explicit(&header->empty_head.value, memory_order_acquire) != end->empty_tail)
+		return true;
+	/* An index that cannot be counts as room: the next slab_put looks into it. */
+	return (end->waits & SLAB_WAIT_ROOM) != 0 &&
+	       end->filled_head - atomic_load_explicit(&header->filled_tail.value, memory_order_acquire) !=
+	           end->map.ring_mask + 1;
 }
 
 /* -- consumer -- */
@@ -475,11 +488,20 @@ void slab_return(struct slab_consumer *end, uint32_t slab, uint64_t status)
 
 void slab_consumer_publish(struct slab_consumer *end)
 {
-	if (end->published == end->empty_head)
-		return;
-	end->published = end->empty_head;
-	atomic_store_explicit(&end->map.header->empty_head.value, end->empty_head, memory_order_release);
-	ring_bell(&end->map, &end->map.header->producer_asleep);
+	uint32_t news = 0;
+
+	if (end->published != end->empty_head) {
+		end->published = end->empty_head;
+		atomic_store_explicit(
+		    &end->map.header->empty_head.value, end->empty_head, memory_order_release);
+		news |= SLAB_WAIT_SLABS;
+	}
+	if (end->announced != end->filled_tail) {
+		end->announced = end->filled_tail;
+		news |= SLAB_WAIT_ROOM;
+	}
+	if (news != 0)
+		ring_bell(&end->map, &end->map.header->producer_asleep, news);
 }
 
 bool slab_consumer_corrupt(const struct slab_consumer *end)
@@ -489,7 +511,7 @@ bool slab_consumer_corrupt(const struct slab_consumer *end)
 
 void slab_consumer_asleep(struct slab_consumer *end, bool asleep)
 {
-	set_asleep(&end->map.header->consumer_asleep, asleep);
+	set_asleep(&end->map.header->consumer_asleep, asleep ? CONSUMER_WAITS : 0);
 }
 
 bool slab_consumer_ready(const struct slab_consumer *end)

@@ -17,7 +17,8 @@
  *    what it decides upon.
  *  - No system call per descriptor: a dry end raises its `asleep` flag, looks once more, and sleeps on its
  *    bell (an eventfd, one for all channels of a thread); the other end rings only when the flag is up, at
- *    most once a publish.
+ *    most once a publish. A producer's flag says what it waits for, slabs or room in the ring, so that it is
+ *    not woken by what is of no use to it.
  * One thread per end. Memory is taken at open and never grows.
  */
 #ifndef DATAPLANE_SLAB_H
@@ -127,9 +128,14 @@ void slab_publish(struct slab_producer *end);
  * word. The slab is free again (unless `keep`: then it is taken, its bytes still there). False: none. */
 bool slab_reclaim(struct slab_producer *end, struct slab_desc *desc, uint64_t *status, bool keep);
 bool slab_producer_corrupt(const struct slab_producer *end);
-/* Raises (true) or lowers the asleep flag. After raising, look once more before sleeping on the bell. */
-void slab_producer_asleep(struct slab_producer *end, bool asleep);
-/* Anything to reclaim? */
+/* What a producer may sleep for; either, or both. */
+enum slab_wait {
+	SLAB_WAIT_SLABS = 1, /* that come back */
+	SLAB_WAIT_ROOM = 2,  /* slab_put has found the ring full */
+};
+/* Raises the asleep flag, or lowers it (0). After raising, look once more before sleeping on the bell. */
+void slab_producer_asleep(struct slab_producer *end, unsigned waits);
+/* Anything to reclaim? Or room, where that is slept for? */
 bool slab_producer_ready(const struct slab_producer *end);
 
 /* -- consumer ------------------------------------------------------------------------------------- */
@@ -138,6 +144,8 @@ bool slab_producer_ready(const struct slab_producer *end);
 bool slab_get(struct slab_consumer *end, struct slab_desc *desc, const uint8_t **bytes);
 /* Returns a slab that was got. Not visible before slab_consumer_publish. */
 void slab_return(struct slab_consumer *end, uint32_t slab, uint64_t status);
+/* Makes what was returned visible, and rings the producer's bell if it sleeps for that, or for the room that
+ * slab_get has made since the last time. */
 void slab_consumer_publish(struct slab_consumer *end);
 bool slab_consumer_corrupt(const struct slab_consumer *end);
 void slab_consumer_asleep(struct slab_consumer *end, bool asleep);

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define SLABS 64
@@ -22,12 +23,13 @@ static struct handoff *handoff;
 static struct tcp_shard *shard;
 static struct tcp_hooks hooks;
 static struct end end[2];
+static int bell = -1; /* the lcore's, that the workers ring */
 
 static void attach_with(uint32_t slabs, uint32_t worker, uint32_t epoch)
 {
 	int down = slab_create(slabs, SLAB_BYTES, epoch), up = slab_create(SLABS, SLAB_BYTES, epoch);
 
-	cr_assert_eq(slab_consumer_open(&end[worker].in, dup(down), -1), 0);
+	cr_assert_eq(slab_consumer_open(&end[worker].in, dup(down), dup(bell)), 0);
 	cr_assert_eq(slab_producer_open(&end[worker].out, dup(up), -1), 0);
 	cr_assert_eq(handoff_attach(handoff, shard, worker, HANDOFF_TO_WORKER, down, -1, epoch, 1), 0);
 	cr_assert_eq(handoff_attach(handoff, shard, worker, HANDOFF_FROM_WORKER, up, -1, epoch, 1), 0);
@@ -46,6 +48,7 @@ static void start(void)
 	config.flows = FLOWS;
 	config.workers = 2;
 	config.reorder_total = 1 << 20;
+	bell = eventfd(0, EFD_NONBLOCK);
 	handoff = handoff_create(2, config.flows);
 	handoff_hooks(handoff, &hooks);
 	shard = tcp_shard_create(&config, &hooks);
@@ -61,6 +64,7 @@ static void stop(void)
 	}
 	tcp_shard_destroy(shard);
 	handoff_destroy(handoff);
+	close(bell);
 }
 
 TestSuite(handoff, .init = start, .fini = stop);
@@ -241,6 +245,71 @@ static unsigned drain(void)
 	while (slab_get(end[0].in, &desc, &bytes))
 		gone += desc.type == SLAB_FLOW_GONE;
 	return gone;
+}
+
+static bool rung(void)
+{
+	uint64_t count;
+
+	return read(bell, &count, sizeof(count)) == sizeof(count);
+}
+
+/* An lcore's way into sleep. */
+static bool falls_asleep(void)
+{
+	(void)handoff_poll(handoff, shard, 2);
+	handoff_flush(handoff);
+	handoff_asleep(handoff, true);
+	return !handoff_ready(handoff);
+}
+
+/* Words without slabs fill the ring: no slab will come back for which the lcore would be woken. */
+Test(handoff, who_waits_for_room_in_the_ring_alone_is_rung)
+{
+	struct slab_desc desc;
+	const uint8_t *bytes;
+
+	attach(0, 1);
+	open_flow(1);
+	while (hooks.worker_fin(hooks.worker_context, 0, FLOW(1), 0))
+		;
+	end_flow(2);
+	cr_assert(falls_asleep());
+	cr_expect_not(rung());
+	cr_assert(slab_get(end[0].in, &desc, &bytes));
+	slab_consumer_publish(end[0].in);
+	cr_expect(rung(), "one was taken");
+	cr_expect(handoff_ready(handoff));
+	handoff_asleep(handoff, false);
+	(void)handoff_poll(handoff, shard, 2);
+	cr_expect_eq(drain(), 1u);
+	/* Nothing waits any more: what the worker takes now is no reason to wake. */
+	cr_expect(hooks.worker_fin(hooks.worker_context, 0, FLOW(1), 0));
+	cr_assert(falls_asleep());
+	cr_assert(slab_get(end[0].in, &desc, &bytes));
+	slab_consumer_publish(end[0].in);
+	cr_expect_not(rung());
+}
+
+Test(handoff, who_waits_for_slabs_is_not_rung_for_room)
+{
+	uint8_t block[SLAB_BYTES] = {0};
+	struct slab_desc desc;
+	const uint8_t *bytes;
+
+	attach(0, 1);
+	open_flow(1);
+	while (hooks.worker_data(hooks.worker_context, 0, FLOW(1), 0, block, sizeof(block)) > 0)
+		;
+	handoff_flush(handoff);
+	handoff_asleep(handoff, true);
+	while (slab_get(end[0].in, &desc, &bytes))
+		;
+	slab_consumer_publish(end[0].in);
+	cr_expect_not(rung(), "the worker holds them");
+	slab_return(end[0].in, desc.slab, 0);
+	slab_consumer_publish(end[0].in);
+	cr_expect(rung());
 }
 
 Test(handoff, all_that_waited_for_room_have_their_turn)

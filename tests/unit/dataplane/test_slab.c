@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -287,12 +288,51 @@ Test(slab, bells_ring_for_sleepers_only_and_once)
 	slab_consumer_asleep(c.consumer, true);
 	slab_publish(c.producer);
 	cr_expect_eq(rung(c.consumer_bell), 0, "nothing new was published");
-	slab_producer_asleep(c.producer, true);
+	slab_producer_asleep(c.producer, SLAB_WAIT_SLABS);
 	cr_assert(slab_get(c.consumer, &desc, &bytes));
 	slab_return(c.consumer, desc.slab, 0);
 	slab_consumer_publish(c.consumer);
 	slab_consumer_publish(c.consumer);
 	cr_expect_eq(rung(c.producer_bell), 1);
+	close_channel(&c);
+}
+
+Test(slab, a_producer_is_rung_for_what_it_waits_for)
+{
+	struct channel c;
+	struct slab_desc desc;
+	const uint8_t *bytes;
+	open_channel(&c, COUNT, SIZE);
+	put_one(&c, 1);
+	for (unsigned i = 1; i < RING; i++)
+		cr_assert(slab_put(c.producer, &(struct slab_desc){.slab = SLAB_NONE}));
+	cr_assert_not(slab_put(c.producer, &(struct slab_desc){.slab = SLAB_NONE}), "the ring is full");
+	slab_publish(c.producer);
+	slab_producer_asleep(c.producer, SLAB_WAIT_ROOM);
+	cr_expect_not(slab_producer_ready(c.producer));
+	slab_consumer_publish(c.consumer);
+	cr_expect_eq(rung(c.producer_bell), 0, "nothing was taken");
+	cr_assert(slab_get(c.consumer, &desc, &bytes));
+	cr_expect(slab_producer_ready(c.producer));
+	slab_consumer_publish(c.consumer);
+	cr_expect_eq(rung(c.producer_bell), 1, "there is room, though no slab came back");
+	slab_producer_asleep(c.producer, SLAB_WAIT_ROOM);
+	slab_consumer_publish(c.consumer);
+	slab_return(c.consumer, desc.slab, 0);
+	slab_consumer_publish(c.consumer);
+	cr_expect_eq(rung(c.producer_bell), 0, "once for what was taken, and not for a slab");
+	slab_producer_asleep(c.producer, 0);
+	uint64_t status;
+	cr_assert(slab_reclaim(c.producer, &desc, &status, false));
+	slab_producer_asleep(c.producer, SLAB_WAIT_SLABS);
+	cr_assert(slab_get(c.consumer, &desc, &bytes));
+	slab_consumer_publish(c.consumer);
+	cr_expect_eq(rung(c.producer_bell), 0, "who waits for slabs has no use for room");
+	cr_expect_not(slab_producer_ready(c.producer));
+	slab_producer_asleep(c.producer, 0);
+	cr_assert(slab_get(c.consumer, &desc, &bytes));
+	slab_consumer_publish(c.consumer);
+	cr_expect_eq(rung(c.producer_bell), 0, "it is awake");
 	close_channel(&c);
 }
 
@@ -527,6 +567,16 @@ static bool sleep_on(int bell)
 	return poll(&pfd, 1, 60000) == 1 && rung(bell);
 }
 
+/* A process that ends with the test, however that ends. */
+static pid_t fork_consumer(int (*consume)(struct channel *c), struct channel *c)
+{
+	pid_t child = fork();
+	if (child != 0)
+		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	_exit(consume(c));
+}
+
 /* Takes all, checks each, returns them in bursts. Exit status tells. */
 static int consume_all(struct channel *c)
 {
@@ -569,6 +619,53 @@ static void produce_burst(struct channel *c, uint64_t *next)
 	slab_publish(c->producer);
 }
 
+#define TRANSFER_WORDS 300000u
+
+/* Descriptors without slabs, a few at a time, so that the ring is full nearly always. */
+static int consume_words(struct channel *c)
+{
+	struct slab_desc desc;
+	const uint8_t *bytes;
+	for (uint64_t next = 0; next < TRANSFER_WORDS;) {
+		unsigned burst = 0;
+		for (; burst < 16 && slab_get(c->consumer, &desc, &bytes); burst++)
+			if (desc.arg != next++)
+				return 1;
+		slab_consumer_publish(c->consumer);
+		if (burst > 0)
+			continue;
+		slab_consumer_asleep(c->consumer, true);
+		if (!slab_consumer_ready(c->consumer) && !sleep_on(c->consumer_bell))
+			return 2;
+		slab_consumer_asleep(c->consumer, false);
+	}
+	return 0;
+}
+
+/* Nothing comes back: room in the ring is all that the producer can be woken for. */
+Test(slab, two_processes_without_slabs, .timeout = 300)
+{
+	struct channel c;
+	uint64_t next = 0;
+	int child_status;
+	open_channel(&c, COUNT, SIZE);
+	pid_t child = fork_consumer(consume_words, &c);
+	while (next < TRANSFER_WORDS) {
+		while (next < TRANSFER_WORDS &&
+		       slab_put(c.producer, &(struct slab_desc){.slab = SLAB_NONE, .arg = next}))
+			next++;
+		slab_publish(c.producer);
+		slab_producer_asleep(c.producer, SLAB_WAIT_ROOM);
+		if (next < TRANSFER_WORDS && !slab_producer_ready(c.producer))
+			cr_assert(sleep_on(c.producer_bell), "not rung, though there is room");
+		slab_producer_asleep(c.producer, 0);
+	}
+	waitpid(child, &child_status, 0);
+	cr_expect(
+	    WIFEXITED(child_status) && WEXITSTATUS(child_status) == 0, "consumer: status %x", child_status);
+	close_channel(&c);
+}
+
 Test(slab, two_processes_transfer, .timeout = 300)
 {
 	struct channel c;
@@ -578,9 +675,7 @@ Test(slab, two_processes_transfer, .timeout = 300)
 	int child_status;
 	open_channel(&c, 512, 8192);
 	clock_gettime(CLOCK_MONOTONIC, &begun);
-	pid_t child = fork();
-	if (child == 0)
-		_exit(consume_all(&c));
+	pid_t child = fork_consumer(consume_all, &c);
 	while (back < TRANSFER_SLABS) {
 		uint64_t before = next + back;
 		produce_burst(&c, &next);
@@ -589,10 +684,10 @@ Test(slab, two_processes_transfer, .timeout = 300)
 		cr_assert_not(slab_producer_corrupt(c.producer));
 		if (next + back != before)
 			continue;
-		slab_producer_asleep(c.producer, true);
+		slab_producer_asleep(c.producer, SLAB_WAIT_SLABS);
 		if (!slab_producer_ready(c.producer))
 			cr_assert(sleep_on(c.producer_bell), "nobody rings");
-		slab_producer_asleep(c.producer, false);
+		slab_producer_asleep(c.producer, 0);
 	}
 	waitpid(child, &child_status, 0);
 	clock_gettime(CLOCK_MONOTONIC, &ended);

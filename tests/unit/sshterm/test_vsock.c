@@ -162,6 +162,32 @@ Test(vsock, small_writes_of_a_turn_share_a_slab)
 	cr_assert(vsock_drained(sock));
 }
 
+Test(vsock, a_full_ring_keeps_no_worker_awake)
+{
+	struct session *session = box_open(&box, 7, CREDIT, 4);
+	struct flow_channel *channel = &box.worker.channels[0];
+	struct slab_desc desc;
+	unsigned fins = 0;
+
+	while (flow_channel_say(channel, 8, SLAB_LEG_CONSUMED, LEG_CLIENT, 0))
+		;
+	vsock_shutdown(session->sock[LEG_CLIENT]);
+	box_turn(&box);
+	cr_assert_not_null(channel->dirty, "it could not be said");
+	flow_channel_asleep(channel, true);
+	cr_expect_not(flow_channel_ready(channel), "the dataplane takes nothing");
+	cr_assert(box_next(&box, &desc, NULL, true));
+	cr_expect(flow_channel_ready(channel), "there is room");
+	flow_channel_asleep(channel, false);
+	box_turn(&box);
+	while (box_next(&box, &desc, NULL, true))
+		fins += desc.type == SLAB_LEG_FIN;
+	cr_expect_eq(fins, 1);
+	flow_channel_asleep(channel, true);
+	cr_expect_not(flow_channel_ready(channel));
+	flow_channel_asleep(channel, false);
+}
+
 /* -- slabs that come back -- */
 
 static void writes_until_taken(struct session *session)
