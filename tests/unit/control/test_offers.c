@@ -19,7 +19,7 @@ static void open_offers(void)
 	add_user("alice", "root", "sre", &alice);
 }
 
-TestSuite(offers, .init = open_offers, .fini = close_lab, .timeout = 60);
+TestSuite(offers, .init = open_offers, .fini = close_lab, .timeout = 300);
 
 /* The last line of the audit log with this event, parsed; the caller's. */
 static json_t *last(const char *event)
@@ -146,7 +146,7 @@ Test(offers, a_lost_login_says_it_too)
 	untaken(1, (struct wire_span){(const uint8_t *)"\0\0\0\7ssh-dss....", 15});
 	untaken(1, (struct wire_span){(const uint8_t *)"\xff", 1});
 	rpc_link_close(WORKER);
-	lab_idle(&lab, 100);
+	lab_settle(&lab);
 	json_t *event = last("auth"), *offered = json_object_get(event, "offered");
 	cr_assert_eq(json_array_size(offered), 2);
 	cr_expect_str_eq(text_of(json_array_get(offered, 0), "type"), "ssh-dss");
