@@ -35,6 +35,7 @@ lab_setup() {
 		PidFile $dir/sshd.pid
 		Subsystem sftp internal-sftp
 		UsePAM no
+		LoginGraceTime 0
 		X11Forwarding yes
 		PermitTunnel yes
 		AllowStreamLocalForwarding yes

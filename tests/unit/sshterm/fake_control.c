@@ -84,7 +84,7 @@ static size_t sign(
 	return wire_written(&out);
 }
 
-/* PROTOCOL.certkeys: a user certificate over an ssh-ed25519 key, good for a minute around now. */
+/* PROTOCOL.certkeys: a user certificate over an ssh-ed25519 key, good for minutes around now. */
 static size_t certify(struct fake_control *control, struct wire_span public_key, const char *principal,
     uint8_t *cert, size_t size)
 {
@@ -106,7 +106,7 @@ static size_t certify(struct fake_control *control, struct wire_span public_key,
 	wire_put_cstring(&out, "fake session");
 	wire_put_string(&out, list, wire_written(&names));
 	wire_put_u64(&out, now - 60);
-	wire_put_u64(&out, now + 60);
+	wire_put_u64(&out, now + 600);
 	wire_put_string(&out, "", 0); /* critical options */
 	names = wire_into(list, sizeof(list));
 	const char *extensions[] = {"permit-X11-forwarding", "permit-agent-forwarding",
