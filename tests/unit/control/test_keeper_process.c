@@ -22,6 +22,8 @@
 #include "control/rpc/rpc.h"
 #include "tests/unit/control/folder.h"
 
+#define FORMER_SEED "host-previous.seed"
+
 /* How long what must happen may take on a machine that has much else to do. */
 #define PATIENCE_MS 60000
 
@@ -64,7 +66,7 @@ static void attach_control(struct process *p)
 	close(fds[1]);
 }
 
-static void start(struct process *p)
+static void start_this(struct process *p, const char *executable)
 {
 	int fds[2];
 	struct rpc_message message;
@@ -75,7 +77,7 @@ static void start(struct process *p)
 		if (dup2(fds[1], RPC_SUPERVISOR_FD) != RPC_SUPERVISOR_FD)
 			_exit(126);
 		fcntl(RPC_SUPERVISOR_FD, F_SETFD, 0);
-		execl(KEEPER, "reeve-keeper", NULL);
+		execl(executable, "reeve-keeper", NULL);
 		_exit(127);
 	}
 	close(fds[1]);
@@ -87,6 +89,11 @@ static void start(struct process *p)
 	cr_assert_eq(RPC_SEND(&p->supervisor, SUP_START, sup_start, 0, 0, 0), 0);
 	cr_assert_eq(rpc_receive(&p->supervisor, &message), 1, "the keeper did not start");
 	cr_assert_eq(message.type, RPC_SUP_READY);
+}
+
+static void start(struct process *p)
+{
+	start_this(p, KEEPER);
 }
 
 static int finish(struct process *p)
@@ -528,6 +535,58 @@ Test(keeper_process, restart_keeps_keys_and_forgets_sessions)
 	start(&p);
 	ca_line(&p, RPC_CA_CLIENT, RPC_CA_SHOW, after);
 	cr_expect_str_eq(before, after);
+	cr_expect_eq(finish(&p), 0);
+}
+
+static void host_seed(struct process *p, uint8_t action)
+{
+	struct rpc_key_host_seed_reply reply;
+
+	call(p, RPC_KEY_HOST_SEED, rpc_put_key_host_seed, &(struct rpc_key_host_seed){.action = action});
+	cr_assert(rpc_get_key_host_seed_reply(p->reply.body, &reply));
+	cr_assert_eq(reply.error.len, 0, "%.*s", (int)reply.error.len, (const char *)reply.error.at);
+}
+
+static bool former_seed_is_there(void)
+{
+	return faccessat(directory, FORMER_SEED, F_OK, 0) == 0;
+}
+
+static void wait_for_former_seed(bool there)
+{
+	for (unsigned waited = 0; waited < PATIENCE_MS && former_seed_is_there() != there; waited += 10)
+		usleep(10000);
+	cr_assert_eq(former_seed_is_there(), there);
+}
+
+/* Of all that reaches a keeper only what is said of sessions reminds it of the former seed: none comes here.
+ */
+Test(keeper_process, the_former_seed_goes_though_nothing_happens)
+{
+	struct process p;
+
+	start_this(&p, HASTY_KEEPER);
+	host_seed(&p, RPC_HOST_SEED_ROTATE);
+	host_seed(&p, RPC_HOST_SEED_COMMIT);
+	wait_for_former_seed(false);
+	cr_expect_eq(finish(&p), 0);
+}
+
+Test(keeper_process, the_former_seed_stays_where_no_control_says_who_needs_it)
+{
+	struct process p;
+
+	start_this(&p, HASTY_KEEPER);
+	host_seed(&p, RPC_HOST_SEED_ROTATE);
+	/* Its last word, and gone before the answer. */
+	cr_assert_eq(
+	    RPC_SEND(&p.control, KEY_HOST_SEED, key_host_seed, 0, 1, .action = RPC_HOST_SEED_COMMIT), 0);
+	rpc_link_close(&p.control);
+	wait_for_former_seed(true);
+	usleep(2500000); /* it would have looked twice */
+	cr_expect(former_seed_is_there());
+	attach_control(&p);
+	wait_for_former_seed(false);
 	cr_expect_eq(finish(&p), 0);
 }
 
