@@ -367,6 +367,25 @@ Test(certificate, fingerprint)
 	run("/tmp", (snprintf(command, sizeof(command), "rm -rf %s", directory), command));
 }
 
+/* Under the neutral element as a key, one signature is good for every message to a verifier that does not
+ * look. */
+Test(certificate, a_key_that_signs_everything_signs_nothing)
+{
+	static const uint8_t neutral[32] = {1};
+	uint8_t blob[64], signature_blob[96], signature[64] = {1};
+	struct wire_out out = wire_into(blob, sizeof(blob)),
+	                sig = wire_into(signature_blob, sizeof(signature_blob));
+	struct public_key everybodys;
+
+	wire_put_cstring(&out, "ssh-ed25519");
+	wire_put_string(&out, neutral, sizeof(neutral));
+	cr_assert(public_key_parse((struct wire_span){blob, wire_written(&out)}, &everybodys));
+	wire_put_cstring(&sig, "ssh-ed25519");
+	wire_put_string(&sig, signature, sizeof(signature));
+	cr_expect_not(public_key_verify(&everybodys, wire_span_of("any message"),
+	    (struct wire_span){signature_blob, wire_written(&sig)}, 0));
+}
+
 /* A security key's signature (PROTOCOL.u2f), made as the token makes it. */
 static bool sk_verifies(struct wire_span message, uint8_t flags, uint32_t counter, const char *application,
     uint8_t told_flags, uint32_t told_counter, uint8_t wanted)
