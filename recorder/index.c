@@ -15,7 +15,7 @@
 
 #define PATH_SIZE 4096
 
-enum statement { INSERT, FINISH, FIND, OPEN_ONES, STATEMENTS };
+enum statement { BEGIN, COMMIT, INSERT, FINISH, FIND, OPEN_ONES, STATEMENTS };
 
 struct index {
 	sqlite3 *db;
@@ -46,6 +46,8 @@ static const char schema[] =
 	" json_extract(" parameter ", '$.Username')"
 
 static const char *const texts[STATEMENTS] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
     [INSERT] = "INSERT INTO programs(" COLUMNS ", user_id, user_email, username)"
                " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, " USER_OF("?13") ")",
     [FINISH] = "UPDATE programs SET open = 0, finished_at = ?9, blocks = ?10, file_size = ?11,"
@@ -128,11 +130,20 @@ void index_close(struct index *index)
 	free(index);
 }
 
+/* One without parameters or rows. */
+static bool step(struct index *index, enum statement which)
+{
+	bool done = sqlite3_step(index->prepared[which]) == SQLITE_DONE;
+
+	sqlite3_reset(index->prepared[which]);
+	return done;
+}
+
 static int begin(struct index *index)
 {
 	if (index->in_transaction)
 		return 0;
-	if (sqlite3_exec(index->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+	if (!step(index, BEGIN))
 		return failed(index, "no transaction");
 	index->in_transaction = true;
 	return 0;
@@ -143,7 +154,7 @@ int index_commit(struct index *index)
 	if (!index->in_transaction)
 		return 0;
 	index->in_transaction = false;
-	if (sqlite3_exec(index->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
+	if (step(index, COMMIT))
 		return 0;
 	int error = failed(index, "a transaction was lost");
 	(void)sqlite3_exec(index->db, "ROLLBACK", NULL, NULL, NULL);

@@ -157,6 +157,41 @@ bool database_open(struct database *db, const char *path, char *error, size_t si
 	return true;
 }
 
+/* -- statements -- */
+
+static void complain(sqlite3 *handle, const char *sql)
+{
+	rpc_log(RPC_LOG_ERROR, "control.db: %s (in \"%.60s\")", sqlite3_errmsg(handle), sql);
+}
+
+static sqlite3_stmt *prepared(struct database *db, const char *sql)
+{
+	for (unsigned i = 0; i < db->statements; i++)
+		if (db->cache[i].sql == sql)
+			return db->cache[i].statement;
+	sqlite3_stmt *statement = NULL;
+	if (db->statements == DATABASE_STATEMENTS_MAX ||
+	    sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) !=
+	        SQLITE_OK) {
+		complain(db->handle, sql);
+		return NULL;
+	}
+	db->cache[db->statements].sql = sql;
+	db->cache[db->statements++].statement = statement;
+	return statement;
+}
+
+/* One without parameters or rows, which gathers nothing. */
+static bool step(struct database *db, const char *sql)
+{
+	sqlite3_stmt *statement = prepared(db, sql);
+	bool done = statement != NULL && sqlite3_step(statement) == SQLITE_DONE;
+
+	if (statement != NULL)
+		sqlite3_reset(statement);
+	return done;
+}
+
 /* -- the batch -- */
 
 static int64_t now_ms(void)
@@ -171,7 +206,7 @@ static int64_t now_ms(void)
  * commits by itself. */
 static void gather(struct database *db)
 {
-	if (db->durable || db->transaction || db->batch || !execute(db, "BEGIN IMMEDIATE"))
+	if (db->durable || db->transaction || db->batch || !step(db, "BEGIN IMMEDIATE"))
 		return;
 	db->batch = true;
 	db->batch_since_ms = now_ms();
@@ -184,7 +219,7 @@ static void settle(struct database *db)
 		return;
 	db->batch = false;
 	/* A full disk may have rolled it back already. */
-	if (sqlite3_get_autocommit(db->handle) == 0 && !execute(db, "COMMIT")) {
+	if (sqlite3_get_autocommit(db->handle) == 0 && !step(db, "COMMIT")) {
 		rpc_log(RPC_LOG_ERROR, "control.db: %s: the last moments of the history are lost",
 		    sqlite3_errmsg(db->handle));
 		(void)execute(db, "ROLLBACK");
@@ -213,28 +248,6 @@ void database_close(struct database *db)
 		sqlite3_finalize(db->cache[i].statement);
 	sqlite3_close(db->handle);
 	*db = (struct database){0};
-}
-
-static void complain(sqlite3 *handle, const char *sql)
-{
-	rpc_log(RPC_LOG_ERROR, "control.db: %s (in \"%.60s\")", sqlite3_errmsg(handle), sql);
-}
-
-static sqlite3_stmt *prepared(struct database *db, const char *sql)
-{
-	for (unsigned i = 0; i < db->statements; i++)
-		if (db->cache[i].sql == sql)
-			return db->cache[i].statement;
-	sqlite3_stmt *statement = NULL;
-	if (db->statements == DATABASE_STATEMENTS_MAX ||
-	    sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) !=
-	        SQLITE_OK) {
-		complain(db->handle, sql);
-		return NULL;
-	}
-	db->cache[db->statements].sql = sql;
-	db->cache[db->statements++].statement = statement;
-	return statement;
 }
 
 static bool bind(sqlite3_stmt *statement, const char *kinds, va_list args)
