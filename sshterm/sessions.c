@@ -217,14 +217,14 @@ static uint64_t realtime_us(void)
 #define STRANGERS_FEW 64 /* logins under way from one address that are no offence, however full it is */
 
 /* Whoever makes connections and does not log in shares the places that are free with all others: an address
- * may hold as many as it leaves. One alone gets half of them, n together leave an (n + 1)th part. IPv6 hosts
- * have a /64 each. */
+ * may hold as many as it leaves. One alone gets half of them, n together leave an (n + 1)th part. */
 static uint32_t stranger_place(const struct sessions *s, const struct slab_flow *about)
 {
 	uint8_t hash[crypto_shorthash_BYTES];
 	uint32_t value;
 
-	crypto_shorthash(hash, about->client_addr, about->family == 4 ? 4 : 8, s->source_key);
+	crypto_shorthash(
+	    hash, about->client_addr, RPC_SOURCE_BYTES(about->family == 4 ? 4 : 16), s->source_key);
 	memcpy(&value, hash, sizeof(value));
 	return value % SOURCE_BUCKETS;
 }

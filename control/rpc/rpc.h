@@ -84,6 +84,10 @@ enum rpc_target_verdict {
 	RPC_TARGET_REFUSED
 };
 
+/* How many bytes of an address (of 4 or 16) are one source, for all limits: an IPv6 host has a /64 to itself.
+ */
+#define RPC_SOURCE_BYTES(addr_len) ((addr_len) == 4 ? 4u : 8u)
+
 /* How a user may be known by a rule, bit set. */
 enum rpc_identity {
 	RPC_IDENTITY_CERTIFICATE = 1 << 0,

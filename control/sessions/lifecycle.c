@@ -85,9 +85,12 @@ int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *m
 		control->sessions.limited_by_source++;
 		session_forget(control, session);
 		refuse_begin(control, worker, message->id,
-		    "portreeve: too many connections from your address at once; end one of them, or try "
-		    "again "
-		    "later");
+		    session->addr_len == 4 ? "portreeve: too many connections from your address at once; end "
+		                             "one of them, or try "
+		                             "again later"
+		                           : "portreeve: too many connections from your network (its IPv6 "
+		                             "/64) at once; end one of "
+		                             "them, or try again later");
 		return 0;
 	}
 	session->client_port = begin.client_port;

@@ -134,8 +134,9 @@ struct session *session_create(struct control *control, uint32_t worker, uint64_
 void session_keep_key(struct session *session, struct wire_span blob);
 void session_forget(struct control *control, struct session *session);
 void sessions_close(struct control *control);
-/* Counts the session for the limits of its rule: its source from the beginning, its user once granted (what
- * somebody only tries in a user's name must not keep the user out). Saying it again changes nothing. */
+/* Counts the session for the limits of its rule: its source (RPC_SOURCE_BYTES, of a VLAN) from the beginning,
+ * its user once granted (what somebody only tries in a user's name must not keep the user out). Saying it
+ * again changes nothing. */
 void session_count_source(struct control *control, struct session *session);
 void session_count_user(struct control *control, struct session *session);
 /* Has the session's user as many others as the rule allows? */

@@ -96,9 +96,10 @@ void session_forget(struct control *control, struct session *session)
 void session_count_source(struct control *control, struct session *session)
 {
 	char source[TARGET_ADDRESS_SIZE];
+	uint8_t addr[sizeof(session->client_addr)] = {0};
 
-	target_address(
-	    (struct wire_span){session->client_addr, session->addr_len}, 22, session->vlan, source);
+	memcpy(addr, session->client_addr, RPC_SOURCE_BYTES(session->addr_len));
+	target_address((struct wire_span){addr, session->addr_len}, 22, session->vlan, source);
 	if (session->by_source == NULL)
 		session->by_source =
 		    tally_enter(&control->sessions.tallies, TALLY_SOURCE, session->rule_name, source);

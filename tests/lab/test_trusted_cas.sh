@@ -92,3 +92,19 @@ contains "a third is one too many" "you have 2 sessions under rule" "$(try ed255
 equal "and counted" 1 "$(counter sessions_refused_by_user_limit)"
 kill "$first" "$second" 2>/dev/null
 wait "$first" "$second" 2>/dev/null || true
+
+# And one from a source: all addresses of an IPv6 /64.
+for host in 11 12; do "$here/lab" exec client ip -6 addr add "2001:db8::$host/64" dev "$("$here/lab" exec client ip -o -6 addr show to 2001:db8::1 | awk '{ print $2 }')" nodad; done
+policy_ssh ', limits: {sessions_per_source: 1}, identities: [key]'
+reeve user add erin --login alice --group sre --key "$keys/ed25519.pub" >/dev/null || give_up "reeve user add erin"
+rm "$keys/ed25519-cert.pub"
+wait_until 10 nobody_live || fail "a session of before is still live"
+from() { client ssh -n -o BatchMode=yes -o IdentitiesOnly=yes -F none -o UserKnownHostsFile="$keys/known" -o StrictHostKeyChecking=accept-new \
+	-b "$1" -i "$keys/ed25519" alice@"$2" "$3" 2>&1; }
+from 2001:db8::11 2001:db8::2 'sleep 60' >/dev/null & first=$!
+one_live() { [ "$(reeve sessions --live --json | json 'len([r for r in rows if r["granted"]])')" = 1 ]; }
+eventually 15 "a session from an IPv6 address is there" one_live
+contains "one from its neighbour is one too many" "too many connections from your network" "$(from 2001:db8::12 2001:db8::2 true)"
+contains "over IPv4 it is another source" "in as alice" "$(from 198.51.100.1 198.51.100.2 'echo in as $USER')"
+kill "$first" 2>/dev/null
+wait "$first" 2>/dev/null || true

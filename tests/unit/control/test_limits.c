@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How many sessions a rule allows at once, of a user and from a source; also over a restart. */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -62,6 +63,38 @@ Test(limits, of_a_source)
 	cr_expect_str_eq(begin_rule(6, LIMITED_SSH, 1, 2201).error, "");
 	cr_expect_neq(begin_rule(7, LIMITED_SSH, 1, 2201).error[0], '\0');
 	cr_expect_eq(counter("sessions_refused_by_source_limit"), 2);
+}
+
+/* As begin_rule, but of an IPv6 client: the error. */
+static const char *begin_six(uint64_t flow, const char *client)
+{
+	static char error[256];
+	uint8_t from[16], to[16];
+	struct rpc_message message;
+	struct rpc_ses_begin_reply reply;
+
+	cr_assert_eq(inet_pton(AF_INET6, client, from), 1);
+	cr_assert_eq(inet_pton(AF_INET6, "2001:db8::2", to), 1);
+	LAB_SEND(WORKER, SES_BEGIN, ses_begin, 78, .flow = flow, .client_addr = {from, sizeof(from)},
+	    .client_port = 40000, .server_addr = {to, sizeof(to)}, .server_port = 2201, .rule = LIMITED_SSH,
+	    .generation = 1);
+	lab_await(&lab, WORKER, RPC_SES_BEGIN_REPLY, &message);
+	cr_assert(rpc_get_ses_begin_reply(message.body, &reply));
+	copy(reply.error, error, sizeof(error));
+	return error;
+}
+
+/* Workers share out their places by the same rule. */
+Test(limits, an_ipv6_source_is_a_64)
+{
+	cr_expect_str_eq(begin_six(1, "2001:db8:0:1::11"), "");
+	cr_expect_str_eq(begin_six(2, "2001:db8:0:1:ffff::12"), "");
+	cr_expect_str_eq(begin_six(3, "2001:db8:0:1::13"), "");
+	const char *fourth = begin_six(4, "2001:db8:0:1:8000::14");
+	cr_expect(strstr(fourth, "too many connections from your network") != NULL, "got %s", fourth);
+	cr_expect_str_eq(begin_six(5, "2001:db8:0:2::11"), "", "another /64 counts by itself");
+	end_session(2, "closed");
+	cr_expect_str_eq(begin_six(6, "2001:db8:0:1::1"), "");
 }
 
 static void resume(uint64_t flow, const char *session_id)
