@@ -8,9 +8,9 @@
  * direction (the same seed gives the same draws), whether it is lost, doubled, damaged (one bit flipped in
  * an IP packet, which every checksum finds; ARP has none and is spared), or held back behind later ones;
  * `delay` is added to every frame. Frames wait in one list a direction, in order of their due time.
- * VLAN tags that the kernel took out of the frame are put back. SIGTERM ends it and prints what was done:
- * "overflowed" frames found no room here, "missed" ones were gone before they were read. Both are losses that
- * nobody asked for: the relay was too slow for what was sent.
+ * VLAN tags that the kernel took out of the frame are put back. It says "relays" once it does. SIGTERM ends
+ * it and prints what was done: "overflowed" frames found no room here, "missed" ones were gone before they
+ * were read. Both are losses that nobody asked for: the relay was too slow for what was sent.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -400,6 +400,8 @@ int main(int argc, char **argv)
 	    {.from = a, .to = b, .random = settings.seed}, {.from = b, .to = a, .random = ~settings.seed}};
 	/* Delays are kept to microseconds, not to the kernel's usual 50. */
 	prctl(PR_SET_TIMERSLACK, 1000);
+	printf("impair: relays between %s and %s\n", argv[1], argv[2]);
+	fflush(stdout);
 	relay(ways, &settings);
 	for (int i = 0; i < 2; i++)
 		report(&ways[i], argv[1 + i], argv[2 - i]);

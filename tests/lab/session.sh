@@ -268,6 +268,7 @@ replacement() {
 background() {
 	local file=$1
 	shift
+	rm -f "$file" "$file.err" "$file.status" # of one before
 	(LIMIT=120 client "$@" >"$file" 2>"$file.err" </dev/null; echo $? >"$file.status") &
 }
 has_grown() { [ "$(stat -c %s "$1" 2>/dev/null || echo 0)" -gt "$2" ]; }

@@ -4,7 +4,8 @@
 # Its lab has no name, unless somebody's stands already.
 name=
 ! ip netns list | grep -Eq '^(client|origin|box)( |$)' || name=${LAB}d
-said=$(LAB=$name timeout 300 "$root/tests/demo" --built 2>&1 </dev/null)
+look_at_load
+said=$(LAB=$name timeout "$((300 * patience))" "$root/tests/demo" --built 2>&1 </dev/null)
 status=$?
 equal "the demo's exit status" 0 "$status"
 lacks "nothing in it does not hold" FAIL "$said"

@@ -4,7 +4,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 wire=off # it is down most of the time here
 starts_and_fails() {
-	timeout 60 "${reeved_command[@]}" -c "$STATE/reeved.yaml" >"$STATE/failed.log" 2>&1 </dev/null
+	limited "${reeved_command[@]}" -c "$STATE/reeved.yaml" >"$STATE/failed.log" 2>&1 </dev/null
 	equal "$1: reeved ends" 1 $?
 }
 lab_up

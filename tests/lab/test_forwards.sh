@@ -71,6 +71,13 @@ serve origin echo.py /tmp/$LAB-origin.sock
 serve client echo.py 7002
 serve client echo.py "$STATE/client/echo.sock"
 serve client x_display.py
+listens() { [ -n "$(lab exec "$1" ss -Hln "${@:3}" | grep -F "$2")" ]; }
+for port in origin:7001 client:7002 client:6007; do
+	wait_until 10 listens "${port%:*}" "127.0.0.1:${port#*:} " -t || give_up "nobody listens at $port"
+done
+for path in /tmp/$LAB-origin.sock "$STATE/client/echo.sock"; do
+	wait_until 10 listens client "$path " -x || wait_until 1 listens origin "$path " -x || give_up "nobody listens at $path"
+done
 
 say() { client python3 "$STATE/say.py" "$1" 2>&1; }
 # The programs of the newest session, of that type: EXPRESSION over each, p. Waits until they have ended.

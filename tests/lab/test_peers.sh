@@ -46,7 +46,7 @@ wire_start
 lab remember serve $!
 disown
 wait_until 10 origin bash -c ': </dev/tcp/127.0.0.1/7001'
-stream() { client "$BUILD/tests/lab/stream" send "$@" seconds=50 2>&1; }
+stream() { look_at_load; client "$BUILD/tests/lab/stream" send "$@" seconds=$((50 * patience)) 2>&1; }
 
 lab impair 'loss=1%,reorder=3%,dup=1%,delay=1ms,seed=11'
 # mood WHERE SYSCTL VALUE: a stream with that set at one end (or both), then what was before.

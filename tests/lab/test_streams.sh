@@ -31,8 +31,9 @@ cell() {
 	[ "$1" = v4 ] || to=2001:db8::2
 	for end in client origin; do "$here/lab" exec $end ip link set eth0 mtu "$2"; done
 	lab impair "loss=$3%,$bad,seed=$RANDOM$RANDOM"
+	look_at_load
 	start=$(now_ms)
-	said=$(LIMIT=150 client "$BUILD/tests/lab/stream" send "$to" 7001 "up=$size" "down=$size" count=4 seed=$RANDOM seconds=140 2>&1) || status=$?
+	said=$(LIMIT=150 client "$BUILD/tests/lab/stream" send "$to" 7001 "up=$size" "down=$size" count=4 seed=$RANDOM seconds=$((140 * patience)) 2>&1) || status=$?
 	if [ "$status" = 0 ]; then
 		bytes=$((4 * $(numfmt --from=iec "${size^^}")))
 		wire_carried "$bytes" "$bytes"
