@@ -139,53 +139,6 @@ Test(recorder, a_program_from_open_to_close)
 	cr_expect_eq(stat_of(&h, "programs_open"), 0);
 }
 
-/* Its text comes into `plain`; nothing else is left beside it. */
-static struct stat sidecar(const struct recording *recording)
-{
-	struct stat st;
-	char path[160];
-
-	path_of(&h, recording, ".json", path);
-	cr_assert_eq(stat(path, &st), 0);
-	plain[load(path, plain, sizeof(plain) - 1)] = '\0';
-	strcat(path, ".new");
-	cr_expect_neq(access(path, F_OK), 0, "%s", path);
-	return st;
-}
-
-Test(recorder, the_last_sidecar_is_written_over_the_first)
-{
-	struct recording r;
-
-	open_program(&r, 7, false);
-	struct stat first = sidecar(&r);
-	expect_in("first sidecar", (char *)plain, "\"open\": true");
-	write_blocks(&r, 0, 1, 100);
-	close_program(&r, 1);
-	struct stat last = sidecar(&r);
-	expect_in("last sidecar", (char *)plain, "\"open\": false");
-	cr_expect_eq(first.st_size, 4096, "got %lld", (long long)first.st_size);
-	cr_expect_eq(last.st_size, 4096, "got %lld", (long long)last.st_size);
-	cr_expect_eq(first.st_ino, last.st_ino, "no file was freed");
-}
-
-Test(recorder, a_sidecar_longer_than_a_page_is_replaced)
-{
-	struct recording r;
-	static char command[5000];
-
-	open_program(&r, 7, false);
-	struct stat first = sidecar(&r);
-	memset(command, 'x', sizeof(command) - 1);
-	give_close_of(worker(), &r, 0, command);
-	cr_assert_eq(returned(worker(), &desc), 0, "the close failed");
-	struct stat last = sidecar(&r);
-	cr_expect_gt(last.st_size, 4096, "got %lld", (long long)last.st_size);
-	cr_expect_neq(first.st_ino, last.st_ino);
-	expect_in("last sidecar", (char *)plain, command);
-	expect_in("last sidecar", (char *)plain, "\"first_header\": {\n  \"encapsulated_key\"");
-}
-
 Test(recorder, it_runs_confined)
 {
 	char path[64], status[8192];
@@ -384,38 +337,6 @@ Test(recorder, an_end_that_was_written_is_not_overwritten)
 	cr_expect_str_eq(header.close_reason, "closed");
 	cr_expect(header.has_exit && header.status == 3);
 	expect_in("list", list_of(&h, "{}"), "\"close_reason\":\"closed\"");
-}
-
-/* Half of the first one, half of the last one, as a power failure may leave it: then the recording's header
- * is the first one, whole, and its program open. */
-Test(recorder, a_torn_sidecar_is_made_again)
-{
-	struct recording r;
-	char path[160];
-
-	open_program(&r, 1, false);
-	write_blocks(&r, 0, 2, 100);
-	harness_kill(&h);
-	path_of(&h, &r, ".json", path);
-	int fd = open(path, O_WRONLY);
-	cr_assert_eq(pwrite(fd, "false, \"started_at\": 17", 23, 512), 23);
-	close(fd);
-	harness_spawn(&h);
-	cr_expect_eq(harness_stop(&h, 0), 0);
-	struct stat last = sidecar(&r);
-	cr_expect_eq(last.st_size, 4096);
-	expect_in("sidecar", (char *)plain, "\"first_header\": {\n  \"encapsulated_key\"");
-	expect_in("sidecar", (char *)plain, "\"close_reason\": \"recorder_lost\"");
-	/* Enough to put a torn header back. */
-	path_of(&h, &r, ".sshlog", path);
-	fd = open(path, O_WRONLY);
-	cr_assert_eq(pwrite(fd, "!torn!", 6, 100), 6);
-	close(fd);
-	edit_index("UPDATE programs SET open = 1");
-	harness_spawn(&h);
-	cr_expect_eq(harness_stop(&h, 0), 0);
-	harness_spawn(&h);
-	expect_file(&r, 2);
 }
 
 /* The last recorder died between making the file and entering it into the index. */
