@@ -95,15 +95,17 @@ void options_cut_payload(const struct frame *frame, uint8_t *bytes, uint32_t *le
 
 /* -- one transmitted, unacknowledged segment: the scoreboard of a leg is a list of these -- */
 enum sent_flags {
-	SENT_FIN = 1,    /* the last sequence number of it is the FIN */
-	SENT_SACKED = 2, /* RFC 2018 */
-	SENT_LOST = 4,   /* thought lost and not yet sent again; neither: in flight */
-	SENT_AGAIN = 8,  /* was retransmitted: no RTT from it (Karn) */
+	SENT_FIN = 1,         /* the last sequence number of it is the FIN */
+	SENT_SACKED = 2,      /* RFC 2018 */
+	SENT_LOST = 4,        /* thought lost and not yet sent again; neither: in flight */
+	SENT_AGAIN = 8,       /* was retransmitted: no RTT from it (Karn) */
+	SENT_LOST_BELOW = 16, /* it, or one below it in the index, may be lost (sent_index.c) */
 };
 struct sent_segment {
 	uint64_t sent_us; /* last transmission */
 	uint32_t next;
 	uint32_t older, newer; /* of those in flight, by last transmission */
+	uint32_t left, right;  /* below it in the index */
 	uint32_t seq;
 	uint32_t len; /* sequence numbers, FIN included */
 	uint32_t flags;
@@ -212,7 +214,7 @@ struct tcp_leg {
 	/* sending */
 	uint32_t sent_head, sent_tail;
 	uint32_t flight_oldest, flight_newest;      /* records in flight, by last transmission */
-	uint32_t lost_from;                         /* no record before this one is lost; NONE: none is */
+	uint32_t sent_root;                         /* of the records' index */
 	uint32_t slab_head, slab_tail, slab_cursor; /* numbers of the worker's slabs */
 	uint32_t head_seq, cursor_seq;              /* sequence number of their first bytes */
 	uint32_t slabs;
@@ -540,6 +542,18 @@ void sent_larger_lost(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t len
 void sent_none_lost(struct tcp_shard *shard, struct tcp_leg *leg);
 /* Bytes thought to be in the network (RFC 6675 `pipe`). */
 uint32_t sent_pipe(const struct tcp_leg *leg);
+
+/* -- sent_index.c: the scoreboard by sequence number; each O(log n) -- */
+/* A record, its flags and numbers set, that the index has not; takes one out that it has. */
+void sent_index_add(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t index);
+void sent_index_remove(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t index);
+/* The first record that begins at or behind `seq`, *before: the last that begins before it; NONE. */
+uint32_t sent_index_from(
+    const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t seq, uint32_t *before);
+/* The record has become SENT_LOST. */
+void sent_index_lost(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t index);
+/* The first by sequence number that is lost; NONE. */
+uint32_t sent_first_lost(struct tcp_shard *shard, struct tcp_leg *leg);
 /* -- congestion.c, cubic.c, newreno.c -- */
 struct congestion {
 	const char *name;

@@ -199,14 +199,13 @@ static bool retransmit(
 
 static void retransmit_lost(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 {
-	for (uint32_t i = leg->lost_from; i != NONE && leg->lost_bytes > 0; i = shard->sent[i].next) {
+	uint32_t i;
+
+	while (leg->lost_bytes > 0 && (i = sent_first_lost(shard, leg)) != NONE) {
 		struct sent_segment *record = &shard->sent[i];
 		/* The first goes whatever cwnd and the window say: it is the fast retransmit, and the probe.
 		 */
 		bool first = i == leg->sent_head;
-		leg->lost_from = i;
-		if (!(record->flags & SENT_LOST))
-			continue;
 		if (record->len > leg->mss + (record->flags & SENT_FIN ? 1u : 0u) &&
 		    !sent_split(shard, leg, record, leg->mss))
 			return;
@@ -218,7 +217,6 @@ static void retransmit_lost(struct tcp_shard *shard, struct tcp_leg *leg, uint64
 		    !retransmit(shard, leg, record, now_us))
 			return;
 	}
-	leg->lost_from = NONE;
 }
 
 /* Where ports cut frames into segments: as many full ones as may go now, in one frame. */

@@ -7,10 +7,19 @@
  * Those in flight, neither SACKed nor lost, are in a second list, in order of their last transmission: RACK
  * looks at its oldest only. Neighbours that are SACKed become one record, so that a list is as long as there
  * are holes, however large the window is.
+ *
+ * What an ACK costs is bounded, whatever it says: a SACK block is looked up (sent_index.c), O(log n), and
+ * each further step of it SACKs a record or joins two, which happens once a record; an ACK marks at most
+ * LOST_A_TIME records lost, and what a retransmission or an undo goes through was marked before.
  */
 #include "dataplane/tcp/flow.h"
 
-enum { REO_PERSIST = 16, REO_MULT_MAX = 254, REO_WINDOW_MIN_US = 1000 };
+enum {
+	REO_PERSIST = 16,
+	REO_MULT_MAX = 254,
+	REO_WINDOW_MIN_US = 1000,
+	LOST_A_TIME = 64, /* the next ACK goes on, or the timer */
+};
 
 /* Where records are scarce a leg that has some waits for its own ACKs: the last ones, one for each leg, are
  * for those that have nothing in flight. */
@@ -81,6 +90,7 @@ struct sent_segment *sent_append(
 	else
 		shard->sent[leg->sent_tail].next = index;
 	leg->sent_tail = index;
+	sent_index_add(shard, leg, index);
 	flight_append(shard, leg, index);
 	return record;
 }
@@ -100,6 +110,7 @@ bool sent_split(struct tcp_shard *shard, struct tcp_leg *leg, struct sent_segmen
 	segment->len = len;
 	segment->flags &= ~(uint32_t)SENT_FIN; /* the FIN is the last number */
 	segment->next = index;
+	sent_index_add(shard, leg, index);
 	if (rest->next == NONE)
 		leg->sent_tail = index;
 	if (in_flight(segment)) { /* right behind it: sent at the same time */
@@ -127,18 +138,17 @@ static void drop_head(struct tcp_shard *shard, struct tcp_leg *leg)
 
 	if (in_flight(head))
 		flight_remove(shard, leg, head);
+	sent_index_remove(shard, leg, index);
 	leg->sent_head = head->next;
 	if (leg->sent_head == NONE)
 		leg->sent_tail = NONE;
-	if (leg->lost_from == index)
-		leg->lost_from = leg->sent_head;
 	record_free(shard, index);
 }
 
 void sent_begin(struct tcp_leg *leg)
 {
-	leg->sent_head = leg->sent_tail = NONE;
-	leg->flight_oldest = leg->flight_newest = leg->lost_from = NONE;
+	leg->sent_head = leg->sent_tail = leg->sent_root = NONE;
+	leg->flight_oldest = leg->flight_newest = NONE;
 	leg->reo_mult = 1;
 }
 
@@ -250,8 +260,7 @@ static uint32_t join(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t befo
 	shard->sent[before].next = record->next;
 	if (leg->sent_tail == index)
 		leg->sent_tail = before;
-	if (leg->lost_from == index)
-		leg->lost_from = before;
+	sent_index_remove(shard, leg, index);
 	record_free(shard, index);
 	return before;
 }
@@ -259,12 +268,11 @@ static uint32_t join(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t befo
 static void sack_block(
     struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack, uint32_t start, uint32_t end)
 {
-	for (uint32_t before = NONE, i = leg->sent_head; i != NONE; i = shard->sent[i].next) {
+	uint32_t before, i = sent_index_from(shard, leg, start, &before);
+
+	for (; i != NONE && SEQ_LEQ(shard->sent[i].seq, end); i = shard->sent[i].next) {
 		struct sent_segment *record = &shard->sent[i];
-		if (SEQ_GT(record->seq, end))
-			break;
-		if (!(record->flags & SENT_SACKED) && SEQ_GEQ(record->seq, start) &&
-		    SEQ_LEQ(record->seq + record->len, end)) {
+		if (!(record->flags & SENT_SACKED) && SEQ_LEQ(record->seq + record->len, end)) {
 			rack_delivered(leg, record, ack);
 			note_rtt(ack, record);
 			if (record->flags & SENT_LOST)
@@ -309,8 +317,7 @@ static void mark_lost(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t ind
 	flight_remove(shard, leg, record);
 	record->flags |= SENT_LOST;
 	leg->lost_bytes += record->len;
-	if (leg->lost_from == NONE || SEQ_LT(record->seq, shard->sent[leg->lost_from].seq))
-		leg->lost_from = index;
+	sent_index_lost(shard, leg, index);
 }
 
 void sent_note_duplicate(struct tcp_leg *leg, const struct ack *ack)
@@ -352,15 +359,15 @@ uint32_t sent_detect_losses(struct tcp_shard *shard, struct tcp_leg *leg, uint64
 	uint32_t lost = 0, window = reordering_window(leg);
 
 	leg->reorder_due = NEVER;
-	while (leg->flight_oldest != NONE) {
+	for (unsigned marked = 0; leg->flight_oldest != NONE; marked++) {
 		struct sent_segment *record = &shard->sent[leg->flight_oldest];
 		if (record->sent_us > leg->rack_sent_us ||
 		    (record->sent_us == leg->rack_sent_us &&
 		        SEQ_GEQ(record->seq + record->len, leg->rack_end)))
 			break;
 		uint64_t due = record->sent_us + leg->rack_rtt_us + window;
-		if (due > now_us) { /* those behind it are due later */
-			leg->reorder_due = due;
+		if (due > now_us || marked == LOST_A_TIME) { /* those behind it are due later */
+			leg->reorder_due = due > now_us ? due : now_us;
 			break;
 		}
 		lost += record->len;
@@ -410,44 +417,62 @@ void sent_larger_lost(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t len
 			mark_lost(shard, leg, i);
 }
 
-/* Puts a record back into the list by time, looking from `from` on (NONE: from the oldest). */
-static void flight_insert(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t index, uint32_t from)
+/* Two chains, linked by `newer` and in order of their last transmission, become one. */
+static uint32_t chains_merge(struct tcp_shard *shard, uint32_t a, uint32_t b)
 {
-	struct sent_segment *record = &shard->sent[index];
-	uint32_t older = from, newer;
+	uint32_t first = NONE, *at = &first;
 
-	if (older != NONE && shard->sent[older].sent_us > record->sent_us)
-		older = NONE;
-	newer = older == NONE ? leg->flight_oldest : shard->sent[older].newer;
-	while (newer != NONE && shard->sent[newer].sent_us <= record->sent_us) {
-		older = newer;
-		newer = shard->sent[newer].newer;
+	while (a != NONE && b != NONE) {
+		uint32_t *from = shard->sent[b].sent_us < shard->sent[a].sent_us ? &b : &a;
+		*at = *from;
+		at = &shard->sent[*from].newer;
+		*from = *at;
 	}
-	record->older = older;
-	record->newer = newer;
-	if (older == NONE)
-		leg->flight_oldest = index;
-	else
-		shard->sent[older].newer = index;
-	if (newer == NONE)
-		leg->flight_newest = index;
-	else
-		shard->sent[newer].older = index;
+	*at = a != NONE ? a : b;
+	return first;
+}
+
+/* All that is lost is taken out of the lost, as a chain in order of last transmission. A peer has a say in
+ * when each was sent: merged by doubling lengths, it is n log n. */
+static uint32_t lost_chain(struct tcp_shard *shard, struct tcp_leg *leg)
+{
+	uint32_t chains[32], merged = 0, chain = NONE, i;
+
+	while (leg->lost_bytes > 0 && (i = sent_first_lost(shard, leg)) != NONE) {
+		shard->sent[i].flags &= ~(uint32_t)SENT_LOST;
+		leg->lost_bytes -= shard->sent[i].len;
+		shard->sent[i].newer = NONE;
+		unsigned level = 0;
+		for (; merged >> level & 1; level++)
+			i = chains_merge(shard, chains[level], i);
+		chains[level] = i;
+		merged++;
+	}
+	for (unsigned level = 0; level < 32; level++)
+		if (merged >> level & 1)
+			chain = chains_merge(shard, chains[level], chain);
+	return chain;
 }
 
 void sent_none_lost(struct tcp_shard *shard, struct tcp_leg *leg)
 {
-	for (uint32_t i = leg->lost_from, from = NONE; i != NONE && leg->lost_bytes > 0;
-	     i = shard->sent[i].next) {
-		struct sent_segment *record = &shard->sent[i];
-		if (!(record->flags & SENT_LOST))
-			continue;
-		record->flags &= ~(uint32_t)SENT_LOST;
-		leg->lost_bytes -= record->len;
-		flight_insert(shard, leg, i, from);
-		from = i;
+	uint32_t lost = lost_chain(shard, leg), older = NONE, *at = &leg->flight_oldest;
+
+	while (lost != NONE) {
+		uint32_t i = *at;
+		if (i == NONE || shard->sent[lost].sent_us < shard->sent[i].sent_us) {
+			*at = lost;
+			lost = shard->sent[*at].newer;
+			shard->sent[*at].newer = i;
+		}
+		shard->sent[*at].older = older;
+		older = *at;
+		at = &shard->sent[older].newer;
 	}
-	leg->lost_from = NONE;
+	if (*at == NONE)
+		leg->flight_newest = older;
+	else
+		shard->sent[*at].older = older;
 }
 
 uint32_t sent_pipe(const struct tcp_leg *leg)

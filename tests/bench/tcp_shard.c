@@ -7,10 +7,14 @@
  *   tcp_shard [FLOWS…]                         nanoseconds at 1,000 and 100,000 flows, bytes a flow
  *   tcp_shard --count in|out|tick|timer FLOWS  for callgrind (instructions_flat): does it about 10,000 times
  *                                              and prints "NUMBER WHAT", what was done inside measured_*()
+ *   tcp_shard --count ack|sack RECORDS         the same of a flow with so many segments of 48 bytes under
+ * way, whose peer sends ACKs that say nothing new: bare ones, or with four SACK blocks of a byte each, at
+ * other places each time
  *
  * Two segments in a row, because the ACK is for both: with more flows than segments each would be some
  * flow's first and only one, and its ACK a timer's; that would compare loads, not table sizes.
  */
+#include "dataplane/tcp/flow.h"
 #include "tests/packet/box.h"
 
 #include <inttypes.h>
@@ -228,6 +232,11 @@ __attribute__((noinline)) void measured_out(struct bench *b, const struct slab_d
 	send_out(b, desc);
 }
 
+__attribute__((noinline)) void measured_acks(struct bench *b)
+{
+	take_in(b);
+}
+
 __attribute__((noinline)) void measured_timers(struct bench *b)
 {
 	tcp_tick(b->shard, b->now_us);
@@ -337,7 +346,8 @@ static uint64_t run(struct bench *b, uint64_t (*batch)(struct bench *), unsigned
 	return took;
 }
 
-static struct bench *bench_open(uint32_t flows)
+/* `records`: of segments under way; 0: as many as for so many flows. */
+static struct bench *bench_open(uint32_t flows, uint32_t records)
 {
 	struct bench *b = calloc(1, sizeof(*b));
 	struct tcp_config config;
@@ -355,6 +365,7 @@ static struct bench *bench_open(uint32_t flows)
 
 	tcp_config_defaults(&config);
 	config.flows = flows;
+	config.sent_segments = records;
 	b->flows = flows;
 	b->flow = calloc(flows, sizeof(*b->flow));
 	b->now_us = 1000000;
@@ -411,9 +422,73 @@ static uint64_t count_timers(struct bench *b)
 	return fired;
 }
 
+/* A peer with segments of MSS_MIN and a window as large as it likes, who acknowledges nothing. */
+static void put_under_way(struct bench *b, uint32_t records)
+{
+	struct tcp_leg *leg = &b->shard->flows[(uint32_t)b->flow[0].id].leg[SLAB_LEG_CLIENT];
+
+	leg->mss = MSS_MIN;
+	leg->cwnd = CWND_MAX;
+	leg->snd_wnd = records * MSS_MIN;
+	leg->slabs_most = records * MSS_MIN / PAYLOAD + 1;
+	for (uint32_t slab = 0; slab < leg->slabs_most; slab++)
+		tcp_from_worker(b->shard, 0,
+		    &(struct slab_desc){
+		        .slab = slab, .len = PAYLOAD, .type = SLAB_LEG_DATA, .flow = b->flow[0].id},
+		    b->slab, b->now_us);
+	while (leg->snd_nxt - leg->snd_una < records * MSS_MIN)
+		tcp_flush(b->shard, b->now_us);
+}
+
+/* An ACK of nothing; four SACK blocks of a byte of records anywhere, which cover none of them. */
+static uint32_t build_ack(uint8_t *bytes, bool sack, uint32_t records)
+{
+	struct box_segment s = {
+	    .family = 4, .from_client = true, .flags = TCP_ACK, .seq = 1001, .ack = 5001, .window = 60000};
+	static uint32_t at;
+
+	if (sack) {
+		memcpy(s.options, (uint8_t[]){1, 1, 5, 34}, 4);
+		s.options_len = 36;
+		for (unsigned i = 0; i < 4; i++) {
+			at = (at + 648049) % records;
+			const uint32_t edge[2] = {5001 + at * MSS_MIN + 1, 5001 + at * MSS_MIN + 2};
+			for (unsigned k = 0; k < 8; k++)
+				s.options[4 + 8 * i + k] = (uint8_t)(edge[k / 4] >> 8 * (3 - k % 4));
+		}
+	}
+	uint32_t len = box_build(bytes, &s);
+	uint8_t *address = bytes + 14 + 12;
+	const uint8_t now[4] = {10, 0, 0, 0};
+	change_checksum(bytes + 14 + 10, address, now);
+	change_checksum(bytes + 34 + 16, address, now);
+	memcpy(address, now, 4);
+	return len;
+}
+
+static int count_acks(bool sack, uint32_t records)
+{
+	struct bench *b = bench_open(1, 4 * records);
+
+	put_under_way(b, records);
+	CALLGRIND_START_INSTRUMENTATION;
+	for (unsigned n = 0; n < COUNT_BATCHES; n++) {
+		for (unsigned i = 0; i < BATCH; i++)
+			b->len[i] = build_ack(b->in[i], sack, records);
+		measured_acks(b);
+	}
+	const struct tcp_counters *c = tcp_counters(b->shard);
+	bool taken = c->bad_checksum + c->out_of_window + c->retransmits == 0;
+	printf("%d segments\n", COUNT_BATCHES * BATCH);
+	bench_close(b);
+	return taken ? 0 : 1;
+}
+
 static int count_one(const char *what, uint32_t flows)
 {
-	struct bench *b = bench_open(flows);
+	if (strcmp(what, "ack") == 0 || strcmp(what, "sack") == 0)
+		return count_acks(strcmp(what, "sack") == 0, flows);
+	struct bench *b = bench_open(flows, 0);
 	uint64_t count = (uint64_t)COUNT_BATCHES * BATCH;
 	const char *of = "segments";
 
@@ -433,7 +508,7 @@ static int count_one(const char *what, uint32_t flows)
 		warm(b, slabs_out, 1);
 		count = count_timers(b), of = "timers";
 	} else {
-		fprintf(stderr, "tcp_shard: '%s': expected in, out, tick or timer\n", what);
+		fprintf(stderr, "tcp_shard: '%s': expected in, out, tick, timer, ack or sack\n", what);
 		return 2;
 	}
 	printf("%" PRIu64 " %s\n", count, of);
@@ -449,7 +524,7 @@ int main(int argc, char **argv)
 		return count_one(argv[2], (uint32_t)atoi(argv[3]));
 	printf("%u bytes a flow (both legs) in the table\n", tcp_flow_bytes());
 	for (int i = 0; i < (argc > 1 ? argc - 1 : 2); i++) {
-		struct bench *b = bench_open(argc > 1 ? (uint32_t)atoi(argv[i + 1]) : DEFAULTS[i]);
+		struct bench *b = bench_open(argc > 1 ? (uint32_t)atoi(argv[i + 1]) : DEFAULTS[i], 0);
 		unsigned batches = 20000;
 		run(b, batch_in, 1000);
 		uint64_t in = run(b, batch_in, batches), out = run(b, batch_out, batches),

@@ -28,10 +28,31 @@ void box_pools(const struct box *box, uint32_t *sent, uint32_t *chunks)
 	*chunks += shard->chunk_count - shard->fresh_chunk;
 }
 
+static bool indexed(const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t index)
+{
+	const struct sent_segment *record = &shard->sent[index];
+	bool lost = record->flags & SENT_LOST;
+
+	for (uint32_t i = leg->sent_root; i != NONE;
+	     i = SEQ_LT(record->seq, shard->sent[i].seq) ? shard->sent[i].left : shard->sent[i].right) {
+		if (lost && !(shard->sent[i].flags & SENT_LOST_BELOW))
+			return false;
+		if (i == index)
+			return true;
+	}
+	return false;
+}
+
+static uint32_t index_nodes(const struct tcp_shard *shard, uint32_t root)
+{
+	return root == NONE ? 0
+	                    : 1 + index_nodes(shard, shard->sent[root].left) +
+	                          index_nodes(shard, shard->sent[root].right);
+}
+
 static const char *sent_whole(const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t *count)
 {
-	uint32_t seq = leg->snd_una, sacked = 0, lost = 0, last = NONE, flying = 0;
-	bool before_lost_from = leg->lost_from != NONE;
+	uint32_t seq = leg->snd_una, sacked = 0, lost = 0, last = NONE, flying = 0, before = *count;
 
 	for (uint32_t i = leg->sent_head; i != NONE; last = i, i = shard->sent[i].next, ++*count) {
 		const struct sent_segment *record = &shard->sent[i];
@@ -41,9 +62,8 @@ static const char *sent_whole(const struct tcp_shard *shard, const struct tcp_le
 			return "a record is both SACKed and lost";
 		if ((record->flags & SENT_FIN) && record->next != NONE)
 			return "the FIN is not the last record";
-		before_lost_from = before_lost_from && i != leg->lost_from;
-		if ((record->flags & SENT_LOST) && (before_lost_from || leg->lost_from == NONE))
-			return "a record is lost before lost_from";
+		if (!indexed(shard, leg, i))
+			return "a record is not where the index looks for it, or no way leads to a lost one";
 		flying += !(record->flags & (SENT_SACKED | SENT_LOST));
 		sacked += record->flags & SENT_SACKED ? record->len : 0;
 		lost += record->flags & SENT_LOST ? record->len : 0;
@@ -53,8 +73,8 @@ static const char *sent_whole(const struct tcp_shard *shard, const struct tcp_le
 		return "sent_tail is not the last record";
 	if (seq != leg->snd_nxt)
 		return "the records do not end at snd_nxt";
-	if (before_lost_from)
-		return "lost_from is none of the leg's records";
+	if (index_nodes(shard, leg->sent_root) != *count - before)
+		return "the index has other records than the list";
 	last = NONE;
 	for (uint32_t i = leg->flight_oldest; i != NONE && flying > 0;
 	     last = i, i = shard->sent[i].newer, flying--) {
