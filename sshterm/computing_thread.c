@@ -31,7 +31,8 @@ struct queue {
 struct computing_thread {
 	/* the worker's */
 	struct queue queues[COMPUTING_QUEUES];
-	enum computing_queue turn;     /* whose turn it is where both wait */
+	unsigned in_a_row;             /* jobs of those logged in since a stranger's */
+	uint64_t round;                /* of strangers: of the last that was begun */
 	struct computing_job *running; /* shown to the thread, not yet returned */
 	pthread_t thread;
 	uint8_t *stack;
@@ -197,30 +198,60 @@ static struct computing_job *take_first(struct queue *queue)
 
 static void begin_next(struct computing_thread *helper)
 {
-	enum computing_queue other =
-	    helper->turn == COMPUTING_LOGGED_IN ? COMPUTING_STRANGERS : COMPUTING_LOGGED_IN;
-	struct computing_job *job = take_first(&helper->queues[helper->turn]);
+	bool strangers = helper->in_a_row >= COMPUTING_IN_A_ROW;
+	struct computing_job *job =
+	    take_first(&helper->queues[strangers ? COMPUTING_STRANGERS : COMPUTING_LOGGED_IN]);
 
 	if (job == NULL)
-		job = take_first(&helper->queues[other]);
+		job = take_first(&helper->queues[strangers ? COMPUTING_LOGGED_IN : COMPUTING_STRANGERS]);
 	if (job == NULL)
 		return;
-	helper->turn = job->queue == COMPUTING_LOGGED_IN ? COMPUTING_STRANGERS : COMPUTING_LOGGED_IN;
+	if (job->queue == COMPUTING_STRANGERS)
+		helper->round = job->round;
+	helper->in_a_row = job->queue == COMPUTING_STRANGERS ? 0 : helper->in_a_row + 1;
 	helper->running = job;
 	job->begun = true;
 	atomic_store_explicit(&helper->shown, job, memory_order_release);
 	sem_post(&helper->work);
 }
 
-void computing_put(struct computing_thread *helper, struct computing_job *job, enum computing_queue which)
+/* Each address has one job a round: in the next, or in the one after its last that waits. */
+static void queue_by_rounds(struct computing_thread *helper, struct computing_job *job)
 {
-	struct queue *queue = &helper->queues[which];
+	struct queue *queue = &helper->queues[COMPUTING_STRANGERS];
+	struct computing_job **at;
+
+	job->round = helper->round + 1;
+	for (const struct computing_job *one = queue->first; one != NULL; one = one->next)
+		if (one->source == job->source && one->round >= job->round)
+			job->round = one->round + 1;
+	for (at = &queue->first; *at != NULL && (*at)->round <= job->round; at = &(*at)->next)
+		;
+	job->next = *at;
+	*at = job;
+	if (job->next == NULL)
+		queue->last = job;
+}
+
+static void queue_last(struct computing_thread *helper, struct computing_job *job)
+{
+	struct queue *queue = &helper->queues[COMPUTING_LOGGED_IN];
 
 	job->next = NULL;
-	job->queue = which;
-	job->begun = false;
 	*(queue->first == NULL ? &queue->first : &queue->last->next) = job;
 	queue->last = job;
+}
+
+void computing_put(
+    struct computing_thread *helper, struct computing_job *job, enum computing_queue which, uint32_t source)
+{
+	job->queue = which;
+	job->source = source;
+	job->begun = false;
+	if (which == COMPUTING_STRANGERS)
+		queue_by_rounds(helper, job);
+	else
+		queue_last(helper, job);
 	if (helper->running == NULL)
 		begin_next(helper);
 }

@@ -8,8 +8,10 @@
  * So there is no lock, and a worker never waits for a thread that the kernel has put aside, but where both
  * allocate.
  *
- * Order: first come, first served; but whoever is logged in does not queue behind strangers: the two kinds
- * take turns, where both wait. A session that has further jobs queues for each.
+ * Order: whoever is logged in goes before strangers, but not for ever: after COMPUTING_IN_A_ROW of theirs a
+ * stranger has a turn, or one user's endless key exchanges would let nobody else log in. Strangers take turns
+ * by the address that they come from, however many jobs each has there. Else first come, first served. A
+ * session that has further jobs queues for each.
  *
  * The helper runs on the worker's core and gives way: a batch thread of lower weight (NICE, SLICE_NS). It
  * touches nothing but what a job's argument refers to. What a job left on the helper's stack is given back to
@@ -26,6 +28,8 @@
 
 struct computing_thread;
 
+#define COMPUTING_IN_A_ROW 4u
+
 enum computing_queue { COMPUTING_LOGGED_IN, COMPUTING_STRANGERS, COMPUTING_QUEUES };
 
 struct computing_job {
@@ -35,6 +39,8 @@ struct computing_job {
 	/* The helper's own: */
 	struct computing_job *next;
 	enum computing_queue queue;
+	uint32_t source;
+	uint64_t round;
 	bool begun;
 };
 
@@ -47,8 +53,10 @@ void computing_stop(struct computing_thread *helper);
 int computing_fd(const struct computing_thread *helper);
 void computing_heard(struct computing_thread *helper);
 /* Queues a job, which must stay where it is until computing_poll has returned it or computing_withdraw has
- * been heeded. */
-void computing_put(struct computing_thread *helper, struct computing_job *job, enum computing_queue which);
+ * been heeded. `source`: where a stranger comes from, any number that is the same for one address; of no
+ * meaning for those logged in. */
+void computing_put(
+    struct computing_thread *helper, struct computing_job *job, enum computing_queue which, uint32_t source);
 /* Takes a job out of the queue. False: it has begun, and is to be waited for. */
 bool computing_withdraw(struct computing_thread *helper, struct computing_job *job);
 /* The job that is done, once; NULL: none is. The next begins. */

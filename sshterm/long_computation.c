@@ -39,7 +39,8 @@ bool long_computation(struct session *session, void (*compute)(void *argument), 
 	worker->counters.long_computations++;
 	waiting.job.owner = &waiting;
 	computing_put(worker->helper, &waiting.job,
-	    session->login_deadline_us == UINT64_MAX ? COMPUTING_LOGGED_IN : COMPUTING_STRANGERS);
+	    session->login_deadline_us == UINT64_MAX ? COMPUTING_LOGGED_IN : COMPUTING_STRANGERS,
+	    session->stranger);
 	while (!waiting.done) {
 		if (pointless(session) && computing_withdraw(worker->helper, &waiting.job)) {
 			session->withdrawn = true;

@@ -70,7 +70,8 @@ static void let_all(struct held *held, unsigned count)
 		sem_post(&held[i].let);
 }
 
-/* Puts jobs into the queues that `kinds` names (L, S); they must come back in `order` (digits). */
+/* Puts a job for each letter of `kinds`: L of who is logged in, another letter of a stranger from there. They
+ * must come back in `order` (digits). */
 static void expect_order(const char *kinds, const char *order)
 {
 	struct computing_thread *helper = computing_start();
@@ -80,8 +81,8 @@ static void expect_order(const char *kinds, const char *order)
 
 	for (unsigned i = 0; i < count; i++) {
 		prepare(&held[i]);
-		computing_put(
-		    helper, &held[i].job, kinds[i] == 'L' ? COMPUTING_LOGGED_IN : COMPUTING_STRANGERS);
+		computing_put(helper, &held[i].job,
+		    kinds[i] == 'L' ? COMPUTING_LOGGED_IN : COMPUTING_STRANGERS, (uint32_t)kinds[i]);
 	}
 	let_all(held, count);
 	for (unsigned i = 0; i < count; i++)
@@ -97,11 +98,68 @@ Test(computing_thread, first_come_first_served)
 	expect_order("LLLL", "0123");
 }
 
-Test(computing_thread, who_is_logged_in_takes_turns_with_strangers)
+Test(computing_thread, who_is_logged_in_goes_before_strangers)
 {
-	expect_order("SSSSLL", "041523");
-	expect_order("LLLLLS", "051234");
-	expect_order("SLSLSL", "012345");
+	expect_order("SSSSLL", "045123");
+	expect_order("SLSLSL", "013524");
+}
+
+Test(computing_thread, but_not_for_ever)
+{
+	expect_order("LLLLLS", "012354");
+	expect_order("LLLLLLLLSS", "0123845679");
+}
+
+Test(computing_thread, strangers_take_turns_by_where_they_come_from)
+{
+	expect_order("aaaab", "01423");
+	expect_order("aaabcb", "013425");
+	expect_order("aabbcc", "012435");
+	expect_order("aaabLb", "041325");
+}
+
+Test(computing_thread, who_comes_again_and_again_waits_for_one_of_each_other)
+{
+	struct computing_thread *helper = computing_start();
+	struct held flood[10], one;
+
+	for (unsigned i = 0; i < 10; i++) {
+		prepare(&flood[i]);
+		computing_put(helper, &flood[i].job, COMPUTING_STRANGERS, 'a');
+	}
+	let_all(flood, 10);
+	/* As the flow of others goes on, so do those that come later. */
+	for (unsigned i = 0; i < 4; i++) {
+		prepare(&one);
+		sem_post(&one.let);
+		computing_put(helper, &one.job, COMPUTING_STRANGERS, 'b');
+		for (unsigned before = 0; wait_done(helper) != &one.job; before++)
+			cr_assert_lt(before, 2, "%u-th time", i);
+	}
+	computing_stop(helper);
+}
+
+Test(computing_thread, nor_do_those_that_come_later_from_elsewhere_go_first_for_ever)
+{
+	struct computing_thread *helper = computing_start();
+	struct held patient[3], others[8];
+	unsigned seen = 0;
+
+	for (unsigned i = 0; i < 3; i++) {
+		prepare(&patient[i]);
+		computing_put(helper, &patient[i].job, COMPUTING_STRANGERS, 'a');
+	}
+	let_all(patient, 3);
+	for (unsigned i = 0; i < 8; i++) {
+		prepare(&others[i]);
+		sem_post(&others[i].let);
+		computing_put(helper, &others[i].job, COMPUTING_STRANGERS, 'b' + i);
+		seen += wait_done(helper)->argument == &patient[seen];
+		if (seen == 3)
+			break;
+	}
+	cr_expect_eq(seen, 3, "%u of 3", seen);
+	computing_stop(helper);
 }
 
 Test(computing_thread, one_at_a_time_in_another_thread)
@@ -111,8 +169,8 @@ Test(computing_thread, one_at_a_time_in_another_thread)
 
 	prepare(&first);
 	prepare(&second);
-	computing_put(helper, &first.job, COMPUTING_STRANGERS);
-	computing_put(helper, &second.job, COMPUTING_STRANGERS);
+	computing_put(helper, &first.job, COMPUTING_STRANGERS, 0);
+	computing_put(helper, &second.job, COMPUTING_STRANGERS, 0);
 	wait_begun(&first);
 	cr_expect(computing_busy(helper));
 	cr_expect_not(computing_ready(helper));
@@ -138,18 +196,18 @@ Test(computing_thread, what_is_withdrawn_is_not_run)
 	for (unsigned i = 0; i < 5; i++) {
 		prepare(&held[i]);
 		if (i < 4)
-			computing_put(helper, &held[i].job, COMPUTING_STRANGERS);
+			computing_put(helper, &held[i].job, COMPUTING_STRANGERS, 0);
 	}
 	wait_begun(&held[0]);
 	cr_expect_not(computing_withdraw(helper, &held[0].job), "it has begun");
 	cr_expect(computing_withdraw(helper, &held[2].job), "from the middle");
 	cr_expect(computing_withdraw(helper, &held[3].job), "the last");
-	computing_put(helper, &held[4].job, COMPUTING_STRANGERS);
+	computing_put(helper, &held[4].job, COMPUTING_STRANGERS, 0);
 	cr_expect(computing_withdraw(helper, &held[1].job), "the first");
 	let_all(held, 5);
 	cr_expect_eq(wait_done(helper), &held[0].job);
 	cr_expect_eq(wait_done(helper), &held[4].job, "what came behind them");
-	computing_put(helper, &held[1].job, COMPUTING_STRANGERS);
+	computing_put(helper, &held[1].job, COMPUTING_STRANGERS, 0);
 	cr_expect_eq(wait_done(helper), &held[1].job, "and it may be put again");
 	cr_expect_not(computing_busy(helper));
 	cr_expect_not(held[2].ran || held[3].ran);
@@ -173,7 +231,7 @@ Test(computing_thread, at_its_end_the_job_under_way_is_done_and_no_other_begun)
 	for (unsigned i = 0; i < 3; i++) {
 		prepare(&held[i]);
 		held[i].job.run = i == 0 ? hold : slow;
-		computing_put(helper, &held[i].job, COMPUTING_STRANGERS);
+		computing_put(helper, &held[i].job, COMPUTING_STRANGERS, 0);
 	}
 	sem_post(&held[0].let);
 	cr_expect_eq(wait_done(helper), &held[0].job);
@@ -203,7 +261,7 @@ Test(computing_thread, gives_way)
 	int seen[2] = {-1, -1};
 	struct computing_job job = {.run = look_at_itself, .argument = seen};
 
-	computing_put(helper, &job, COMPUTING_STRANGERS);
+	computing_put(helper, &job, COMPUTING_STRANGERS, 0);
 	cr_assert_eq(wait_done(helper), &job);
 	cr_expect_eq(seen[0], SCHED_BATCH);
 	cr_expect_eq(seen[1], 10);
@@ -250,7 +308,7 @@ static void expect_nothing_left(void (*leaves)(void *argument))
 	struct computing_job job = {.run = leaves, .argument = &left};
 	int found = 0;
 
-	computing_put(helper, &job, COMPUTING_STRANGERS);
+	computing_put(helper, &job, COMPUTING_STRANGERS, 0);
 	cr_assert_eq(wait_done(helper), &job);
 	for (int i = 0; i < left.size; i++)
 		found += left.at[i] == 0x5a;
