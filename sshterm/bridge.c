@@ -24,8 +24,8 @@
  * HOLD_MAX bytes wait a leg (then it is not read); when the oldest has waited recorder_patience the session
  * is ended: the recorder is gone.
  *
- * Early packets. Clients do not wait: packets that arrive after a leg's login and before bridge_run() are
- * copied and taken first.
+ * Early packets. Origins do not wait: packets that arrive after a leg's login and before bridge_run() are
+ * copied and taken first. What a client sends behind the request that lets it in is not read before.
  *
  * Agent first. A login at the origin that needs the client's agent is made here (agent_first.h, from
  * bridge_login_first()): until it is, the client's messages are held there.

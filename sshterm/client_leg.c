@@ -128,6 +128,10 @@ void client_leg_fail(struct session *session, struct leg_failure *failure)
 		leg_fail(failure, "client_closed", "%s", "");
 	else if (inside_peer_software(ssh, false) == NULL)
 		leg_fail(failure, "not_ssh", "%s", "");
+	else if (inside_misplaced(ssh) != 0)
+		leg_fail(failure, "client_failed",
+		    "your SSH program sent a message (type %u) that has no place before login is complete",
+		    inside_misplaced(ssh));
 	else
 		leg_fail(failure, "client_failed", "%s", ssh_get_error(ssh));
 }

@@ -116,6 +116,13 @@ uint32_t inside_flush(ssh_session ssh)
 	return ssh_socket_is_open(ssh->socket) ? (uint32_t)ssh_socket_buffered_write_bytes(ssh->socket) : 0;
 }
 
+unsigned inside_misplaced(ssh_session ssh)
+{
+	static const char refused[] = "Packet filter:";
+
+	return strncmp(ssh_get_error(ssh), refused, sizeof(refused) - 1) == 0 ? ssh->in_packet.type : 0;
+}
+
 const char *inside_peer_text(ssh_session ssh)
 {
 	return ssh == NULL ? NULL : ssh->peer_discon_msg;

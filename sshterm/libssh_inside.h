@@ -14,6 +14,8 @@
  *  - session->opts.identity_non_exp lists files that ssh_options_apply would expand.
  *  - session->current_crypto->session_id is the session identifier, extensions the server-sig-algs that it
  * knows, opts.wanted_methods[SSH_HOSTKEYS] the host key algorithms that were set.
+ *  - where its filter refuses a packet, in_packet.type is that one's, and ssh_get_error begins with "Packet
+ *    filter:".
  *  - session->peer_discon_msg is the text of the peer's DISCONNECT.
  */
 #ifndef SSHTERM_LIBSSH_INSIDE_H
@@ -67,6 +69,9 @@ bool inside_closed_in_the_clear(ssh_session ssh);
 void inside_disconnect(ssh_session ssh, uint32_t reason, const char *text);
 /* Hands what libssh holds for the socket on. Bytes that are left. */
 uint32_t inside_flush(ssh_session ssh);
+/* The type of the message that libssh gave the connection up for, as it had no place there; 0: it was
+ * something else. */
+unsigned inside_misplaced(ssh_session ssh);
 /* Text of the DISCONNECT that the peer sent; NULL: none. */
 const char *inside_peer_text(ssh_session ssh);
 /* The peer's identification line, NULL before it came. `server`: whether the peer is the server. */

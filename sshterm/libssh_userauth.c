@@ -85,16 +85,20 @@ static void stop_listening(ssh_session ssh, struct ssh_packet_callbacks_struct *
 
 /* -- the client leg -- */
 
-/* publickey requests that libssh has given a message to, ever. */
-static unsigned messages_seen(ssh_session ssh, const struct inside_requests *requests)
+static bool service_is_next(ssh_session client)
 {
-	unsigned seen = requests->messages_taken;
+	struct ssh_iterator *at = ssh_list_get_iterator(client->ssh_message_list);
 
-	for (struct ssh_iterator *at = ssh_list_get_iterator(ssh->ssh_message_list); at != NULL;
-	     at = at->next)
-		seen += ssh_message_type(ssh_iterator_value(ssh_message, at)) == SSH_REQUEST_AUTH;
-	return seen;
+	return at != NULL && ssh_message_type(ssh_iterator_value(ssh_message, at)) != SSH_REQUEST_AUTH;
 }
+
+/* What was read is yet to be taken. */
+static bool is_full(ssh_session ssh, const struct inside_requests *requests)
+{
+	return requests->next.type != 0 || requests->overflow || service_is_next(ssh);
+}
+
+static size_t take_bytes(const void *bytes, size_t len, void *user);
 
 static int take_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 {
@@ -104,14 +108,13 @@ static int take_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *
 	bool for_libssh = method == USERAUTH_PUBLICKEY; /* only these: it verifies their signature */
 	bool no_secret = for_libssh || method == USERAUTH_NONE;
 
-	if (requests->count == INSIDE_PACKETS_KEPT || payload.len > INSIDE_PACKET_MAX ||
-	    fill(&requests->kept[requests->count], type, payload, no_secret) != 0) {
+	/* libssh sets its own in the key exchange, behind which the first request may follow at once. */
+	ssh->socket_callbacks.data = take_bytes;
+	if (requests->next.type != 0 || payload.len > INSIDE_PACKET_MAX ||
+	    fill(&requests->next, type, payload, no_secret) != 0)
 		requests->overflow = true;
-	} else {
-		requests->kept[requests->count].verified_by_libssh = for_libssh;
-		requests->kept[requests->count].messages_before = messages_seen(ssh, requests);
-		requests->count++;
-	}
+	else
+		requests->next.verified_by_libssh = for_libssh;
 	if (for_libssh && !requests->overflow)
 		return SSH_PACKET_NOT_USED;
 	sodium_memzero(ssh_buffer_get(packet), payload.len);
@@ -125,6 +128,29 @@ static int take_client_farewell(ssh_session ssh, uint8_t type, ssh_buffer packet
 	(void)ssh;
 	(void)type;
 	return note_farewell(payload_of(packet), &requests->reason);
+}
+
+static struct inside_requests *requests_of(ssh_session ssh)
+{
+	for (struct ssh_iterator *at = ssh_list_get_iterator(ssh->packet_callbacks); at != NULL;
+	     at = at->next) {
+		const struct ssh_packet_callbacks_struct *callbacks =
+		    ssh_iterator_value(ssh_packet_callbacks, at);
+		if (callbacks->callbacks[0] == take_request)
+			return callbacks->user;
+	}
+	return NULL;
+}
+
+/* In place of libssh's own: leaves what is not to be read yet where it is. */
+static size_t take_bytes(const void *bytes, size_t len, void *user)
+{
+	ssh_session ssh = user;
+	const struct inside_requests *requests = requests_of(ssh);
+
+	if (requests != NULL && is_full(ssh, requests) && !requests->leaving)
+		return 0;
+	return ssh_packet_socket_callback(bytes, len, ssh);
 }
 
 int inside_requests_start(ssh_session client, struct inside_requests *requests)
@@ -146,26 +172,37 @@ void inside_requests_stop(ssh_session client, struct inside_requests *requests)
 {
 	stop_listening(client, &requests->callbacks);
 	stop_listening(client, &requests->farewell);
-	while (requests->count > 0)
-		inside_packet_wipe(&requests->kept[--requests->count]);
+	if (client != NULL && client->socket_callbacks.data == take_bytes)
+		client->socket_callbacks.data = ssh_packet_socket_callback;
+	inside_packet_wipe(&requests->next);
 }
 
-/* Did libssh give a message to the oldest? It is told by how many there were when the next one came. */
-static bool has_message(ssh_session client, const struct inside_requests *requests)
+/* What an earlier read brought behind a request. */
+static void take_left(ssh_session client)
 {
-	unsigned next = messages_seen(client, requests);
+	struct ssh_buffer_struct *left = ssh_socket_get_in_buffer(client->socket);
+	size_t taken;
 
-	for (unsigned i = requests->count; i-- > 1;)
-		if (requests->kept[i].verified_by_libssh)
-			next = requests->kept[i].messages_before;
-	return next > requests->kept[0].messages_before;
+	do {
+		taken = take_bytes(ssh_buffer_get(left), ssh_buffer_get_len(left), client);
+		ssh_buffer_pass_bytes(left, (uint32_t)taken);
+	} while (taken > 0 && ssh_socket_is_open(client->socket));
 }
 
-static bool service_is_next(ssh_session client)
+bool inside_requests_pump(ssh_session client, struct inside_requests *requests, bool *full)
 {
-	struct ssh_iterator *at = ssh_list_get_iterator(client->ssh_message_list);
+	bool goes_on = true;
 
-	return at != NULL && ssh_message_type(ssh_iterator_value(ssh_message, at)) != SSH_REQUEST_AUTH;
+	*full = false;
+	if (!ssh_socket_is_open(client->socket))
+		return false;
+	client->socket_callbacks.data = take_bytes;
+	if (ssh_buffer_get_len(ssh_socket_get_in_buffer(client->socket)) > 0)
+		take_left(client);
+	if (requests->leaving || !is_full(client, requests))
+		goes_on = inside_pump(client);
+	*full = is_full(client, requests);
+	return goes_on;
 }
 
 enum inside_taken inside_requests_take(
@@ -176,15 +213,13 @@ enum inside_taken inside_requests_take(
 		*message = ssh_message_pop_head(client);
 		return INSIDE_TAKEN_SERVICE;
 	}
-	if (requests->count == 0)
+	if (requests->next.type == 0)
 		return INSIDE_TAKEN_NOTHING;
-	if (requests->kept[0].verified_by_libssh && has_message(client, requests)) {
+	/* The only one that can be there is this request's. */
+	if (requests->next.verified_by_libssh)
 		*message = ssh_message_pop_head(client);
-		requests->messages_taken++;
-	}
-	*packet = requests->kept[0];
-	requests->count--;
-	memmove(requests->kept, requests->kept + 1, requests->count * sizeof(requests->kept[0]));
+	*packet = requests->next;
+	requests->next = (struct inside_packet){0};
 	return INSIDE_TAKEN_PACKET;
 }
 

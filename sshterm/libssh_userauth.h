@@ -12,6 +12,8 @@
  *    nothing else of what we use looks at auth.state.
  *  - ssh_packet_userauth_request queues one message for a publickey request, or (bad signature, unreadable
  * key) none, and does so before it returns.
+ *  - received bytes go to session->socket_callbacks.data, at most one packet's at each call; what it does not
+ * take stays in the socket's in_buffer, and 0 ends the calls for what has arrived.
  *  - ssh_packet_send takes its payload from session->out_buffer, encrypts it there, and during a key exchange
  *    puts the buffer into out_queue and a new one in its place; a buffer marked secure is wiped when it is
  * freed.
@@ -35,8 +37,7 @@
 #define USERAUTH_QUESTION 60 /* INFO_REQUEST, PASSWD_CHANGEREQ or PK_OK: as the method has it */
 #define USERAUTH_INFO_RESPONSE 61
 
-#define INSIDE_PACKETS_KEPT 16  /* of a client that does not wait for answers */
-#define INSIDE_PACKET_MAX 65536 /* bytes of one of them, or of an origin's question */
+#define INSIDE_PACKET_MAX 65536 /* bytes of a client's request or answer, or of an origin's question */
 #define INSIDE_BANNERS_KEPT 16
 /* Bytes of all of them: as many as a packet may bring (OpenSSH's limit); what is beyond is not shown. */
 #define INSIDE_BANNERS_MAX (256u * 1024)
@@ -47,7 +48,6 @@ struct inside_packet {
 	uint8_t type;            /* 0: none */
 	bool no_secret;          /* a request by public key, or `none`: in ordinary memory */
 	bool verified_by_libssh; /* publickey: libssh looked at it, and queued a message or did not */
-	unsigned messages_before;
 	uint8_t *bytes;
 	size_t len;
 };
@@ -55,24 +55,34 @@ void inside_packet_wipe(struct inside_packet *packet);
 /* A copy that is the caller's. 0 or -1: no memory. */
 int inside_packet_copy(const struct inside_packet *packet, struct inside_packet *copy);
 
-/* -- the client leg: requests and answers, in the order in which they came -- */
+/*
+ * -- the client leg: requests and answers, one after the other --
+ *
+ * As OpenSSH's server does, none is read before the one before it was answered: what a client sends behind a
+ * request, be it of the service that it asks for, waits as the bytes that it came in, which the peer's window
+ * bounds, and finds the connection as the answer left it. So somebody must wait for a client's packet
+ * (inside_requests_pump), else its leg is not read.
+ */
 struct inside_requests {
 	struct ssh_packet_callbacks_struct callbacks, farewell;
 	ssh_packet_callback table[USERAUTH_INFO_RESPONSE - USERAUTH_REQUEST + 1], farewell_table[1];
-	struct inside_packet kept[INSIDE_PACKETS_KEPT]; /* oldest first */
-	unsigned count, messages_taken;
-	bool overflow;   /* more than is kept: the connection is to be ended */
-	uint32_t reason; /* of the DISCONNECT that came, 0: none */
+	struct inside_packet next; /* type 0: none */
+	bool leaving;              /* the client has ended its side: what it still said is read to the end */
+	bool overflow;             /* longer than is kept, or no memory: the connection is to be ended */
+	uint32_t reason;           /* of the DISCONNECT that came, 0: none */
 };
 /* To be called before the key exchange: dropbear sends its service request, and `none`, together with its
  * NEWKEYS. 0 or -1. */
 int inside_requests_start(ssh_session client, struct inside_requests *requests);
 /* Stops listening and wipes what is left; also where it was never started. */
 void inside_requests_stop(ssh_session client, struct inside_requests *requests);
+/* Takes in what has arrived up to the next request, answer or service request, without waiting. *full: there
+ * is one to be taken, or `overflow`. False: the connection is over. */
+bool inside_requests_pump(ssh_session client, struct inside_requests *requests, bool *full);
 enum inside_taken { INSIDE_TAKEN_NOTHING = 0, INSIDE_TAKEN_SERVICE, INSIDE_TAKEN_PACKET };
-/* The oldest that has not been taken. PACKET: *packet is the caller's to wipe; *message is libssh's word on a
- * publickey request, NULL: its signature does not verify, or nobody here reads its key. SERVICE: *message is
- * the service request. The message is the caller's (ssh_message_free). */
+/* What was read and has not been taken. PACKET: *packet is the caller's to wipe; *message is libssh's word on
+ * a publickey request, NULL: its signature does not verify, or nobody here reads its key. SERVICE: *message
+ * is the service request. The message is the caller's (ssh_message_free). */
 enum inside_taken inside_requests_take(
     ssh_session client, struct inside_requests *requests, struct inside_packet *packet, ssh_message *message);
 

@@ -67,6 +67,10 @@ void origin_leg_fail(
 		leg_fail(failure, "not_ssh", "the origin does not speak SSH");
 	else if (inside_has_keys(ssh) && vsock_at_eof(session->sock[LEG_ORIGIN]))
 		leg_fail(failure, "origin_failed", "the origin closed the connection during login");
+	else if (inside_misplaced(ssh) != 0)
+		leg_fail(failure, "origin_failed",
+		    "the origin sent a message (type %u) that has no place before login is complete",
+		    inside_misplaced(ssh));
 	else
 		leg_fail(
 		    failure, "origin_failed", "no secure connection to the origin: %s", ssh_get_error(ssh));

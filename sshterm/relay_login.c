@@ -74,7 +74,7 @@ static bool has_verdict(const struct login *login)
 int origin_await(struct login *login, struct leg_failure *failure)
 {
 	while (!has_verdict(login) && login->answers.question.type == 0) {
-		if (userauth_wait(&login->auth, failure) != 0)
+		if (userauth_wait_for_origin(&login->auth, failure) != 0)
 			return -1;
 		if (login->answers.confused) {
 			leg_fail(failure, "origin_failed", "the origin breaks the authentication protocol");
@@ -124,7 +124,7 @@ static int await_client(struct login *login, bool *answer_owed, struct leg_failu
 		struct userauth_request next;
 		int taken = userauth_take(&login->auth, &next, failure);
 		if (taken == 0)
-			asked = userauth_wait(&login->auth, failure);
+			asked = userauth_wait_for_client(&login->auth, failure);
 		else if (taken < 0)
 			asked = -1;
 		else if (next.packet.type == USERAUTH_REQUEST) {

@@ -97,6 +97,8 @@ uint32_t vsock_peek(struct vsock *sock, const uint8_t **at);
 void vsock_consume(struct vsock *sock, uint32_t len);
 /* No more will come from this peer (FIN), all bytes before it were consumed. */
 bool vsock_at_eof(const struct vsock *sock);
+/* No more will come from this peer; bytes before it may be there still. */
+bool vsock_has_ended(const struct vsock *sock);
 /* The peer or the dataplane ended it (RST, time-out, dataplane lost). */
 bool vsock_is_reset(const struct vsock *sock);
 /* Hands bytes to the dataplane; returns how many were taken (slab credit), 0..len. */
@@ -129,7 +131,7 @@ void session_tell(struct session *session, uint16_t type, rpc_put_fn put, const 
  */
 const char *bridge_run(struct session *session);
 /* Called as soon as a leg's key exchange is done: puts the raw packet callbacks in front of libssh's (they
- * stay quiet until bridge_run), because clients pipeline. 0 or -1. */
+ * stay quiet until bridge_run), because a peer goes on at once when a login is complete. 0 or -1. */
 int bridge_prepare(struct session *session, enum leg leg);
 /* The client is let in, the origin's leg is not yet: the bridge is to log in there with the client's agent
  * (agent_first.h) before anything goes on. `hooks` and `facts` outlive the bridge. 0 or -1: no memory. */

@@ -11,7 +11,8 @@
 #include "sshterm/vsock.h"
 #include "sshterm/worker.h"
 
-#define PACKETS_MAX 200 /* before login: none, keys offered and proven, answers in dialogues */
+#define PACKETS_MAX 200         /* before login: none, keys offered and proven, answers in dialogues */
+#define UNSENT_MAX (64u * 1024) /* for a client that is read */
 
 void userauth_request_free(struct userauth_request *request)
 {
@@ -117,7 +118,7 @@ int userauth_take(struct userauth *auth, struct userauth_request *request, struc
 		return -1;
 	}
 	if (auth->requests.overflow) {
-		leg_fail(failure, "client_failed", "too many requests at once, or too long a one");
+		leg_fail(failure, "client_failed", "an authentication request is too long");
 		return -1;
 	}
 	do {
@@ -137,34 +138,67 @@ static bool is_over(const struct session *session)
 }
 
 /* Takes in all that is there. False: the leg is over. */
-static bool pump(struct session *session, enum leg leg, bool *moved)
+static bool pump_origin(struct session *session, bool *moved)
 {
 	const uint8_t *at, *next;
-	uint32_t left = vsock_peek(session->sock[leg], &at);
+	uint32_t left = vsock_peek(session->sock[LEG_ORIGIN], &at);
 
 	while (left > 0) {
-		if (!inside_pump(session->ssh[leg]))
+		if (!inside_pump(session->ssh[LEG_ORIGIN]))
 			return false;
-		uint32_t then = vsock_peek(session->sock[leg], &next);
+		uint32_t then = vsock_peek(session->sock[LEG_ORIGIN], &next);
 		if (then == left && next == at)
 			break;
 		*moved = true;
 		left = then;
 		at = next;
 	}
-	return inside_pump(session->ssh[leg]);
+	return inside_pump(session->ssh[LEG_ORIGIN]);
 }
 
-int userauth_wait(struct userauth *auth, struct leg_failure *failure)
+/* Takes in what is there up to the next request or answer. A stranger who does not take what they are sent
+ * is not read, either. */
+static bool pump_client(struct userauth *auth, bool *moved)
+{
+	struct session *session = auth->session;
+	ssh_session ssh = session->ssh[LEG_CLIENT];
+	const uint8_t *at, *next;
+	uint32_t left, then = vsock_peek(session->sock[LEG_CLIENT], &next);
+	bool full, took;
+
+	do {
+		left = then;
+		at = next;
+		if (!auth->requests.leaving && inside_flush(ssh) > UNSENT_MAX)
+			return true;
+		if (!inside_requests_pump(ssh, &auth->requests, &full))
+			return false;
+		then = vsock_peek(session->sock[LEG_CLIENT], &next);
+		took = then != left || next != at;
+		*moved = *moved || took || full;
+	} while (took && then > 0 && (!full || auth->requests.leaving));
+	return true;
+}
+
+/* A client that goes while its request is judged is gone, whatever it had still said. */
+static bool client_stays(struct userauth *auth, bool *moved)
+{
+	if (!vsock_has_ended(auth->session->sock[LEG_CLIENT]))
+		return true;
+	auth->requests.leaving = true;
+	return pump_client(auth, moved);
+}
+
+static int wait_for(struct userauth *auth, bool client, struct leg_failure *failure)
 {
 	struct session *session = auth->session;
 	bool moved = false;
 
-	if (!pump(session, LEG_CLIENT, &moved)) {
+	if (!(client ? pump_client(auth, &moved) : client_stays(auth, &moved))) {
 		client_leg_fail(session, failure);
 		return -1;
 	}
-	if (!pump(session, LEG_ORIGIN, &moved)) {
+	if (!pump_origin(session, &moved)) {
 		origin_leg_fail(session, auth->answers, failure);
 		return -1;
 	}
@@ -180,6 +214,16 @@ int userauth_wait(struct userauth *auth, struct leg_failure *failure)
 	return 0;
 }
 
+int userauth_wait_for_client(struct userauth *auth, struct leg_failure *failure)
+{
+	return wait_for(auth, true, failure);
+}
+
+int userauth_wait_for_origin(struct userauth *auth, struct leg_failure *failure)
+{
+	return wait_for(auth, false, failure);
+}
+
 int userauth_next(struct userauth *auth, struct userauth_request *request, struct leg_failure *failure)
 {
 	for (;;) {
@@ -190,7 +234,7 @@ int userauth_next(struct userauth *auth, struct userauth_request *request, struc
 			return 0;
 		if (taken > 0)
 			userauth_request_free(request); /* late: its dialogue is over */
-		else if (userauth_wait(auth, failure) != 0)
+		else if (userauth_wait_for_client(auth, failure) != 0)
 			return -1;
 	}
 }
@@ -198,12 +242,14 @@ int userauth_next(struct userauth *auth, struct userauth_request *request, struc
 int userauth_response(struct userauth *auth, struct userauth_request *response, struct leg_failure *failure)
 {
 	*response = (struct userauth_request){0};
-	while (auth->requests.count == 0 && !auth->requests.overflow)
-		if (userauth_wait(auth, failure) != 0)
+	while (auth->requests.next.type != USERAUTH_REQUEST) {
+		int taken = userauth_take(auth, response, failure);
+		if (taken != 0)
+			return taken;
+		if (userauth_wait_for_client(auth, failure) != 0)
 			return -1;
-	if (!auth->requests.overflow && auth->requests.kept[0].type != USERAUTH_INFO_RESPONSE)
-		return 0;
-	return userauth_take(auth, response, failure);
+	}
+	return 0;
 }
 
 void userauth_pause(struct userauth *auth, uint64_t us)

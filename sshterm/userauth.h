@@ -50,10 +50,14 @@ void userauth_offer(struct userauth *auth, bool publickey, bool keyboard, bool p
 
 /* The client's next packet, if there is one: 1, 0, or -1 with *failure filled in (a limit, a broken rule). */
 int userauth_take(struct userauth *auth, struct userauth_request *request, struct leg_failure *failure);
-/* Takes in what has arrived on both legs, and waits where there was nothing. 0, or -1 where a leg or the
- * session is over. */
-int userauth_wait(struct userauth *auth, struct leg_failure *failure);
-/* Both of them: the next request; answers to questions that nobody asks any more are passed over. 0 or -1. */
+/* Takes in what has arrived on the origin's leg, and on the client's where its next packet is waited for, and
+ * waits where there was nothing. While a request is being judged the client's leg is not read (RFC 4252
+ * section 5.1 has requests answered in order); that the client is gone is noticed all the same. 0, or -1
+ * where a leg or the session is over. */
+int userauth_wait_for_client(struct userauth *auth, struct leg_failure *failure);
+int userauth_wait_for_origin(struct userauth *auth, struct leg_failure *failure);
+/* Takes and waits: the next request; answers to questions that nobody asks any more are passed over. 0 or -1.
+ */
 int userauth_next(struct userauth *auth, struct userauth_request *request, struct leg_failure *failure);
 /* The answer to a question that was just sent: 1; 0: it made another request instead, which is the next to be
  * taken; -1: over. */

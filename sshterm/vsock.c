@@ -304,6 +304,11 @@ bool vsock_at_eof(const struct vsock *sock)
 	return sock->first == NULL && (sock->fin || sock->reset);
 }
 
+bool vsock_has_ended(const struct vsock *sock)
+{
+	return sock->fin || sock->reset;
+}
+
 bool vsock_is_reset(const struct vsock *sock)
 {
 	return sock->reset;

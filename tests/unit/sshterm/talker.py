@@ -6,8 +6,13 @@
     talker.py PORT echo LOGIN            answers prompt "7? " with "7", a long one with as many y
     talker.py PORT pipeline LOGIN        sends everything before it reads anything
     talker.py PORT signatures LOGIN KEY  three signed requests at once: a wrong signature, the right one, a wrong one
+    talker.py PORT hasty LOGIN KEY [wrong] | hasty LOGIN password PASSWORD
+                                         a request, good or not, and behind it, in one write, a global request, an
+                                         open, a request for a program
+    talker.py PORT late LOGIN KEY TYPE…  logs in, sends a message of each type where it has no place, runs a program
     talker.py PORT guess LOGIN KEY       a wrong password, `none`, a key, then another login's name
-    talker.py PORT rename | strayed | flood | mute | nones | rekey | farewell
+    talker.py PORT astray TYPE           sends such a message instead of a request
+    talker.py PORT rename | strayed | flood | mute | nones | rekey | farewell | parting
 
 (The system's Python: python3-paramiko is a Debian package.)
 """
@@ -156,9 +161,9 @@ def strayed(t):
 
 
 def flood(t):
+    """More than anybody needs, before anything is answered."""
     raw = Raw(t)
-    for _ in range(60):
-        raw.send(dialogue("silent"))
+    together(t, lambda: [raw.send(dialogue("someone")) for _ in range(250)])
     raw.end()
 
 
@@ -192,24 +197,125 @@ def farewell(t):
     time.sleep(1)
 
 
-def signatures(t, login, file):
+def parting(t):
+    """Asks what takes the origin for ever, and goes."""
+    raw = Raw(t)
+    together(t, lambda: [raw.send(m) for m in (
+        dialogue("silent"), message(90, "session", 0, 1 << 20, 1 << 15), message(1, 14, "this takes too long", ""))])
+    time.sleep(1)
+
+
+def astray(t, number):
+    raw = Raw(t)
+    t._handler_table[53] = lambda tt, m: raw.got.append(m.get_text().strip())
+    raw.send(message(int(number), "x" * 32))
+    raw.end()
+
+
+def signed(t, login, file, other=False):
+    """A request by a key, its signature right or that of another text."""
     key = paramiko.Ed25519Key.from_private_key_file(file)
-    blob = key.asbytes()
+    text = Message()
+    text.add_string(t.session_id)
+    parts = message(REQUEST, login, "ssh-connection", "publickey", True, "ssh-ed25519", key.asbytes())
+    text.packet.write(parts.asbytes())
+    data = text.asbytes()
+    signature = key.sign_ssh_data(data + b"x" if other else data)
+    parts.add_string(signature.asbytes() if isinstance(signature, Message) else signature)
+    return parts
 
-    def signed(other):
-        text = Message()
-        text.add_string(t.session_id)
-        parts = message(REQUEST, login, "ssh-connection", "publickey", True, "ssh-ed25519", blob)
-        text.packet.write(parts.asbytes())
-        data = text.asbytes()
-        signature = key.sign_ssh_data(data + b"x" if other else data)
-        parts.add_string(signature.asbytes() if isinstance(signature, Message) else signature)
-        return parts
 
+def signatures(t, login, file):
     raw = Raw(t)
     for other in (True, False, True):
-        raw.send(signed(other))
+        raw.send(signed(t, login, file, other))
     raw.settle(3)
+
+
+class Channel:
+    """A program on a channel of one's own, beside Raw: what comes back stands in raw.got."""
+
+    def __init__(self, raw):
+        self.raw = raw
+        self.t = raw.t
+        self.sent = {}  # by sequence number
+        for number, name in ((81, "request success"), (82, "request failure"), (91, "opened"), (92, "open failure"),
+                             (99, "runs"), (100, "does not run"), (96, "eof"), (97, "close")):
+            self.t._handler_table[number] = lambda tt, m, name=name: raw.got.append(name)
+        # The origin's own: hostkeys-00, exit-status, windows.
+        for number in (80, 93, 98):
+            self.t._handler_table[number] = lambda tt, m: None
+        self.t._handler_table[94] = self.data
+        self.t._handler_table[3] = self.unimplemented
+
+    def data(self, t, m):
+        m.get_int()
+        self.raw.got.append(repr(m.get_text()))
+
+    def unimplemented(self, t, m):
+        number = m.get_int()
+        self.raw.got.append(f"unimplemented {self.sent.get(number, 'what was never sent')}")
+
+    def send(self, number, *parts):
+        self.sent[self.t.packetizer._Packetizer__sequence_number_out] = number
+        self.raw.send(message(number, *parts))
+
+    def open(self):
+        self.send(90, "session", 0, 1 << 20, 1 << 15)
+
+    def run(self, command="echo in"):
+        """The channel has the peer's first number."""
+        self.send(98, 0, "exec", True, command)
+
+
+def together(t, what):
+    """What is sent by it leaves in one write."""
+    parts, write = [], t.packetizer.write_all
+    t.packetizer.write_all = parts.append
+    what()
+    t.packetizer.write_all = write
+    write(b"".join(parts))
+
+
+def hasty(t, login, file, word=""):
+    raw = Raw(t)
+    channel = Channel(raw)
+
+    def all_at_once():
+        raw.send(password(login, word) if file == "password" else signed(t, login, file, word == "wrong"))
+        channel.send(80, "keepalive@openssh.com", True)
+        channel.open()
+        channel.run()
+
+    together(t, all_at_once)
+    refused = word == "wrong"
+    raw.wait(lambda: raw.got.count("unimplemented 98") if refused else "close" in raw.got)
+    if refused:
+        raw.send(signed(t, login, file))
+        raw.wait(lambda: "success" in raw.got)
+    raw.show()
+
+
+def late(t, login, file, *types):
+    raw = Raw(t)
+    channel = Channel(raw)
+    raw.send(signed(t, login, file))
+    raw.wait(lambda: "success" in raw.got)
+    for number in (int(each) for each in types):
+        before = len(raw.got)
+        bodies = {
+            5: ("ssh-userauth",), 6: ("ssh-userauth",), 50: (login, "ssh-connection", "none"), 51: ("publickey", False),
+            53: ("hello", ""), 60: ("", "", "", 0), 61: (1, "x")}
+        channel.send(number, *bodies.get(number, ("x" * 32,)))
+        channel.send(80, "keepalive@openssh.com", True)
+        raw.wait(lambda: len([g for g in raw.got[before:] if g.startswith("request")]) > 0)
+        print(number, " | ".join(raw.got[before:]), "" if t.is_active() else "(over)", flush=True)
+    raw.got.clear()
+    channel.open()
+    raw.wait(lambda: raw.got)
+    channel.run()
+    raw.wait(lambda: "close" in raw.got)
+    raw.show()
 
 
 def mute(t):

@@ -107,6 +107,8 @@ talk farewell >/dev/null
 eventually_said() { within 60 grep "$1" origin.log; }
 told 'event auth.*client_closed.*"disconnect":14' && ok "of which control is told" || not_ok "of which control is told"
 eventually_said 'farewell: 14 I have changed my mind' && ok "a client's good-bye is the origin's" || not_ok "a client's good-bye is the origin's" "in origin.log" "$(tail -n 3 origin.log)"
+talk parting >/dev/null
+eventually_said 'farewell: 14 this takes too long' && ok "one who goes while the origin is silent is gone" || not_ok "one who goes while the origin is silent is gone" "in origin.log" "$(tail -n 3 origin.log)"
 told 'event origin.auth.*"method":"keyboard-interactive","success":true' && ok "control is told how the origin let us in" || not_ok "control is told how the origin let us in"
 
 # -- who does not get in, and what they learn --
@@ -128,7 +130,9 @@ has "another login name once the origin has heard one" '(over)' "$(talk rename)"
 has "rounds without end" 'too many authentication requests' "$(login_as '|' endless)"
 has "an origin that asks twice at once" 'breaks the authentication protocol' "$(login_as '|' rude)"
 has "requests that are no attempts, without end" '(over)' "$(talk nones)"
-has "sixty requests at once" '(over)' "$(talk flood)"
+has "250 requests at once" '(over)' "$(talk flood)"
+is "what comes behind a password is read once that has let in" \
+	"success | request failure | opened | runs | 'in as passwords\\n' | eof | close " "$(talk hasty passwords password "$secret")"
 down
 grep -q -e "$secret" -e 'a new one' out err && not_ok "no secret in what control is told" || ok "no secret in what control is told"
 
@@ -186,6 +190,14 @@ up --grace 100 --origin-auth 3
 has "signed requests at once: each is answered by its own signature" 'failure publickey False | failure password True | failure password False' \
 	"$(talk signatures passwords enrolled)"
 told 'who passwords untaken' && ok "control is told of the key whose signature is wrong" || not_ok "control is told of the key whose signature is wrong"
+down
+
+up --grace 100 --origin-auth 1
+is "what comes behind a key is read once that has let in" "success | request failure | opened | runs | 'in as keyed\\n' | eof | close " \
+	"$(talk hasty keyed enrolled)"
+is "and not recognized where it has not" "failure publickey False | unimplemented 80 | unimplemented 90 | unimplemented 98 | success " \
+	"$(talk hasty keyed enrolled wrong)"
+has "what has no place before login is told in our words" 'sent a message (type 51) that has no place before login' "$(talk astray 51)"
 down
 
 # -- by address --

@@ -416,8 +416,7 @@ static void verify(struct session *session)
 	cr_expect_eq(
 	    ssh_pki_signature_verify(session->ssh[LEG_CLIENT], signature, signer, text, sizeof(text)),
 	    SSH_ERROR);
-	auth.requests.kept[0].type = USERAUTH_REQUEST;
-	auth.requests.count = 1;
+	auth.requests.next.type = USERAUTH_REQUEST;
 	cr_expect_eq(userauth_next(&auth, &request, &failure), -1, "there is nobody to refuse");
 	cr_expect_str_eq(failure.close_reason, "client_closed", "it is over as %s", failure.close_reason);
 	ssh_free(session->ssh[LEG_CLIENT]);
