@@ -36,7 +36,7 @@ class Asking:
     # login -> what its first failure offers
     METHODS = {
         "change": "password", "passwords": "password", "bye": "password",
-        "two": "publickey", "pkpw": "publickey", "three": "publickey", "keyed": "publickey", "open": "none", "both": "password,keyboard-interactive",
+        "two": "publickey", "pkpw": "publickey", "three": "publickey", "keyed": "publickey", "late": "publickey", "open": "none", "both": "password,keyboard-interactive",
     }
 
     def __init__(self, login, send):
@@ -67,7 +67,7 @@ class Asking:
 
     def publickey(self, m):
         say(self.login, "key")
-        if self.login == "keyed":
+        if self.login in ("keyed", "late"):
             return self.result(True)
         return self.next_method({"two": "keyboard-interactive", "three": "password", "pkpw": "password,hostbased"}[self.login])
 
@@ -167,9 +167,28 @@ class Server(paramiko.ServerInterface):
     def check_channel_request(self, kind, chanid):
         return paramiko.OPEN_SUCCEEDED
 
+    def speak_late(self):
+        """Messages that have no place any more, each in its turn."""
+        t = self.transport
+        answered = threading.Event()
+
+        def unimplemented(tt, m):
+            say("late", f"unimplemented {sent.get(m.get_int())}")
+            answered.set()
+
+        sent = {}
+        t._handler_table = {**t._handler_table, 3: unimplemented}
+        for number in (6, 21, 30, 31, 33, 50, 51, 52, 53, 60, 61, 66):
+            answered.clear()
+            sent[t.packetizer._Packetizer__sequence_number_out] = number
+            t._send_message(message(number, "x" * 32))
+            answered.wait(60)
+
     def check_channel_exec_request(self, channel, command):
         def run():
             time.sleep(0.1)
+            if self.transport.auth_handler.auth_username == "late":
+                self.speak_late()
             channel.sendall(f"in as {self.transport.auth_handler.auth_username}\n".encode())
             channel.send_exit_status(0)
             channel.close()

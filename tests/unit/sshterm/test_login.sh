@@ -200,6 +200,19 @@ is "and not recognized where it has not" "failure publickey False | unimplemente
 has "what has no place before login is told in our words" 'sent a message (type 51) that has no place before login' "$(talk astray 51)"
 down
 
+# -- what comes too late (as OpenSSH's server has it: RFC 4253 section 11.4) --
+up --grace 100 --origin-auth 1
+types=(5 6 21 30 31 32 33 34 50 51 52 53 60 61 66)
+is "messages of a login or key exchange that is over are not recognized, and the session goes on" \
+	"$(printf 'unimplemented %s | request failure \n' "${types[@]}")
+unimplemented 50 
+opened | runs | 'in as keyed\\n' | eof | close " "$(talk late keyed enrolled "${types[@]}")"
+has "nor those of an origin" 'in as late' "$(login_as '|' late "${key[@]}")"
+is "which is told of each" "unimplemented 6 unimplemented 21 unimplemented 30 unimplemented 31 unimplemented 33 unimplemented 50 \
+unimplemented 51 unimplemented 52 unimplemented 53 unimplemented 60 unimplemented 61 unimplemented 66" \
+	"$(sed -n 's/^late: unimpl/unimpl/p' origin.log | paste -sd' ')"
+down
+
 # -- by address --
 up --grace 100 --identities 4 --notice $'Sessions are recorded.\nAsk ops why.'
 got=$(login_as '|' keyed)
