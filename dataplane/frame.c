@@ -331,13 +331,17 @@ static void read_ipv6(struct frame *f, struct wire *w)
 /* A third tag leaves ether_type a VLAN's: the frame is FRAME_OTHER and passes as such. */
 static bool read_tags(struct frame *f, struct wire *w)
 {
-	while (
-	    f->vlan_tags < FRAME_VLAN_TAGS_MAX &&
-	    (f->ether_type == ETHER_VLAN || f->ether_type == ETHER_QINQ || f->ether_type == ETHER_QINQ_OLD)) {
+	for (unsigned tags = 0;
+	     tags < FRAME_VLAN_TAGS_MAX &&
+	     (f->ether_type == ETHER_VLAN || f->ether_type == ETHER_QINQ || f->ether_type == ETHER_QINQ_OLD);
+	     tags++) {
 		struct wire_span tag = wire_bytes(w, VLAN_TAG_LEN);
 		if (tag.len == 0)
 			return false;
-		f->vlan[f->vlan_tags++] = be16(tag.at) & 0x0fff;
+		uint16_t vid = be16(tag.at) & 0x0fff;
+		/* 0 is no VLAN but a priority, which one direction may have alone (IEEE 802.1Q 6.9.1). */
+		if (vid != 0)
+			f->vlan[f->vlan_tags++] = vid;
 		f->ether_type = be16(tag.at + 2);
 		f->l2_len = (uint16_t)(f->l2_len + VLAN_TAG_LEN);
 	}

@@ -38,7 +38,7 @@ static void leg_begin(struct tcp_shard *shard, struct tcp_flow *flow, struct tcp
 	leg->rcv_nxt = leg->dlv_nxt = leg->last_ack_sent = peer->isn + 1;
 	leg->rcv_adv = leg->rcv_nxt + other->window; /* windows of SYNs are not scaled (RFC 7323 2.2) */
 	leg->snd_una = leg->snd_nxt = leg->snd_end = leg->fack = other->isn + 1;
-	leg->recover = leg->snd_una;
+	leg->recover = leg->snd_una - 1; /* the SYN */
 	leg->snd_wnd = leg->snd_wnd_max = peer->window;
 	leg->snd_wl1 = peer->isn;
 	leg->snd_wl2 = leg->snd_una;

@@ -39,6 +39,11 @@ void leg_reset(struct tcp_shard *shard, struct tcp_leg *leg, bool send, uint64_t
 	leg_let_go(shard, leg);
 }
 
+static void time_wait(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us)
+{
+	timer_append(&shard->time_waits, &flow->timer, now_us + (uint64_t)shard->config.time_wait_ms * 1000);
+}
+
 /* The flow carries nothing any more. */
 static void flow_rest(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us)
 {
@@ -46,7 +51,7 @@ static void flow_rest(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t n
 	shard->counters.legs_established--;
 	for (unsigned i = 0; i < 2; i++)
 		leg_let_go(shard, &flow->leg[i]);
-	timer_append(&shard->time_waits, &flow->timer, now_us + (uint64_t)shard->config.time_wait_ms * 1000);
+	time_wait(shard, flow, now_us);
 }
 
 static void flow_end(struct tcp_shard *shard, struct tcp_flow *flow, unsigned rst_mask, uint64_t now_us)
@@ -206,7 +211,11 @@ bool time_wait_input(struct tcp_shard *shard, struct tcp_flow *flow, struct tcp_
 		}
 	} else if (frame->payload_len > 0 || (frame->tcp_flags & (TCP_FIN | TCP_SYN)) ||
 	           SEQ_LT(frame->seq, leg->rcv_nxt)) {
-		/* Its FIN again, or data that we have: our last ACK was lost. */
+		/* Its FIN again, or data that we have: our last ACK was lost, and its next may be, too
+		 * (RFC 9293 3.10.7.4). */
+		if (flow->state == FLOW_TIME_WAIT && (frame->tcp_flags & TCP_FIN) &&
+		    frame->seq + frame->payload_len + 1 == leg->rcv_nxt)
+			time_wait(shard, flow, now_us);
 		leg_challenge(shard, leg, now_us);
 	}
 	return false;

@@ -124,12 +124,13 @@ static void cubic_acked(struct tcp_leg *leg, uint32_t bytes, uint64_t now_us)
 	avoid_congestion(leg, bytes, now_ms);
 }
 
-static void cubic_lost(struct tcp_leg *leg, bool timed_out, uint64_t now_us)
+static void cubic_lost(struct tcp_leg *leg, uint32_t flight, bool timed_out, uint64_t now_us)
 {
 	/* Of cwnd, which does not grow unused, not of what happens to be in flight (section 4.6). */
 	uint32_t down = leg->cwnd / BETA_DENOMINATOR * BETA_NUMERATOR;
 	uint32_t w_max = leg->ssthresh == UINT32_MAX ? 0 : leg->cubic.w_max;
 
+	(void)flight;
 	(void)now_us;
 	/* A flow that lost before it was back where it had been leaves room to others (section 4.7). After a
 	 * time-out the next epoch takes its W_max from the window that it begins with (section 4.8). */

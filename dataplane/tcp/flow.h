@@ -42,6 +42,7 @@ enum {
 	RUNS_MAX = 512, /* separate stretches of out-of-order bytes a leg */
 	RECENT_MAX = 3,
 	HANDSHAKE_HANGS_US = 5000000, /* a handshake this old may give way in a full table */
+	TIME_WAITS_LOOKED_AT = 8,     /* for one that may, too */
 	PASS_IDLE_US = 600000000,     /* a forwarded flow is forgotten after one to two of these */
 };
 
@@ -88,8 +89,9 @@ struct tcp_options {
 /* `at`: the option bytes behind the fixed header. Malformed ones end the walk. */
 void options_parse(struct tcp_options *options, const uint8_t *at, uint32_t len);
 /* Overwrites with NOPs what an adopted flow must not have negotiated and clears the ECN bits, in the frame's
- * bytes, checksum kept right (RFC 1624). True where anything changed. */
-bool options_edit_syn(const struct frame *frame, uint8_t *bytes);
+ * bytes, checksum kept right (RFC 1624); an MSS above `mss_most` is brought down to it: what is longer cannot
+ * come in by our ports. True where anything changed. */
+bool options_edit_syn(const struct frame *frame, uint8_t *bytes, uint16_t mss_most);
 /* Cuts the payload off a SYN: IP length and checksums; *len is the frame's new length. */
 void options_cut_payload(const struct frame *frame, uint8_t *bytes, uint32_t *len);
 
@@ -144,8 +146,9 @@ enum leg_flags {
 	LEG_LOSS = 1 << 13,          /* after a time-out, until the same */
 	LEG_REORDERING = 1 << 14,    /* seen on this path (RFC 8985 section 6.2) */
 	LEG_CWND_LIMITED = 1 << 15,
-	LEG_OVERRIDE = 1 << 16, /* the persist timer lets a small segment go */
-	LEG_DSACK = 1 << 17,    /* dsack_start/end are to be reported (RFC 2883) */
+	LEG_OVERRIDE = 1 << 16,     /* the persist timer lets a small segment go */
+	LEG_DSACK = 1 << 17,        /* dsack_start/end are to be reported (RFC 2883) */
+	LEG_MAY_FRAGMENT = 1 << 18, /* a path narrower than the least that we send in one piece */
 	/* recovery.c */
 	LEG_UNDO = 1 << 24,         /* undo_* are of the last episode */
 	LEG_REO_ROUND = 1 << 25,    /* a duplicate was reported since reo_round */
@@ -296,6 +299,9 @@ struct syn_note {
 	uint64_t at_us;
 };
 
+/* What a forwarded flow's ends said of its end. An RST may be anybody's: it counts until the flow goes on. */
+enum pass_ends { PASS_FIN_CLIENT = 1, PASS_FIN_ORIGIN = 2, PASS_RESET = 4 };
+
 enum flow_flags {
 	FLOW_WAITING = 1,    /* in its worker's list of flows that have something to say */
 	FLOW_TELL_RESET = 2, /* the worker is to be told of a reset … */
@@ -326,7 +332,11 @@ struct tcp_flow {
 			struct syn_note syn[2];
 			struct tcp_look look[2];
 		};
-		uint64_t last_seen_us; /* FLOW_PASS */
+		struct { /* FLOW_PASS */
+			uint64_t last_seen_us;
+			uint8_t ends; /* enum pass_ends */
+			bool half;    /* nothing but the first frame was seen: in the list of handshakes */
+		};
 	};
 };
 
@@ -363,6 +373,10 @@ struct tcp_shard {
 static inline struct tcp_flow *leg_flow(struct tcp_leg *leg)
 {
 	return (struct tcp_flow *)((char *)(leg - leg->id) - offsetof(struct tcp_flow, leg));
+}
+static inline struct tcp_flow *flow_of_timer(struct timer *timer)
+{
+	return (struct tcp_flow *)((char *)timer - offsetof(struct tcp_flow, timer));
 }
 static inline uint32_t flow_index(const struct tcp_shard *shard, const struct tcp_flow *flow)
 {
@@ -418,6 +432,9 @@ bool flow_orphaned(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_
 void flow_forget(struct tcp_shard *shard, struct tcp_flow *flow);
 /* The peer is given up (`error`: ETIMEDOUT …). */
 void leg_time_out(struct tcp_shard *shard, struct tcp_leg *leg, int error, uint64_t now_us);
+/* A frame of a flow that is forwarded, never adopted (FLOW_PASS). */
+enum tcp_verdict pass_input(struct tcp_shard *shard, struct tcp_flow *flow, enum tcp_port_side from,
+    const struct frame *frame, uint64_t now_us);
 /* A frame for a flow that is over. True: a new connection begins with it and the flow is forgotten. */
 bool time_wait_input(struct tcp_shard *shard, struct tcp_flow *flow, struct tcp_leg *leg,
     const struct frame *frame, uint64_t now_us);
@@ -559,8 +576,9 @@ struct congestion {
 	const char *name;
 	/* Bytes that arrived, outside of fast recovery: grows cwnd. */
 	void (*acked)(struct tcp_leg *leg, uint32_t bytes, uint64_t now_us);
-	/* A congestion event: chooses ssthresh; cwnd follows by recovery.c. */
-	void (*lost)(struct tcp_leg *leg, bool timed_out, uint64_t now_us);
+	/* A congestion event with `flight` bytes unacknowledged: chooses ssthresh; cwnd follows by
+	 * recovery.c. */
+	void (*lost)(struct tcp_leg *leg, uint32_t flight, bool timed_out, uint64_t now_us);
 	void (*idled)(struct tcp_leg *leg, uint64_t idle_us); /* nothing sent for more than an RTO */
 };
 extern const struct congestion congestion_cubic, congestion_newreno;

@@ -29,6 +29,12 @@ static void syn_options(struct tcp_options *options, const struct frame *frame)
 	options_parse(options, frame->bytes + frame->l4_offset + 20, frame->tcp_header_len - 20u);
 }
 
+/* Of the largest segment that comes in by any port. */
+static uint16_t mss_most(const struct tcp_shard *shard, const struct frame *frame)
+{
+	return (uint16_t)(shard->config.mtu - (frame->family == 4 ? 40u : 60u));
+}
+
 /* Notes a SYN of the client, edits it, lets it go on. */
 static enum tcp_verdict client_syn(struct tcp_shard *shard, struct tcp_flow *flow, const struct frame *frame,
     const struct tcp_options *options, uint8_t *bytes, uint32_t *len, uint64_t now_us)
@@ -36,7 +42,7 @@ static enum tcp_verdict client_syn(struct tcp_shard *shard, struct tcp_flow *flo
 	flow->state = FLOW_SYN;
 	note_syn(&flow->syn[SLAB_LEG_CLIENT], frame, options, now_us);
 	leg_look_like(&flow->look[SLAB_LEG_ORIGIN], frame);
-	options_edit_syn(frame, bytes);
+	options_edit_syn(frame, bytes, mss_most(shard, frame));
 	options_cut_payload(frame, bytes, len);
 	timer_append(&shard->handshakes, &flow->timer, now_us + (uint64_t)shard->config.handshake_ms * 1000);
 	return TCP_FORWARD;
@@ -50,9 +56,36 @@ static bool forget_hanging(struct tcp_shard *shard, uint64_t now_us)
 
 	if (due == NEVER || due + HANDSHAKE_HANGS_US > now_us + (uint64_t)shard->config.handshake_ms * 1000)
 		return false;
-	struct timer *oldest = shard->handshakes.next;
-	flow_forget(shard, (struct tcp_flow *)((char *)oldest - offsetof(struct tcp_flow, timer)));
+	flow_forget(shard, flow_of_timer(shard->handshakes.next));
 	return true;
+}
+
+/* Then the one that has been over longest, of those whose worker knows: opening and closing fast keeps nobody
+ * out. */
+static bool forget_closed(struct tcp_shard *shard)
+{
+	struct timer *at = shard->time_waits.next;
+
+	for (unsigned n = 0; n < TIME_WAITS_LOOKED_AT && at != &shard->time_waits; n++, at = at->next) {
+		struct tcp_flow *flow = flow_of_timer(at);
+		if (flow->flags & (FLOW_HAS_WORKER | FLOW_WAITING))
+			continue;
+		shard->counters.time_wait_cut++;
+		flow_forget(shard, flow);
+		return true;
+	}
+	return false;
+}
+
+static struct tcp_flow *flow_admit(struct tcp_shard *shard, const struct flow_key *key, uint64_t now_us)
+{
+	struct tcp_flow *flow = flow_new(shard, key);
+
+	if (flow == NULL && (forget_hanging(shard, now_us) || forget_closed(shard)))
+		flow = flow_new(shard, key);
+	if (flow == NULL)
+		shard->counters.table_full++;
+	return flow;
 }
 
 enum tcp_verdict tcp_syn(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from,
@@ -75,13 +108,9 @@ enum tcp_verdict tcp_syn(struct tcp_shard *shard, uint8_t link, enum tcp_port_si
 		tcp_refuse(shard, link, from, frame);
 		return TCP_DROP;
 	}
-	struct tcp_flow *flow = flow_new(shard, &key);
-	if (flow == NULL && forget_hanging(shard, now_us))
-		flow = flow_new(shard, &key);
-	if (flow == NULL) {
-		shard->counters.table_full++;
+	struct tcp_flow *flow = flow_admit(shard, &key, now_us);
+	if (flow == NULL)
 		return TCP_DROP;
-	}
 	flow->flags = low ? FLOW_CLIENT_LOW : 0;
 	flow->client_side = (uint8_t)from;
 	flow->rule = *rule;
@@ -119,7 +148,10 @@ static enum tcp_verdict from_client(struct tcp_shard *shard, struct tcp_flow *fl
 	if ((frame->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
 		if (frame->seq != client->isn) /* another attempt from the same port */
 			return client_syn(shard, flow, frame, &options, bytes, len, now_us);
-		options_edit_syn(frame, bytes);
+		/* Which of them the origin answers is not ours to know. */
+		if (options.mss_present && options.mss < flow->syn[SLAB_LEG_CLIENT].mss)
+			flow->syn[SLAB_LEG_CLIENT].mss = options.mss;
+		options_edit_syn(frame, bytes, mss_most(shard, frame));
 		options_cut_payload(frame, bytes, len);
 		return TCP_FORWARD;
 	}
@@ -163,8 +195,7 @@ static enum tcp_verdict from_origin(struct tcp_shard *shard, struct tcp_flow *fl
 		leg_look_like(&flow->look[SLAB_LEG_CLIENT], frame);
 		flow->state = FLOW_SYN_ACK;
 	}
-	(void)shard;
-	options_edit_syn(frame, bytes);
+	options_edit_syn(frame, bytes, mss_most(shard, frame));
 	options_cut_payload(frame, bytes, len);
 	return TCP_FORWARD;
 }
@@ -183,6 +214,8 @@ enum tcp_verdict handshake_input(struct tcp_shard *shard, struct tcp_flow *flow,
 	return from_origin(shard, flow, frame, bytes, len, now_us);
 }
 
+/* -- flows that are only remembered as forwarded -- */
+
 bool tcp_pass(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, const struct frame *frame,
     uint64_t now_us)
 {
@@ -192,16 +225,50 @@ bool tcp_pass(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, co
 
 	if (flow != NULL)
 		return flow->state == FLOW_PASS;
-	flow = flow_new(shard, &key);
-	if (flow == NULL) {
-		shard->counters.table_full++;
+	flow = flow_admit(shard, &key, now_us);
+	if (flow == NULL)
 		return false;
-	}
 	flow->state = FLOW_PASS;
 	flow->flags = low ? FLOW_CLIENT_LOW : 0;
 	flow->client_side = (uint8_t)from;
 	flow->last_seen_us = now_us;
+	flow->half = true;
 	shard->counters.passed++;
-	timer_append(&shard->passes, &flow->timer, now_us + PASS_IDLE_US);
+	timer_append(&shard->handshakes, &flow->timer, now_us + (uint64_t)shard->config.handshake_ms * 1000);
 	return true;
+}
+
+static bool pass_is_over(const struct tcp_flow *flow)
+{
+	const uint8_t both = PASS_FIN_CLIENT | PASS_FIN_ORIGIN;
+
+	return (flow->ends & PASS_RESET) || (flow->ends & both) == both;
+}
+
+enum tcp_verdict pass_input(struct tcp_shard *shard, struct tcp_flow *flow, enum tcp_port_side from,
+    const struct frame *frame, uint64_t now_us)
+{
+	bool was_half = flow->half, was_over = pass_is_over(flow);
+
+	/* A new connection under the same ports is the policy's to judge. */
+	if ((frame->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
+		if (now_us == flow->last_seen_us)
+			return TCP_FORWARD;
+		flow_forget(shard, flow);
+		return TCP_UNKNOWN;
+	}
+	flow->last_seen_us = now_us;
+	flow->half = false;
+	if (frame->tcp_flags & TCP_RST)
+		flow->ends |= PASS_RESET;
+	else
+		flow->ends &= (uint8_t)~PASS_RESET;
+	if (frame->tcp_flags & TCP_FIN)
+		flow->ends |= from == flow->client_side ? PASS_FIN_CLIENT : PASS_FIN_ORIGIN;
+	if (pass_is_over(flow) && !was_over)
+		timer_append(
+		    &shard->time_waits, &flow->timer, now_us + (uint64_t)shard->config.time_wait_ms * 1000);
+	else if (!pass_is_over(flow) && (was_over || was_half))
+		timer_append(&shard->passes, &flow->timer, now_us + PASS_IDLE_US);
+	return TCP_FORWARD;
 }

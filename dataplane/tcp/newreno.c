@@ -18,9 +18,11 @@ static void newreno_acked(struct tcp_leg *leg, uint32_t bytes, uint64_t now_us)
 	}
 }
 
-static void newreno_lost(struct tcp_leg *leg, bool timed_out, uint64_t now_us)
+static void newreno_lost(struct tcp_leg *leg, uint32_t flight, bool timed_out, uint64_t now_us)
 {
-	uint32_t half = leg->cwnd / 2;
+	/* Not of a window that was not used; and what limited transmit sent beyond it does not count
+	 * (RFC 5681 3.1, 3.2). */
+	uint32_t half = (flight < leg->cwnd ? flight : leg->cwnd) / 2;
 
 	(void)timed_out;
 	(void)now_us;

@@ -103,6 +103,12 @@ static void options_blank(uint8_t *at, uint32_t len)
 		memset(at + i, OPTION_END, len - i);
 }
 
+static void put_u16(uint8_t *at, uint32_t v)
+{
+	at[0] = (uint8_t)(v >> 8);
+	at[1] = (uint8_t)v;
+}
+
 static uint32_t words_sum(const uint8_t *at, uint32_t len)
 {
 	uint32_t sum = 0;
@@ -130,7 +136,15 @@ static void checksum_adjust(uint8_t *checksum, uint32_t old_sum, uint32_t new_su
 	checksum[1] = (uint8_t)(~sum & 0xff);
 }
 
-bool options_edit_syn(const struct frame *frame, uint8_t *bytes)
+/* `at`: options that are well-formed, as options_blank leaves them. */
+static void mss_clamp(uint8_t *at, uint32_t len, uint16_t most)
+{
+	for (uint32_t i = 0; i < len && at[i] != OPTION_END; i += at[i] == OPTION_NOP ? 1 : at[i + 1])
+		if (at[i] == OPTION_MSS && ((uint32_t)at[i + 2] << 8 | at[i + 3]) > most)
+			put_u16(at + i + 2, most);
+}
+
+bool options_edit_syn(const struct frame *frame, uint8_t *bytes, uint16_t mss_most)
 {
 	uint8_t *tcp = bytes + frame->l4_offset;
 	uint32_t len = frame->tcp_header_len; /* even: a multiple of 4 */
@@ -138,6 +152,7 @@ bool options_edit_syn(const struct frame *frame, uint8_t *bytes)
 
 	memcpy(before, tcp, len);
 	options_blank(tcp + TCP_HEADER, len - TCP_HEADER);
+	mss_clamp(tcp + TCP_HEADER, len - TCP_HEADER, mss_most);
 	/* ECN (RFC 3168) and accurate ECN use ECE, CWR and the bit next to the data offset. */
 	tcp[TCP_FLAGS_AT] &= (uint8_t) ~(TCP_ECE | TCP_CWR);
 	tcp[TCP_OFFSET_AT] &= 0xf0;
@@ -145,12 +160,6 @@ bool options_edit_syn(const struct frame *frame, uint8_t *bytes)
 		return false;
 	checksum_adjust(tcp + TCP_CHECKSUM_AT, words_sum(before, len), words_sum(tcp, len));
 	return true;
-}
-
-static void put_u16(uint8_t *at, uint32_t v)
-{
-	at[0] = (uint8_t)(v >> 8);
-	at[1] = (uint8_t)v;
 }
 
 void options_cut_payload(const struct frame *frame, uint8_t *bytes, uint32_t *len)

@@ -9,8 +9,9 @@
 
 enum { IP_TCP_HEADERS_MAX = 40 + 60, TSO_MSS_MIN = 256 /* what ports can cut into at least */ };
 enum {
-	BACKOFF_SHIFT_MAX = 8,
+	BACKOFF_SHIFT_MAX = 10, /* beyond RTO_MAX_US, whatever the RTO */
 	KEEPALIVE_INTERVAL_MIN_US = 1000000,
+	KEEPALIVE_INTERVAL_MAX_US = 75000000, /* as everybody's */
 	BURST_SEGMENTS = 64, /* of a leg in one flush: then it is the others' turn, and the port's to send */
 	PACE_AHEAD_US = 2 * WHEEL_SLOT_US, /* what may go before its time: the wheel is no finer */
 	PACE_SEGMENTS = 4,                 /* in one frame, where ports cut frames into segments */
@@ -432,14 +433,18 @@ void leg_output(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 
 static void retransmission_timeout(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 {
-	/* A peer that took its window back and answers is not gone (RFC 9293 3.8.6). */
-	bool shut = leg->snd_wnd == 0 && leg->last_heard_us >= leg->last_send_us;
+	/* What goes into a window that was taken back is a probe: a peer that answers those is not gone,
+	 * however long (RFC 9293 3.8.6.1), and their size is not why they are refused. */
+	bool shut = leg->snd_wnd == 0;
 
-	if (leg->backoff >= shard->config.retransmit_limit && !shut) {
+	if ((shut ? leg->unanswered : leg->backoff) >= shard->config.retransmit_limit) {
 		leg_time_out(shard, leg, ETIMEDOUT, now_us);
 		return;
 	}
-	leg_black_hole(shard, leg);
+	if (leg->unanswered < UINT8_MAX)
+		leg->unanswered++;
+	if (!shut)
+		leg_black_hole(shard, leg);
 	recovery_timed_out(shard, leg, now_us);
 	leg_output(shard, leg, now_us);
 }
@@ -479,8 +484,10 @@ void leg_keepalive(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us
 	}
 	probe(shard, leg, now_us);
 	leg->timer_kind = LEG_TIMER_KEEPALIVE;
+	if (interval < KEEPALIVE_INTERVAL_MIN_US)
+		interval = KEEPALIVE_INTERVAL_MIN_US;
 	wheel_arm(&shard->wheel, &leg->timer,
-	    now_us + (interval > KEEPALIVE_INTERVAL_MIN_US ? interval : KEEPALIVE_INTERVAL_MIN_US));
+	    now_us + (interval < KEEPALIVE_INTERVAL_MAX_US ? interval : KEEPALIVE_INTERVAL_MAX_US));
 }
 
 static void flight_timeout(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)

@@ -50,8 +50,10 @@ void leg_too_big(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t datagram
 		return;
 	if (mtu == 0)
 		mtu = next_below(PLATEAUS, datagram);
-	if (ipv4 && mtu < MTU_LEAST_IPV4)
+	if (ipv4 && mtu < MTU_LEAST_IPV4) { /* smaller pieces are the routers' to make */
 		mtu = MTU_LEAST_IPV4;
+		leg->flags |= LEG_MAY_FRAGMENT;
+	}
 	/* What fits was not too big; what we do not send any more says nothing new. */
 	if (mtu >= datagram || mtu >= leg_mtu(leg))
 		return;

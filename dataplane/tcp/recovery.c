@@ -83,7 +83,7 @@ static void enter(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t deliver
 	/* RFC 6937's RecoverFS: what recovery will see delivered */
 	leg->recover_flight = leg->snd_nxt - leg->snd_una - leg->sacked_bytes + delivered;
 	leg->prr_delivered = leg->prr_out = 0;
-	shard->congestion->lost(leg, false, now_us);
+	shard->congestion->lost(leg, leg->snd_nxt - leg->snd_una, false, now_us);
 	/* Found by the timer: one segment goes out, ACKs bring the rest. */
 	leg->cwnd = sent_pipe(leg) + leg->mss;
 }
@@ -136,7 +136,8 @@ static uint32_t find_losses(struct tcp_shard *shard, struct tcp_leg *leg, const 
 	} else if (leg->flags & LEG_RECOVERY) {
 		if (ack->advances) /* a partial ACK points at the next hole (RFC 6582) */
 			sent_head_lost(shard, leg);
-	} else if (leg->dup_acks == DUP_THRESHOLD && !recovering) {
+	} else if (leg->dup_acks == DUP_THRESHOLD && !recovering && leg->snd_una != leg->recover) {
+		/* At `recover` they may be answers to what a time-out sent in vain (RFC 6582 3.2). */
 		sent_head_lost(shard, leg);
 	}
 	return leg->lost_bytes > before ? leg->lost_bytes - before : 0;
@@ -166,7 +167,7 @@ void recovery_probed(struct tcp_shard *shard, struct tcp_leg *leg, bool again, u
 }
 
 /* Did the probe repair a loss that nothing else showed (RFC 8985 7.4)? `again`: it was a retransmission. */
-static void probe_acked(struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack, bool fresh)
+static void probe_acked(struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack, uint32_t delivered)
 {
 	bool of_probe = ack->twice && ack->twice_end == leg->probe_end && (leg->flags & LEG_PROBED_AGAIN);
 
@@ -177,11 +178,13 @@ static void probe_acked(struct tcp_shard *shard, struct tcp_leg *leg, struct ack
 	} else if ((leg->flags & LEG_PROBED_AGAIN) && SEQ_GT(ack->number, leg->probe_end)) {
 		if (!(leg->flags & (LEG_RECOVERY | LEG_LOSS))) {
 			leg->flags &= ~(uint32_t)LEG_UNDO;
-			shard->congestion->lost(leg, false, ack->now_us);
+			/* `delivered` was in flight until this ACK. */
+			shard->congestion->lost(
+			    leg, leg->snd_nxt - leg->snd_una + delivered, false, ack->now_us);
 			if (leg->cwnd > leg->ssthresh)
 				leg->cwnd = leg->ssthresh;
 		}
-	} else if ((leg->flags & LEG_PROBED_AGAIN) && (ack->advances || fresh || !ack->duplicate)) {
+	} else if ((leg->flags & LEG_PROBED_AGAIN) && (ack->advances || delivered > 0 || !ack->duplicate)) {
 		return; /* wait: the next ACK tells whether both copies arrived */
 	}
 	leg->flags &= ~(uint32_t)(LEG_PROBED | LEG_PROBED_AGAIN);
@@ -191,7 +194,7 @@ static void probe_acked(struct tcp_shard *shard, struct tcp_leg *leg, struct ack
 
 void recovery_acked(struct tcp_shard *shard, struct tcp_leg *leg, struct ack *ack, uint32_t delivered)
 {
-	probe_acked(shard, leg, ack, delivered > 0);
+	probe_acked(shard, leg, ack, delivered);
 	if (leg->flags & LEG_SACK)
 		sent_note_duplicate(leg, ack);
 	if (was_spurious(leg, ack))
@@ -233,7 +236,7 @@ void recovery_timed_out(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t n
 	 * section 3.1). */
 	if (leg->backoff == 0) {
 		undo_prepare(leg);
-		shard->congestion->lost(leg, true, now_us);
+		shard->congestion->lost(leg, leg->snd_nxt - leg->snd_una, true, now_us);
 	}
 	leg->cwnd = leg->mss; /* RFC 5681's loss window */
 	if (leg->backoff < UINT8_MAX)

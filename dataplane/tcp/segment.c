@@ -44,6 +44,7 @@ static void put_checksum(uint8_t *at, uint64_t sum)
 struct headers {
 	const uint8_t *l2;
 	uint8_t l2_len, family, ttl, dscp;
+	bool may_fragment;
 	uint16_t ip_id;
 	uint32_t flow_label;
 	const uint8_t *src, *dst;
@@ -69,7 +70,7 @@ static uint64_t write_ipv4(const struct headers *h, uint8_t *ip, uint32_t tcp_le
 	ip[1] = h->dscp;
 	put_u16(ip + 2, IPV4_HEADER + tcp_len);
 	put_u16(ip + 4, h->ip_id);
-	put_u16(ip + 6, 0x4000); /* DF: the path MTU is found, not fragmented for */
+	put_u16(ip + 6, h->may_fragment ? 0 : 0x4000); /* DF: the path MTU is found, not fragmented for */
 	ip[8] = h->ttl;
 	ip[9] = IPPROTO_TCP_NUMBER;
 	put_u16(ip + 10, 0);
@@ -233,6 +234,7 @@ bool segment_send(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, ui
 	    .family = flow->key.family,
 	    .ttl = leg->look.ttl,
 	    .dscp = leg->look.dscp,
+	    .may_fragment = leg->flags & LEG_MAY_FRAGMENT,
 	    .ip_id = leg->ip_id,
 	    .flow_label = leg->look.flow_label,
 	    .seq = seq,

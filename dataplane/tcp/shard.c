@@ -72,10 +72,10 @@ void tcp_config_defaults(struct tcp_config *config)
 	    .reorder_total = 256ull << 20,
 	    .mtu = 1500,
 	    .handshake_ms = 60000,
-	    .time_wait_ms = 15000,
+	    .time_wait_ms = 60000,
 	    .fin_wait_ms = 60000,
-	    .idle_keepalive_ms = 120000,
-	    .retransmit_limit = 12,
+	    .idle_keepalive_ms = 7200000, /* RFC 9293 3.8.4 */
+	    .retransmit_limit = 15,       /* some 15 minutes */
 	    .congestion = TCP_CUBIC,
 	};
 }
@@ -184,18 +184,6 @@ bool tcp_knows(const struct tcp_shard *shard, uint8_t link, const struct frame *
 	return flow_find(shard, &key) != NULL;
 }
 
-static enum tcp_verdict pass_input(
-    struct tcp_shard *shard, struct tcp_flow *flow, const struct frame *frame, uint64_t now_us)
-{
-	/* A new connection under the same ports is the policy's to judge. */
-	if ((frame->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && now_us > flow->last_seen_us) {
-		flow_forget(shard, flow);
-		return TCP_UNKNOWN;
-	}
-	flow->last_seen_us = now_us;
-	return TCP_FORWARD;
-}
-
 static enum tcp_verdict closed_input(struct tcp_shard *shard, struct tcp_flow *flow, struct tcp_leg *leg,
     const struct frame *frame, uint64_t now_us)
 {
@@ -217,7 +205,7 @@ enum tcp_verdict tcp_input(struct tcp_shard *shard, uint8_t link, enum tcp_port_
 	if (flow == NULL)
 		return TCP_UNKNOWN;
 	if (flow->state == FLOW_PASS)
-		return pass_input(shard, flow, frame, now_us);
+		return pass_input(shard, flow, from, frame, now_us);
 	uint8_t id = low == ((flow->flags & FLOW_CLIENT_LOW) != 0) ? SLAB_LEG_CLIENT : SLAB_LEG_ORIGIN;
 	if (from != leg_side(flow, id)) {
 		shard->counters.wrong_side++;
@@ -264,19 +252,19 @@ static void flow_timers(struct tcp_shard *shard, uint64_t now_us)
 
 	for (unsigned n = 0; n < TIMERS_A_TICK && (due = timer_expired(&shard->handshakes, now_us)) != NULL;
 	     n++)
-		flow_forget(shard, FROM_TIMER(due, struct tcp_flow, timer));
+		flow_forget(shard, flow_of_timer(due));
 	for (unsigned n = 0; n < TIMERS_A_TICK && (due = timer_expired(&shard->time_waits, now_us)) != NULL;
 	     n++)
-		time_wait_due(shard, FROM_TIMER(due, struct tcp_flow, timer), now_us);
+		time_wait_due(shard, flow_of_timer(due), now_us);
 	for (unsigned n = 0; n < TIMERS_A_TICK && (due = timer_expired(&shard->fin_waits, now_us)) != NULL;
 	     n++) {
-		struct tcp_flow *flow = FROM_TIMER(due, struct tcp_flow, timer);
+		struct tcp_flow *flow = flow_of_timer(due);
 		if (!flow_orphaned(shard, flow, now_us))
 			flow_fin_wait_due(shard, flow, now_us);
 	}
 	for (unsigned n = 0; n < TIMERS_A_TICK && (due = timer_expired(&shard->passes, now_us)) != NULL;
 	     n++) {
-		struct tcp_flow *flow = FROM_TIMER(due, struct tcp_flow, timer);
+		struct tcp_flow *flow = flow_of_timer(due);
 		if (now_us - flow->last_seen_us >= PASS_IDLE_US)
 			flow_forget(shard, flow);
 		else

@@ -14,7 +14,7 @@
  *   client FLAGS SEQ+LEN ACK …   a segment of the client; `origin` likewise. FLAGS of S A F R P U E C.
  *                       … win N (unscaled field), ts VAL, echo N (of our last TSval, less N), sack A-B [A-B …],
  *                       bad (checksum), wrong-side, port N, ttl N, opts HEX,
- *                       ecn N, urg N, fragments BYTES [backwards | overlapping | but-last]
+ *                       ecn N, urg N, priority N (a tag of VLAN 0), fragments BYTES [backwards | overlapping | but-last]
  *   to-client FLAGS SEQ+LEN ACK …   the next frame that leaves towards the client (`to-origin`) is this
  *                       … win N, sack A-B [A-B …], nosack, opts-len N, opts HEX, ts N, ecr N. Its TSval never goes back.
  *   quiet               nothing else has left
@@ -27,6 +27,7 @@
  *   lost                it dies;   foul consumed|leg|data|word|other: it breaks the rules
  *   late                it speaks of the connection that had these ports before
  *   looks LEG TTL       frames towards the leg's peer have this TTL from now on
+ *   may-fragment SIDE   routers may from now on cut what goes to this peer: before, never
  *   jump MS             the lcore is held up: time passes and no timer is looked at
  *   no-worker | no-buffers | buffers
  *   icmp SIDE SEQ MTU   "too big", quoting our segment at SEQ, a full one; must be consumed
@@ -71,6 +72,7 @@ struct run {
 	bool clock_seen[2];
 	uint32_t clock[2]; /* the last TSval towards each */
 	uint8_t ttl[2];    /* that frames towards each shall have */
+	bool may_fragment[2];
 	char words[24][64];
 	unsigned count, at;
 };
@@ -216,6 +218,9 @@ static void give(struct run *r, unsigned from)
 			s.ttl = (uint8_t)number(r);
 		} else if (next_is(r, "port")) {
 			s.port = (uint16_t)number(r);
+		} else if (next_is(r, "priority")) {
+			s.vlan_tags = 1;
+			s.vlan[0] = (uint16_t)(number(r) << 13);
 		} else if (next_is(r, "urg")) {
 			s.urgent = (uint16_t)number(r);
 		} else if (next_is(r, "bad")) {
@@ -309,6 +314,8 @@ static void check_look(struct run *r, const struct frame *f, unsigned to)
 		return;
 	if (f->dscp_ecn != 0x20)
 		fail(r, "DSCP and ECN are %02x, expected 20", f->dscp_ecn);
+	if (f->family == 4 && !(f->bytes[f->l2_len + 6] & 0x40) != r->may_fragment[to])
+		fail(r, "DF is %s", r->may_fragment[to] ? "set" : "not set");
 	if (f->tcp_urgent != 0 || f->ip_options)
 		fail(r, "an urgent pointer or IP options of the other peer's");
 }
@@ -765,6 +772,8 @@ static void command_run(struct run *r)
 		count_on(r);
 	else if (strcmp(command, "looks") == 0)
 		looks(r);
+	else if (strcmp(command, "may-fragment") == 0)
+		r->may_fragment[leg_word(r) & 1] = true;
 	else if (strcmp(command, "full") == 0)
 		r->box.full = true;
 	else if (strcmp(command, "room") == 0)

@@ -54,5 +54,12 @@ const struct scenario scenarios_adoption[] = {
 {"options that are cut off", "setup\nclient S 0 0 opts 020405b408080000\nto-origin S 0 0 opts 020405b401010101\n"},
 {"a SYN-ACK of another connection and its ACK", "setup\nclient S 0 0\nto-origin S 0 0\norigin SA 9000 5\nto-client SA 9000 5\nclient A 1 9001\nto-client R 9001 0\ncount adopted 0\ncount flows 0\n"},
 {"the client's clock goes on as it was at adoption", "setup\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1\nto-client SA 0 1\nclient A 1 1 ts 90000\nto-origin A 1 1 ts 90000\nwait 100\nwrite origin 10\nto-origin A 1+10 1 ts 90100\n"},
+{"a priority in one direction alone is the same VLAN: none", "setup\nclient S 0 0 priority 5\nto-origin S 0 0\norigin SA 0 1\nto-client SA 0 1\nclient A 1 1 priority 5\nto-origin A 1 1\ncount adopted 1\norigin A 1+10 1\nwait 41\nto-origin A 1 11\nclient A 1+10 1\ngot client 10\n"
+	"count legs_established 1\n"},
+{"an MSS beyond our own link is brought down to it", "setup mtu 1500 mss 8960 alone\nclient S 0 0\nto-origin S 0 0 opts 020405b401030307010104020101080a000130b000000000\n"},
+{"a SYN that is repeated with a smaller MSS", "setup window 60000\nclient S 0 0 opts 020405b4\nframes origin 1\nclient S 0 0 opts 02040200\nframes origin 1\norigin SA 0 1 opts 020405b4\nframes client 1\nclient A 1 1 opts 01010101\nframes origin 1\nwrite client 1000\n"
+	"to-client A 1+512 1\n"},
+{"table full: a closed connection gives way", "setup flows 1\nadopt\nclient RA 1 1\nto-origin RA 1 1\ngone\nwait 10\nclient S 0 0 port 40001\nframes origin 1\ncount time_wait_cut 1\nclient RA 1 1\nquiet\n"},
+{"table full: not one whose end the worker has not heard of", "setup flows 1\nadopt\nfull\nclient RA 1 1\nto-origin RA 1 1\nclient S 0 0 port 40001\nquiet\ncount table_full 1\ncount time_wait_cut 0\nready\ntold client reset\ngone\nclient S 0 0 port 40001\nframes origin 1\n"},
 {NULL, NULL},
 };

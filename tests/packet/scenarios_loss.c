@@ -50,5 +50,8 @@ const struct scenario scenarios_loss[] = {
 {"a FIN is no duplicate ACK", "setup no-sack no-timestamps\nadopt\nwrite client 2920\nframes client 2\nwait 20\nclient A 1 1\nclient A 1 1\nclient FA 1 1\nto-client A 2921 2\nquiet\ncount retransmits 0\n"},
 {"an ACK of something sent twice ends the full back-off, though it gives no RTT", "setup no-sack no-timestamps\nadopt\nwrite client 100\nto-client A 1+100 1\nwrite client 100\nto-client A 101+100 1\nwait 1010\nframes client 2\nwait 2010\nframes client 2\nwait 4010\nframes client 2\nclient A 1 101\nwait 1980\nquiet\nwait 30\nto-client A 101+100 1\n"},
 {"an echo of what was never sent is no RTT", "setup no-sack\nadopt\nwrite client 100\nto-client A 1+100 1\nwait 1010\nto-client A 1+100 1\nclient A 1 101 echo 2000000000\nwrite client 100\nto-client A 101+100 1\nwait 980\nquiet\nwait 30\nto-client A 101+100 1\n"},
+{"RTO: backs off to a minute at least", "setup no-sack no-timestamps retries 20 keepalive 0\nadopt\nwrite client 100\nto-client A 1+100 1\nwait 20\nclient A 1 101\nwrite client 100\nto-client A 101+100 1\nwait 210\nto-client A 101+100 1\nwait 410\n"
+	"to-client A 101+100 1\nwait 810\nto-client A 101+100 1\nwait 1610\nto-client A 101+100 1\nwait 3210\nto-client A 101+100 1\nwait 6410\nto-client A 101+100 1\nwait 12810\nto-client A 101+100 1\nwait 25610\n"
+	"to-client A 101+100 1\nwait 51210\nto-client A 101+100 1\nwait 59000\nquiet\n"},
 {NULL, NULL},
 };

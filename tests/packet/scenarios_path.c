@@ -21,7 +21,7 @@ const struct scenario scenarios_path[] = {
 {"path MTU: a message with a wrong checksum", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000 bad\nquiet\ncount bad_checksum 1\ncount icmp_consumed 0\n"},
 {"path MTU: a message with a wrong checksum, IPv6", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nicmp client 1 1280 bad\nquiet\ncount bad_checksum 1\n"},
 {"path MTU: a message from the side that the segment did not go to", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000 wrong-side\nquiet\ncount wrong_side 1\n"},
-{"path MTU: not below the least", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 68\nto-client A 1+500 1\nto-client A 501+500 1\nto-client A 1001+448 1\n"},
+{"path MTU: not below the least: smaller pieces are the routers' to make", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 68\nmay-fragment client\nto-client A 1+500 1\nto-client A 501+500 1\nto-client A 1001+448 1\nwrite origin 100\nto-origin A 1+100 1\n"},
 {"path MTU: less than any IPv6 link has is nonsense (RFC 8201 4)", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nicmp client 1 1279\nicmp client 1 100\nicmp client 1 0\nquiet\ncount path_mtu_lowered 0\nicmp client 1 1280\nto-client A 1+1208 1\nto-client A 1209+220 1\n"},
 {"path MTU: a quote of nothing in flight is a lie, IPv6", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nicmp client 5000 1280\nquiet\nicmp client 0 1280\nquiet\nicmp client 1429 1280\nquiet\nclient A 1 1429\nicmp client 1 1280\nwrite client 1428\nto-client A 1429+1428 1\ncount path_mtu_lowered 0\ncount icmp_consumed 4\n"},
 {"path MTU: what fits was not too big, IPv6; a message from the other side", "setup v6\nadopt\nwrite client 1428\nto-client A 1+1428 1\nicmp client 1 1300 len 500\nquiet\nicmp client 1 1500\nquiet\nicmp client 1 1280 wrong-side\nquiet\ncount wrong_side 1\ncount path_mtu_lowered 0\n"},
@@ -40,5 +40,7 @@ const struct scenario scenarios_path[] = {
 {"path MTU: what is small enough was not lost", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nwrite client 100\nto-client A 1449+100 1\nicmp client 1 1000\nto-client A 1+948 1\nto-client A 949+500 1\nquiet\n"},
 {"black hole: a FIN is no byte", "setup\nadopt\nclient A 1 1 win 0\nwrite client 1012\nfinish client\nclient A 1 1 win 512\nto-client FA 1+1012 1\nwait 1020\nto-client FA 1+1012 1\nwait 1020\nto-client FA 1+1012 1\nwait 2020\nto-client FA 1+1012 1\nwait 4020\nto-client A 1+524 1\ncount black_holes 1\n"},
 {"path MTU: a message about a connection that is over changes nothing", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\norigin R 1 0\nto-client RA 1449 1\nicmp client 1 1000\nquiet\ncount path_mtu_lowered 0\ncount icmp_consumed 1\n"},
+{"a shut window is no black hole", "setup retries 12\nadopt\nwrite client 1448\nto-client A 1+1448 1\nclient A 1 1 win 0\nwait 1010\nframes client 1\nclient A 1 1 win 0\nwait 2010\nframes client 1\nclient A 1 1 win 0\nwait 4010\nframes client 1\n"
+	"client A 1 1 win 0\nwait 8010\nframes client 1\nclient A 1 1 win 0\nwait 16010\nclient A 1 1 win 512\ncount black_holes 0\n"},
 {NULL, NULL},
 };

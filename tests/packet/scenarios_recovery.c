@@ -106,5 +106,10 @@ const struct scenario scenarios_recovery[] = {
 {"RACK's window narrows after sixteen recoveries without a duplicate", "setup\n" RTT_50 FIVE "wait 50\nclient A 1 8689 sack 1449-2897\non origin 8688\n"
 	"repeat 16\nwrite client 2896\nframes client 2\nwait 50\nclient A 1 1 sack 1449-2897\nwait 20\nquiet\nwait 12\nto-client A 1+1448 1\nwait 50\nclient A 1 2897 echo 0\non origin 2896\nagain\n"
 	"count fast_recoveries 16\nwrite client 2896\nframes client 2\nwait 50\nclient A 1 1 sack 1449-2897\nwait 18\nto-client A 1+1448 1\n"},
+{"NewReno: half of what was in flight, not of a window that was not used", "setup congestion newreno no-sack no-timestamps window 60000\nadopt\nwrite client 20440\nframes client 10\nwait 2\nclient A 1 14601\nframes client 4\nwait 2\nclient A 1 20441\nwrite client 60000\nframes client 20\nwait 2\n"
+	"client A 1 49641\nturn\nframes client 22\nwait 2\nclient A 1 80441\nwait 2\nwrite client 5840\nframes client 4\nwait 2\nclient A 1 80441\nclient A 1 80441\nclient A 1 80441\nframes client 1\nwait 5\nclient A 1 86281\n"
+	"turn\ncwnd client 2920\n"},
+{"no SACK: after a time-out, duplicates at `recover` say nothing", "setup congestion newreno no-sack no-timestamps window 60000\nadopt\nwrite client 14600\nframes client 10\nwait 1010\nframes client 1\nclient A 1 14601\nturn\nwrite client 5840\nframes client 2-4\nwait 20\n"
+	"client A 1 14601\nclient A 1 14601\nclient A 1 14601\nturn\ncount fast_recoveries 0\n"},
 {NULL, NULL},
 };

@@ -62,5 +62,12 @@ const struct scenario scenarios_window[] = {
 {"the window of a SYN-ACK is not scaled (RFC 7323 2.2)", "setup\nclient S 0 0\nto-origin S 0 0\norigin SA 0 1 win 1000\nto-client SA 0 1\nclient A 1 1\nto-origin A 1 1\nwrite origin 3000\nto-origin A 1+1000 1\nquiet\n"},
 {"zero window: the probes do not begin with the RTO's back-off", "setup no-sack no-timestamps\nadopt\nwrite client 100\nto-client A 1+100 1\nwait 1010\nto-client A 1+100 1\nwait 2010\nto-client A 1+100 1\nwrite client 2000\nclient A 1 101 win 0\nquiet\nwait 1010\nto-client A 100 1\nclient A 1 101 win 0\nwait 1980\nquiet\nwait 30\nto-client A 100 1\n"},
 {"zero window: what goes when it opens has an RTO without the probes' back-off", "setup no-sack no-timestamps\nadopt\nclient A 1 1 win 0\nwrite client 100\nwait 1010\nto-client A 0 1\nclient A 1 1 win 0\nwait 2010\nto-client A 0 1\nclient A 1 1 win 0\nclient A 1 1 win 512\nto-client A 1+100 1\nwait 990\nquiet\nwait 20\nto-client A 1+100 1\ncwnd client 1460\n"},
+{"shut over bytes on their way, for minutes, by a peer that answers: it lives, and gets them when it opens", "setup keepalive 0\nadopt\nwrite client 100\nto-client A 1+100 1\nwait 20\nclient A 1 101\nwrite client 100\nto-client A 101+100 1\nclient A 1 101 win 0\nwait 205\nclient A 1 101 win 0\nwait 205\nclient A 1 101 win 0\n"
+	"wait 410\nclient A 1 101 win 0\nwait 810\nclient A 1 101 win 0\nwait 1610\nclient A 1 101 win 0\nwait 3210\nclient A 1 101 win 0\nwait 6410\nclient A 1 101 win 0\nwait 12810\nclient A 1 101 win 0\nwait 25610\n"
+	"client A 1 101 win 0\nwait 51210\nclient A 1 101 win 0\nwait 51210\nclient A 1 101 win 0\nwait 51210\nclient A 1 101 win 0\nwait 51210\nclient A 1 101 win 0\nwait 51210\nclient A 1 101 win 0\nframes client 11\nlive\n"
+	"count timeouts 0\nwait 5000\nclient A 1 101 win 512\nquiet\nwait 210\nto-client A 101+100 1\nclient A 1 201 win 512\nwait 60000\nquiet\ncount timeouts 0\nlive\n"},
+{"shut over bytes on their way, by a peer that then is gone", "setup keepalive 0 retries 3\nadopt\nwrite client 100\nto-client A 1+100 1\nwait 20\nclient A 1 101\nwrite client 100\nto-client A 101+100 1\nclient A 1 101 win 0\nwait 210\nto-client A 101+100 1\nclient A 1 101 win 0\n"
+	"wait 410\nto-client A 101+100 1\nclient A 1 101 win 0\nwait 810\nto-client A 101+100 1\nclient A 1 101 win 0\nwait 1610\nto-client A 101+100 1\nlive\nwait 3210\nto-client A 101+100 1\nwait 6410\nto-client A 101+100 1\n"
+	"live\nwait 12810\nto-client RA 201 1\nto-origin RA 1 1\ntold client reset\ncount timeouts 1\n"},
 {NULL, NULL},
 };

@@ -26,7 +26,7 @@ static void fill(struct tcp_leg *leg)
 static void fall(struct tcp_leg *leg, const struct congestion *cc, bool timed_out, uint64_t now_us)
 {
 	fill(leg);
-	cc->lost(leg, timed_out, now_us);
+	cc->lost(leg, leg->snd_nxt - leg->snd_una, timed_out, now_us);
 	leg->cwnd = timed_out ? leg->mss : leg->ssthresh;
 }
 

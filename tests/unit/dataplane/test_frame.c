@@ -216,6 +216,20 @@ Test(frame, not_ip)
 	}
 }
 
+Test(frame, a_priority_is_no_vlan)
+{
+	struct packet p;
+
+	packet_ethernet(&p);
+	packet_vlan(&p, 0x88a8, 0xa000);
+	packet_vlan(&p, 0x8100, 7);
+	packet_other(&p, 0x88cc, 40, 0x45);
+	struct frame f = parsed(&p);
+	cr_assert_eq(f.vlan_tags, 1);
+	cr_assert_eq(f.vlan[0], 7, "of the tags the one of a VLAN: got %u", f.vlan[0]);
+	cr_assert_eq(f.l2_len, 14 + 2 * 4);
+}
+
 Test(frame, three_tags_are_not_looked_behind)
 {
 	struct packet p = tcp4(3, 0, 0, 0, 0);

@@ -103,6 +103,8 @@ Test(tcp_options, what_stays_in_a_syn)
 	    {"an experiment", {254, 6, 0xe2, 0xd4, 0xc3, 0xd9, 4, 2}, {1, 1, 1, 1, 1, 1, 4, 2}},
 	    {"length 0", {4, 2, 77, 0, 5, 5, 5, 5},
 	        {4, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
+	    {"an MSS wider than our link", {2, 4, 35, 0, 4, 2}, {2, 4, 5, 180, 4, 2}},
+	    {"at an odd place", {1, 2, 4, 5, 181, 4, 2}, {1, 2, 4, 5, 180, 4, 2}},
 	    {"behind the end", {4, 2, 0, 34, 2, 9, 9, 9}, {4, 2}},
 	};
 
@@ -114,7 +116,7 @@ Test(tcp_options, what_stays_in_a_syn)
 			frame_parse(&frame, bytes, len);
 			cr_assert(
 			    frame.kind == FRAME_TCP && frame_checksum_ok(&frame), "the test's own frame");
-			cr_expect(options_edit_syn(&frame, bytes)); /* ECN at least */
+			cr_expect(options_edit_syn(&frame, bytes, 1460)); /* ECN at least */
 			options_cut_payload(&frame, bytes, &len);
 			cr_expect_eq(len, 34u + 40u, "%s: length %u", T[i].name, len);
 			frame_parse(&frame, bytes, len);
