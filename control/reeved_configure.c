@@ -73,7 +73,7 @@ static int configure_dataplane(struct reeved *reeved, struct child *child)
 	    .receive_credit = s->receive_credit, .receive_window_max = s->receive_window_max,
 	    .receive_memory = s->receive_memory, .send_credit = s->send_credit,
 	    .send_slabs_max = s->send_buffer_max / SETTINGS_FLOW_SLAB, .slab_bytes = SETTINGS_FLOW_SLAB,
-	    .congestion = s->congestion);
+	    .congestion = s->congestion, .keepalive_ms = s->keepalive_ms);
 }
 
 static int configure_sshterm(struct reeved *reeved, struct child *child)

@@ -517,6 +517,7 @@ static bool open_tcp(struct lcore *lc, const struct lcore_config *config)
 	tcp.send_slabs_max = config->windows.send_slabs_max;
 	tcp.slab_bytes = config->windows.slab_bytes;
 	tcp.congestion = config->congestion;
+	tcp.idle_keepalive_ms = config->keepalive_ms;
 	if (getrandom(tcp.seed, sizeof(tcp.seed), 0) != sizeof(tcp.seed))
 		return false;
 	lc->handoff = handoff_create(config->workers, config->flows);

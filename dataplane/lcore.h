@@ -134,6 +134,7 @@ struct lcore_config {
 	uint32_t flows, workers;
 	struct lcore_windows windows;
 	enum tcp_congestion congestion;
+	uint32_t keepalive_ms; /* 0: never */
 	uint32_t decisions4, decisions6;
 };
 

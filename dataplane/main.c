@@ -113,6 +113,7 @@ static bool make_lcores(void)
 	    .workers = settings.workers,
 	    .windows = settings.windows,
 	    .congestion = settings.congestion,
+	    .keepalive_ms = settings.keepalive_ms,
 	    .decisions4 = DECISIONS4,
 	    .decisions6 = DECISIONS6,
 	};

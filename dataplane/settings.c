@@ -92,6 +92,7 @@ bool settings_read(
 	    .slab_bytes = or_usual(config->slab_bytes, 8192),
 	};
 	s->congestion = (enum tcp_congestion)config->congestion;
+	s->keepalive_ms = config->keepalive_ms;
 	if (config->congestion >= TCP_CONGESTIONS)
 		return wrong(error, error_size, "no such congestion control");
 	if (s->mtu < MTU_MIN || s->mtu > MTU_MAX)

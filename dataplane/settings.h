@@ -23,6 +23,7 @@ struct settings {
 	uint32_t mtu, mbufs, flows, rx_descriptors, tx_descriptors, workers, generation;
 	struct lcore_windows windows;
 	enum tcp_congestion congestion;
+	uint32_t keepalive_ms;
 };
 
 /* False: `error` says what is wrong with it. */

@@ -246,14 +246,15 @@ enum rpc_permit {
 	F(span, pkcs11_module) F(span, pkcs11_pin_file) F(span, pkcs11_environment)
 /* netns: name or empty. lcores: CPU numbers as u32be each. eal: arguments, each a string. links: per link
  * string name, string inside, string outside. idle: 0 adaptive, 1 poll. congestion: 0 cubic, 1 newreno.
- * receive_*: bytes; send_*: slabs of slab_bytes. */
+ * receive_*: bytes; send_*: slabs of slab_bytes. keepalive_ms: of silence before a peer is asked; 0: never. */
 #define SUP_CONFIG_DATAPLANE_FIELDS(F)                                                                       \
 	F(span, netns)                                                                                       \
 	F(span, lcores)                                                                                      \
 	F(span, eal) F(span, links) F(u8, idle) F(u32, mtu) F(u32, mbufs) F(u32, flows)                      \
 	    F(u32, rx_descriptors) F(u32, tx_descriptors) F(u32, workers) F(u32, generation)                 \
 	        F(u32, receive_credit) F(u32, receive_window_max) F(u32, receive_memory)                 \
-	            F(u32, send_credit) F(u32, send_slabs_max) F(u32, slab_bytes) F(u8, congestion)
+	            F(u32, send_credit) F(u32, send_slabs_max) F(u32, slab_bytes) F(u8, congestion) \
+	                F(u32, keepalive_ms)
 #define SUP_CONFIG_SSHTERM_FIELDS(F)                                                                         \
 	F(u32, worker) F(u32, core) F(u8, idle) F(u32, sessions) F(u32, login_grace_s)                   \
 	F(u32, recorder_patience_s) F(u32, lcores)

@@ -10,6 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
+enum {
+	KEEPALIVE_LEAST_MS = 10000,
+	KEEPALIVE_USUAL_MS = 7200000 /* RFC 9293 3.8.4 */,
+	KEEPALIVE_MOST_MS = 604800000
+};
+
 static const char *const idle_names[] = {"adaptive", "poll", NULL};
 static const char *const congestion_names[] = {"cubic", "newreno", NULL};
 
@@ -285,7 +291,8 @@ static void read_dataplane(struct yaml_doc *doc, const struct yaml_node *map, st
 {
 	static const char *const keys[] = {"netns", "lcores", "idle", "eal", "links", "mtu", "mbufs", "flows",
 	    "rx_descriptors", "tx_descriptors", "receive_credit", "receive_window_max", "receive_memory",
-	    "send_credit", "send_buffer_max", "send_memory", "congestion", NULL};
+	    "send_credit", "send_buffer_max", "send_memory", "congestion", "keepalive", NULL};
+	uint64_t keepalive_ms = KEEPALIVE_USUAL_MS;
 	unsigned idle = 0, congestion = 0;
 
 	yaml_map(doc, map, keys, NULL);
@@ -303,6 +310,11 @@ static void read_dataplane(struct yaml_doc *doc, const struct yaml_node *map, st
 	read_windows(doc, map, s);
 	yaml_choice(doc, yaml_get(map, "congestion"), congestion_names, NULL, &congestion);
 	s->congestion = (uint8_t)congestion;
+	const struct yaml_node *keepalive = yaml_get(map, "keepalive");
+	yaml_duration(doc, keepalive, 0, KEEPALIVE_MOST_MS, &keepalive_ms);
+	if (keepalive_ms > 0 && keepalive_ms < KEEPALIVE_LEAST_MS)
+		yaml_fail(doc, keepalive, "expected 10s to 7d, or 0s for never");
+	s->keepalive_ms = (uint32_t)keepalive_ms;
 }
 
 static void read_sshterm(struct yaml_doc *doc, const struct yaml_node *map, struct settings *s)

@@ -64,8 +64,9 @@ struct settings {
 	uint32_t receive_memory; /* bytes that the legs of an lcore share beyond receive_credit each */
 	uint32_t send_credit;    /* slabs a leg on their way from a worker, to begin with */
 	uint32_t send_buffer_max;
-	uint32_t send_memory; /* bytes of the slabs from a worker to an lcore */
-	uint8_t congestion;   /* of the TCP towards both sides: 0 cubic, 1 newreno */
+	uint32_t send_memory;  /* bytes of the slabs from a worker to an lcore */
+	uint8_t congestion;    /* of the TCP towards both sides: 0 cubic, 1 newreno */
+	uint32_t keepalive_ms; /* of silence before a peer is asked whether it lives; 0: never */
 	/* sshterm */
 	uint32_t cores[SETTINGS_WORKERS_MAX];
 	unsigned worker_count;

@@ -483,6 +483,7 @@ void leg_keepalive(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us
 		return;
 	}
 	probe(shard, leg, now_us);
+	shard->counters.keepalives++;
 	leg->timer_kind = LEG_TIMER_KEEPALIVE;
 	if (interval < KEEPALIVE_INTERVAL_MIN_US)
 		interval = KEEPALIVE_INTERVAL_MIN_US;

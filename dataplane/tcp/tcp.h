@@ -168,6 +168,7 @@ uint32_t tcp_flow_bytes(void);
 	F(syn_tracked, "SYNs of audited flows followed")                                                     \
 	F(adopted, "connections taken over")                                                                 \
 	F(table_full, "audited SYNs dropped because the table was full")                                     \
+	F(keepalives, "silent peers asked whether they live")                                                \
 	F(time_wait_cut, "closed flows forgotten early, for a new one in a full table")                      \
 	F(worker_none, "adoptions refused because no worker was up")                                         \
 	F(wrong_side, "segments that came in by the wrong port")                                             \

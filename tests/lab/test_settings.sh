@@ -61,8 +61,9 @@ reeved_stop
 within "stop_grace: 0s: nobody is waited for (ms)" 3000 "$reeved_took"
 
 restart dataplane 'idle: poll' dataplane 'congestion: newreno' dataplane 'receive_credit: 32768' dataplane 'receive_window_max: 32768' \
-	dataplane 'receive_memory: 1048576' dataplane 'send_credit: 4' dataplane 'send_buffer_max: 32768' dataplane 'send_memory: 1048576'
+	dataplane 'receive_memory: 1048576' dataplane 'keepalive: 10s' dataplane 'send_credit: 4' dataplane 'send_buffer_max: 32768' dataplane 'send_memory: 1048576'
 sleep 1
+background "$STATE/silent" ssh alice@origin 'echo in; sleep 100'
 equal "a download through small windows and buffers" 100000000 "$(bulk)"
 equal "receive_window_max: 32768: no window grows beyond" 0 "$(counter tcp.window_grown)"
 equal "send_buffer_max: 32768: nor does what a worker may have out" 0 "$(counter tcp.send_grown)"
@@ -92,6 +93,10 @@ except OSError: pass'
 took=$(($(now_ms) - start))
 at_least "login_grace: 10s: a client that does not log in has that long (ms)" 9000 "$took"
 within "and no longer (ms)" 13000 "$took"
+
+wait_until 30 eval '[ "$(counter tcp.keepalives)" -ge 2 ]' || fail "dataplane.keepalive: 10s: nobody was asked"
+equal "who was asked, and lives, goes on" in "$(cat "$STATE/silent")"
+equal "its connection, too" 0 "$(counter tcp.timeouts)"
 
 # A rule's answer to TCP that the box cannot take over: a SYN with an MD5 signature (RFC 2385).
 signed_syn() { python3 - "$here" "$LAB-client" "$LAB-origin" <<'PY'

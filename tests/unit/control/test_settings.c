@@ -87,6 +87,7 @@ Test(settings, defaults)
 	cr_expect_eq(s.send_buffer_max, 6291456);
 	cr_expect_eq(s.send_memory, 67108864);
 	cr_expect_eq(s.congestion, 0);
+	cr_expect_eq(s.keepalive_ms, 7200000);
 	cr_expect_not(s.dataplane_poll || s.sshterm_poll);
 	cr_expect_eq(s.recipients[0][31], 31);
 	cr_expect_eq(s.admin_count + s.auditor_count + s.eal_count, 0);
@@ -110,14 +111,14 @@ Test(settings, everything_said)
 	              "  mbufs: 4096\n  flows: 1000\n  rx_descriptors: 512\n  tx_descriptors: 256\n"
 	              "  receive_credit: 32768\n  send_credit: 8\n  receive_window_max: 131072\n"
 	              "  receive_memory: 2097152\n  send_buffer_max: 65536\n  send_memory: 1048576\n  "
-	              "congestion: newreno\n",
+	              "congestion: newreno\n  keepalive: 10s\n",
 	              error, sizeof(error)),
 	    "%s", error);
 	cr_expect(strcmp(s.netns, "box") == 0 && s.dataplane_poll && s.eal_count == 3 && s.mtu == 9000 &&
 	          s.mbufs == 4096 && s.flows == 1000 && s.rx_descriptors == 512 && s.tx_descriptors == 256 &&
 	          s.receive_credit == 32768 && s.receive_window_max == 131072 &&
 	          s.receive_memory == 2097152 && s.send_buffer_max == 65536 && s.send_memory == 1048576 &&
-	          s.send_credit == 8 && s.congestion == 1);
+	          s.send_credit == 8 && s.congestion == 1 && s.keepalive_ms == 10000);
 	cr_expect_str_eq(s.eal[2], "512");
 	cr_assert(parse_changed(&s, "{cores: [0]}",
 	              "{cores: [0, 0], sessions: 5, login_grace: 30s, recorder_patience: 1m, idle: poll}",
@@ -153,6 +154,8 @@ static const struct {
         "'no-such-user-here'"},
     {"state: /var/lib/p", "state: /v, stop_grace: 10",
         "f:1:52: control.stop_grace: expected a time with its unit"},
+    {"lcores: [0]", "lcores: [0]\n  keepalive: 5s",
+        "f:4:14: dataplane.keepalive: expected 10s to 7d, or 0s for never"},
     {"lcores: [0]", "lcores: []", "f:3:11: dataplane.lcores: expected at least 1 item; found 0"},
     {"lcores: [0]", "lcores: [0, 0]", "f:3:15: dataplane.lcores[1]: CPU 0 stands in the list twice"},
     {"lcores: [0]", "lcores: [99999]", "f:3:12: dataplane.lcores[0]: expected a whole number from 0 to "},
@@ -305,7 +308,7 @@ Test(settings, the_example_is_right)
 	static const char *const keys[] = {"admins:", "auditors:", "identity_reporters:", "stop_grace:",
 	    "netns:", "idle:", "mtu:", "mbufs:", "flows:", "rx_descriptors:", "tx_descriptors:",
 	    "receive_credit:", "send_credit:", "receive_window_max:", "receive_memory:", "send_buffer_max:",
-	    "send_memory:", "congestion:", "sessions:", "login_grace:", "recorder_patience:"};
+	    "send_memory:", "congestion:", "keepalive:", "sessions:", "login_grace:", "recorder_patience:"};
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		cr_expect(strstr(changed, keys[i]) != NULL, "the example does not explain %s", keys[i]);
 }
