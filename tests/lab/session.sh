@@ -41,14 +41,18 @@ look_at_load() {
 	local load running busy stolen
 	read -r load _ _ running _ </proc/loadavg
 	load=${load%.*} running=${running%%/*}
-	read -r busy stolen < <(machine_time)
+	machine_time
 	busy=$((busy - busy_before + 1)) stolen=$((stolen - stolen_before))
 	slack=$(((slowness * (1 + (load > running ? load : running) / cores) * (busy + stolen) + 10 * busy - 1) / (10 * busy)))
 	[ "$slack" -le 30 ] || slack=30
 	patience=$((slack < 3 ? 3 : slack))
 }
-# Time that all of its cores were busy, and that they had something to do and the host did something else.
-machine_time() { awk '$1 == "cpu" { print $2 + $3 + $4 + $7 + $8, $9 + 0; exit }' /proc/stat; }
+# Sets $busy and $stolen: time that all cores ran something, and that they would have and the host did something else.
+machine_time() {
+	local user nice system irq softirq
+	read -r _ user nice system _ _ irq softirq stolen _ </proc/stat
+	busy=$((user + nice + system + irq + softirq))
+}
 # Tenths of what a small computation takes where the limits were set (30 ms); 10 where it is no slower.
 machine_slowness() {
 	local TIMEFORMAT=%U i took
@@ -58,7 +62,8 @@ machine_slowness() {
 }
 cores=$(nproc)
 slowness=$(machine_slowness)
-read -r busy_before stolen_before < <(machine_time)
+machine_time
+busy_before=$busy stolen_before=$stolen
 
 # Runs commands in the three namespaces; nothing waits longer than LIMIT seconds (default 30).
 limited() { look_at_load; PTY_STEP_S=$((15 * patience)) timeout -k 2 "$((${LIMIT:-30} * patience))" "$@"; }
