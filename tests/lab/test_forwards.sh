@@ -71,12 +71,9 @@ serve origin echo.py /tmp/$LAB-origin.sock
 serve client echo.py 7002
 serve client echo.py "$STATE/client/echo.sock"
 serve client x_display.py
-listens() { [ -n "$(lab exec "$1" ss -Hln "${@:3}" | grep -F "$2")" ]; }
-for port in origin:7001 client:7002 client:6007; do
-	wait_until 10 listens "${port%:*}" "127.0.0.1:${port#*:} " -t || give_up "nobody listens at $port"
-done
-for path in /tmp/$LAB-origin.sock "$STATE/client/echo.sock"; do
-	wait_until 10 listens client "$path " -x || wait_until 1 listens origin "$path " -x || give_up "nobody listens at $path"
+listens() { [ -n "$(lab exec "$1" ss -Hlntx | grep -F " $2 ")" ]; }
+for each in origin:127.0.0.1:7001 "origin:/tmp/$LAB-origin.sock" client:127.0.0.1:7002 "client:$STATE/client/echo.sock" client:127.0.0.1:6007; do
+	wait_until 10 listens "${each%%:*}" "${each#*:}" || give_up "nobody listens at $each"
 done
 
 say() { client python3 "$STATE/say.py" "$1" 2>&1; }
