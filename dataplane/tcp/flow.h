@@ -217,7 +217,7 @@ struct tcp_leg {
 	/* sending */
 	uint32_t sent_head, sent_tail;
 	uint32_t flight_oldest, flight_newest;      /* records in flight, by last transmission */
-	uint32_t sent_root;                         /* of the records' index */
+	uint32_t sent_root, sent_count;             /* of the records' index; records */
 	uint32_t slab_head, slab_tail, slab_cursor; /* numbers of the worker's slabs */
 	uint32_t head_seq, cursor_seq;              /* sequence number of their first bytes */
 	uint32_t slabs;
@@ -530,8 +530,8 @@ void recovery_probed(struct tcp_shard *shard, struct tcp_leg *leg, bool again, u
 
 /* -- sack.c: the scoreboard -- */
 void sent_begin(struct tcp_leg *leg);
-/* May the leg have one record more? */
-bool sent_room(const struct tcp_shard *shard, const struct tcp_leg *leg);
+/* May the leg have `n` records more? */
+bool sent_room(const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t n);
 struct sent_segment *sent_append(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, uint32_t len,
     uint32_t flags, uint64_t now_us);
 /* Splits so that `segment` keeps `len` sequence numbers. False: no record. */

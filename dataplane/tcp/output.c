@@ -277,7 +277,7 @@ static void note_sent(
 
 	while (leg->snd_nxt != end) {
 		uint32_t len = end - leg->snd_nxt;
-		bool more = len > (uint32_t)leg->mss + fin && shard->sent_spare > shard->sent_kept + 1;
+		bool more = len > (uint32_t)leg->mss + fin && sent_room(shard, leg, 2);
 		if (more)
 			len = leg->mss;
 		sent_append(shard, leg, leg->snd_nxt, len, fin && !more ? SENT_FIN : 0, now_us);
@@ -303,7 +303,7 @@ static bool send_frame(
 static bool send_segments(
     struct tcp_shard *shard, struct tcp_leg *leg, uint32_t *payload, bool fin, uint64_t now_us)
 {
-	if (!sent_room(shard, leg)) {
+	if (!sent_room(shard, leg, 1)) {
 		shard->counters.no_segment++;
 		return false;
 	}
@@ -345,7 +345,7 @@ void leg_probe_tail(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_u
 {
 	struct sent_segment *last = &shard->sent[leg->sent_tail];
 	uint32_t payload;
-	bool fin, again = !sent_room(shard, leg) || !next_segment(shard, leg, true, &payload, &fin);
+	bool fin, again = !sent_room(shard, leg, 1) || !next_segment(shard, leg, true, &payload, &fin);
 
 	if (!again) {
 		if (!send_segments(shard, leg, &payload, fin, now_us))

@@ -19,16 +19,27 @@ enum {
 	REO_MULT_MAX = 254,
 	REO_WINDOW_MIN_US = 1000,
 	LOST_A_TIME = 64, /* the next ACK goes on, or the timer */
+	SENT_OWN = 16,
+	SENT_LEFT = 8,
 };
 
-/* Where records are scarce a leg that has some waits for its own ACKs: the last ones, one for each leg, are
- * for those that have nothing in flight. */
-bool sent_room(const struct tcp_shard *shard, const struct tcp_leg *leg)
+/* A leg may have SENT_OWN records, and beyond that one for each SENT_LEFT that it leaves to others (a dynamic
+ * threshold, as that of windows): k greedy legs end up with a share of 1 in k + SENT_LEFT each, and k that
+ * came one after the other and acknowledge nothing leave (1 - 1 / (SENT_LEFT + 1))^k to who comes next. One
+ * alone has enough for 6 MB of 1,448 bytes each. Who has its share waits for its own ACKs. The last records,
+ * one for each leg, are for those that have nothing in flight. */
+bool sent_room(const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t n)
 {
-	return shard->sent_spare > (leg->sent_head == NONE ? 0 : shard->sent_kept);
+	uint32_t left = shard->sent_spare > shard->sent_kept ? shard->sent_spare - shard->sent_kept : 0;
+	uint32_t count = leg->sent_count + n;
+
+	if (leg->sent_head == NONE && n == 1)
+		return shard->sent_spare > 0;
+	return left >= n && (count <= SENT_OWN || count <= (left - n) / SENT_LEFT);
 }
 
-static struct sent_segment *record_take(struct tcp_shard *shard, bool permitted, uint32_t *index)
+static struct sent_segment *record_take(
+    struct tcp_shard *shard, struct tcp_leg *leg, bool permitted, uint32_t *index)
 {
 	*index = permitted ? shard->free_sent : NONE;
 	if (*index == NONE) {
@@ -38,6 +49,7 @@ static struct sent_segment *record_take(struct tcp_shard *shard, bool permitted,
 	struct sent_segment *record = &shard->sent[*index];
 	shard->free_sent = record->next;
 	shard->sent_spare--;
+	leg->sent_count++;
 	return record;
 }
 
@@ -79,7 +91,7 @@ struct sent_segment *sent_append(
     struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, uint32_t len, uint32_t flags, uint64_t now_us)
 {
 	uint32_t index;
-	struct sent_segment *record = record_take(shard, sent_room(shard, leg), &index);
+	struct sent_segment *record = record_take(shard, leg, sent_room(shard, leg, 1), &index);
 
 	if (record == NULL)
 		return NULL;
@@ -99,8 +111,8 @@ bool sent_split(struct tcp_shard *shard, struct tcp_leg *leg, struct sent_segmen
 {
 	uint32_t number = (uint32_t)(segment - shard->sent), index;
 	/* The first and the last may be in pieces whatever is left: nothing goes on before they do. */
-	bool permitted = number == leg->sent_head || number == leg->sent_tail || sent_room(shard, leg);
-	struct sent_segment *rest = record_take(shard, permitted, &index);
+	bool permitted = number == leg->sent_head || number == leg->sent_tail || sent_room(shard, leg, 1);
+	struct sent_segment *rest = record_take(shard, leg, permitted, &index);
 
 	if (rest == NULL)
 		return false;
@@ -124,11 +136,12 @@ bool sent_split(struct tcp_shard *shard, struct tcp_leg *leg, struct sent_segmen
 	return true;
 }
 
-static void record_free(struct tcp_shard *shard, uint32_t index)
+static void record_free(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t index)
 {
 	shard->sent[index].next = shard->free_sent;
 	shard->free_sent = index;
 	shard->sent_spare++;
+	leg->sent_count--;
 }
 
 static void drop_head(struct tcp_shard *shard, struct tcp_leg *leg)
@@ -142,7 +155,7 @@ static void drop_head(struct tcp_shard *shard, struct tcp_leg *leg)
 	leg->sent_head = head->next;
 	if (leg->sent_head == NONE)
 		leg->sent_tail = NONE;
-	record_free(shard, index);
+	record_free(shard, leg, index);
 }
 
 void sent_begin(struct tcp_leg *leg)
@@ -261,7 +274,7 @@ static uint32_t join(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t befo
 	if (leg->sent_tail == index)
 		leg->sent_tail = before;
 	sent_index_remove(shard, leg, index);
-	record_free(shard, index);
+	record_free(shard, leg, index);
 	return before;
 }
 

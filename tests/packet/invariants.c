@@ -73,6 +73,8 @@ static const char *sent_whole(const struct tcp_shard *shard, const struct tcp_le
 		return "sent_tail is not the last record";
 	if (seq != leg->snd_nxt)
 		return "the records do not end at snd_nxt";
+	if (leg->sent_count != *count - before)
+		return "sent_count is not the number of records";
 	if (index_nodes(shard, leg->sent_root) != *count - before)
 		return "the index has other records than the list";
 	last = NONE;

@@ -562,6 +562,35 @@ static void never_reading_peer(void)
 	check(other->rcv_nxt > 50 * MB, "the other got %u bytes", other->rcv_nxt);
 }
 
+/* Who has its segments cut small and acknowledges none of them takes records, not the others' turn. */
+static void records_are_shared(void)
+{
+	const unsigned hogs = 16;
+
+	start();
+	for (unsigned i = 0; i < hogs; i++) {
+		struct paths_client *hog = paths_client(&world, 1000, 0);
+		struct tcp_leg *leg = paths_leg(&world, hog);
+		leg->mss = MSS_MIN; /* as its SYN had said, and as if it had acknowledged much */
+		leg->cwnd = 600000;
+		hog->mute = hog->writes = true;
+		paths_run(&world, SECOND / 20);
+	}
+	uint32_t spare = world.shard->sent_spare, all = world.config.sent_segments;
+	check(spare < all / 5, "a test that uses nothing up: %u records spare", spare);
+	check(spare > all / 8, "they left %u records of %u", spare, all);
+	struct paths_client *other = paths_client(&world, 1000, 1);
+	other->writes = true;
+	paths_run(&world, SECOND / 20);
+	uint32_t flight = paths_leg(&world, other)->snd_nxt - paths_leg(&world, other)->snd_una;
+	check(flight > 100 * PATHS_MSS, "a window of %u bytes beside those that take all", flight);
+	uint32_t before = other->rcv_nxt;
+	paths_run(&world, SECOND / 10);
+	check(other->rcv_nxt - before > 10 * MB, "%u bytes in a tenth of a second", other->rcv_nxt - before);
+	check(paths_leg(&world, &world.client[0])->sent_count > all / 10, "the first has %u records of %u",
+	    paths_leg(&world, &world.client[0])->sent_count, all);
+}
+
 /* -- workers -- */
 
 static void workers_apart(void)
@@ -621,6 +650,7 @@ static const struct {
     {"100,000 silent connections", silent_connections},
     {"the send buffer follows a long path, and back", buffer_follows_long_path},
     {"a peer that never reads", never_reading_peer},
+    {"records of what was sent are shared", records_are_shared},
     {"two workers", workers_apart},
 };
 
