@@ -374,13 +374,13 @@ uint32_t handoff_poll(struct handoff *handoff, struct tcp_shard *shard, uint64_t
 		} else if (worker->waits != 0) {
 			unsigned waited = worker->waits;
 			worker->waits = 0; /* raised again by whoever still finds none */
-			bool more = tcp_worker_ready(shard, (int)i, now_us);
-			/* Where one found none, the worker's bell is waited for: with a worker that takes
-			 * nothing this is no work. */
-			if (more && worker->waits == 0) {
-				worker->waits = waited;
-				n++;
-			}
+			enum tcp_turn turn = tcp_worker_ready(shard, (int)i, now_us);
+			if (turn != TCP_TURN_ALL)
+				worker->waits |= waited; /* what the others wait for */
+			/* Where none got through, the worker's bell is waited for: with a worker that takes
+			 * nothing this is no work. But one that holds all that its flow may have is no reason
+			 * for others to wait. */
+			n += turn == TCP_TURN_SOME;
 		}
 	}
 	return n;

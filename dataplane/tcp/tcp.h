@@ -146,9 +146,14 @@ void tcp_ask_other(struct tcp_shard *shard, uint8_t link, enum tcp_port_side fro
  * rules; its flow was reset on both sides. */
 bool tcp_from_worker(
     struct tcp_shard *shard, int worker, const struct slab_desc *desc, const uint8_t *bytes, uint64_t now_us);
-/* The worker's channel has room again. True: more of its flows wait than have their turn in a call, so call
- * again, though nothing more may come back meanwhile. */
-bool tcp_worker_ready(struct tcp_shard *shard, int worker, uint64_t now_us);
+enum tcp_turn {
+	TCP_TURN_ALL,   /* each flow that waited had its turn */
+	TCP_TURN_SOME,  /* more wait than have their turn in a call, and some got through: call again, though
+	                   nothing more may come back meanwhile */
+	TCP_TURN_STUCK, /* more wait, but of those who had their turn none got through */
+};
+/* The worker's channel has room again. */
+enum tcp_turn tcp_worker_ready(struct tcp_shard *shard, int worker, uint64_t now_us);
 /* The worker is gone: RST to both sides of all its flows (a slice of the table each tcp_tick); its slabs are
  * forgotten, not returned, and never read again: their memory may be unmapped when this returns. */
 void tcp_worker_lost(struct tcp_shard *shard, int worker, uint64_t now_us);

@@ -119,10 +119,11 @@ void flow_settle(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us
 		flow_wait(shard, flow);
 }
 
-bool tcp_worker_ready(struct tcp_shard *shard, int worker, uint64_t now_us)
+enum tcp_turn tcp_worker_ready(struct tcp_shard *shard, int worker, uint64_t now_us)
 {
 	struct worker_flows *flows = &shard->workers[worker];
 	uint32_t last = flows->wait_tail;
+	bool through = false;
 
 	/* Each that waits now once; those that must wait again go to the end. */
 	for (unsigned n = 0; flows->wait_head != NONE && n < READY_FLOWS_MAX; n++) {
@@ -134,9 +135,10 @@ bool tcp_worker_ready(struct tcp_shard *shard, int worker, uint64_t now_us)
 		flow->flags &= (uint8_t)~FLOW_WAITING;
 		flow_settle(shard, flow, now_us);
 		if (index == last)
-			return false;
+			return TCP_TURN_ALL;
+		through = through || !(flow->flags & FLOW_WAITING);
 	}
-	return flows->wait_head != NONE;
+	return flows->wait_head == NONE ? TCP_TURN_ALL : through ? TCP_TURN_SOME : TCP_TURN_STUCK;
 }
 
 void tcp_worker_lost(struct tcp_shard *shard, int worker, uint64_t now_us)

@@ -220,7 +220,7 @@ Test(handoff, sleeping_and_waking)
 }
 
 /* A connection that is over, of which its worker is to hear. */
-static void end_flow(uint16_t number)
+static const struct tcp_flow *end_flow(uint16_t number)
 {
 	struct flow_key key = {0};
 
@@ -232,6 +232,7 @@ static void end_flow(uint16_t number)
 	flow->worker_epoch = shard->workers[0].epoch;
 	flow->flags = FLOW_HAS_WORKER | FLOW_TELL_GONE;
 	flow_settle(shard, flow, 1);
+	return flow;
 }
 
 /* Everything that there is for the worker to take: how many GONEs are among it. */
@@ -332,4 +333,40 @@ Test(handoff, all_that_waited_for_room_have_their_turn)
 		gone += drain();
 	gone += drain();
 	cr_expect_eq(gone, 300u, "%u of 300 had their say", gone);
+}
+
+static const struct tcp_flow *stubborn;
+
+/* The word of one flow waits for slabs, which do not come back. */
+static bool gone_or_stubborn(void *context, int number, uint64_t flow)
+{
+	static const uint8_t block[SLAB_BYTES];
+
+	if (flow != flow_id(shard, stubborn))
+		return hooks.worker_gone(context, number, flow);
+	while (hooks.worker_data(context, number, FLOW(1), 0, block, sizeof(block)) > 0)
+		;
+	return false;
+}
+
+Test(handoff, who_waits_for_slabs_holds_up_nobody_else)
+{
+	unsigned gone = 0;
+
+	attach_with(512, 0, 1);
+	open_flow(1);
+	while (hooks.worker_fin(hooks.worker_context, 0, FLOW(1), 0))
+		;
+	stubborn = end_flow(0);
+	shard->hooks.worker_gone = gone_or_stubborn;
+	for (uint16_t i = 1; i <= 300; i++)
+		end_flow(i);
+	cr_expect_eq(drain(), 0u, "there was room: nobody had to wait");
+	while (handoff_poll(handoff, shard, 2) > 0)
+		gone += drain();
+	gone += drain();
+	cr_expect_eq(gone, 300u, "%u of 300 had their say", gone);
+	/* It alone is no work. */
+	for (unsigned i = 0; i < 4; i++)
+		cr_expect_eq(handoff_poll(handoff, shard, 2), 0u);
 }
