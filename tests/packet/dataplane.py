@@ -74,7 +74,7 @@ class Dataplane:
         config = (string(netns) + string(b"".join(struct.pack(">I", c) for c in lcores)) +
                   string(b"".join(string(a) for a in eal)) +
                   string(b"".join(string(n) + string(i) + string(o) for n, i, o in links)) +
-                  struct.pack(">B13IB", poll, mtu, mbufs, flows, 1024, 1024, workers, generation, *[0] * 6, 0))  # 0: as usual
+                  struct.pack(">B13IBI", poll, mtu, mbufs, flows, 1024, 1024, workers, generation, *[0] * 6, 0, 7200000))  # 0: as usual
         self.send(self.sup, SUP_CONFIG_DATAPLANE, config)
         self.send(self.sup, SUP_ATTACH_RPC, struct.pack(">BII", CONTROL, 0, 1), [child_ctl.fileno()])
         child_ctl.close()
