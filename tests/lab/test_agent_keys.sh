@@ -106,9 +106,9 @@ contains "keys that are bound to hosts" "ssh-add -h" "$err"
 # strange MODE: what a client with such an agent hears ($err), and in how long ($took, ms).
 strange() {
 	local start
-	client rm -f "$STATE/client/strange"
+	client rm -f "$STATE/client/strange" "$STATE/strange.log"
 	("$here/lab" exec client "$here/strange_agent.py" "$1" "$STATE/client/strange" "$STATE/client/.ssh/rsa.pub") >"$STATE/strange.log" 2>&1 </dev/null &
-	wait_until 10 grep -q ready "$STATE/strange.log" || give_up "strange_agent.py: $(cat "$STATE/strange.log")"
+	wait_until 10 grep -qs ready "$STATE/strange.log" || give_up "strange_agent.py: $(cat "$STATE/strange.log")"
 	start=$(now_ms)
 	lab remember strange "$(awk '{ print $2 }' "$STATE/strange.log")"
 	capture client env "SSH_AUTH_SOCK=$STATE/client/strange" ssh -A -o BatchMode=yes alice@origin true

@@ -23,10 +23,11 @@ printf '%s\n' "$line" >"$STATE/client/certified_hosts"
 mkdir -p /run/sshd
 certified() { # TYPE NAME ALGORITHM: the client logs in at port 2222, which no rule audits, trusting the host CA alone
 	local log=$STATE/certified_sshd.log pid
+	rm -f "$log" # the one before listened, too
 	"$here/lab" exec origin "$(command -v sshd)" -D -e -f /dev/null -p 2222 -h "$STATE/origin_$1" \
 		-o HostCertificate="$STATE/origin_$1-cert.pub" -o PidFile=none -o UsePAM=no >"$log" 2>&1 </dev/null &
 	pid=$!
-	wait_until 5 grep -q listening "$log" || echo "no sshd"
+	wait_until 5 grep -qs listening "$log" || echo "no sshd"
 	client ssh -F none -p 2222 -o BatchMode=yes -o StrictHostKeyChecking=yes -o GlobalKnownHostsFile=none \
 		-o UserKnownHostsFile="$STATE/client/certified_hosts" -o HostKeyAlias="$2" -o HostKeyAlgorithms="$3" -o PreferredAuthentications=none \
 		alice@origin true 2>&1
