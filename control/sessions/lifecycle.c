@@ -82,15 +82,16 @@ int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *m
 	session->vlan = begin.vlan;
 	session_count_source(control, session);
 	if (too_many_from_source(session)) {
+		bool four = session->addr_len == 4;
 		control->sessions.limited_by_source++;
 		session_forget(control, session);
 		refuse_begin(control, worker, message->id,
-		    session->addr_len == 4 ? "portreeve: too many connections from your address at once; end "
-		                             "one of them, or try "
-		                             "again later"
-		                           : "portreeve: too many connections from your network (its IPv6 "
-		                             "/64) at once; end one of "
-		                             "them, or try again later");
+		    four ? "portreeve: too many connections from your address at once; end "
+		           "one of them, or try "
+		           "again later"
+		         : "portreeve: too many connections from your network (its IPv6 "
+		           "/64) at once; end one of "
+		           "them, or try again later");
 		return 0;
 	}
 	session->client_port = begin.client_port;
