@@ -111,6 +111,9 @@ static bool add_legacy(struct algorithms *algorithms, struct wire_span names, ui
 			break;
 		case LEGACY_HOST_KEY:
 			good = add(algorithms->host_keys, name) && good;
+			/* What a client takes from a server it signs by itself. */
+			if (leg == LEGACY_CLIENT)
+				good = add(algorithms->user_keys, name) && good;
 			break;
 		case LEGACY_CIPHER:
 			good = add(algorithms->ciphers, name) && good;

@@ -86,5 +86,8 @@ char *public_key_line_print(struct wire_span blob, const char *comment);
  * `message`? Never one by SHA-1 ("ssh-rsa" as the algorithm). */
 bool public_key_verify(
     const struct public_key *key, struct wire_span message, struct wire_span signature, uint8_t sk_flags);
+/* The same of an RSA key's signature by SHA-1, and of nothing else: for those whom a rule allows it. */
+bool public_key_verify_legacy(
+    const struct public_key *key, struct wire_span message, struct wire_span signature);
 
 #endif

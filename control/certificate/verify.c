@@ -152,6 +152,16 @@ static bool verify_sk(const struct public_key *key, struct wire_span message, st
 	                                                : verify_ecdsa(key, signed_bytes, algorithm, bytes);
 }
 
+bool public_key_verify_legacy(
+    const struct public_key *key, struct wire_span message, struct wire_span signature)
+{
+	struct wire in = wire_over(signature.at, signature.len);
+	struct wire_span algorithm = wire_string(&in), bytes = wire_string(&in);
+
+	return wire_done(&in) && key->type->kind == PUBLIC_KEY_RSA && wire_span_is(algorithm, "ssh-rsa") &&
+	       digest_verify(rsa_key(key), EVP_sha1(), message, bytes.at, bytes.len);
+}
+
 bool public_key_verify(
     const struct public_key *key, struct wire_span message, struct wire_span signature, uint8_t sk_flags)
 {

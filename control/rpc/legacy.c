@@ -21,7 +21,7 @@ const struct legacy_algorithm legacy_algorithms[] = {
     {"ecdsa-sha2-nistp256", LEGACY_HOST_KEY, LEGACY_CLIENT},
     {"ecdsa-sha2-nistp384", LEGACY_HOST_KEY, LEGACY_CLIENT},
     {"ecdsa-sha2-nistp521", LEGACY_HOST_KEY, LEGACY_CLIENT},
-    {"ssh-rsa", LEGACY_HOST_KEY, BOTH},
+    {"ssh-rsa", LEGACY_HOST_KEY, BOTH}, /* signatures by SHA-1 */
     {LEGACY_RSA_1024, LEGACY_SIZE, LEGACY_ORIGIN},
     {"aes256-cbc", LEGACY_CIPHER, BOTH},
     {"aes192-cbc", LEGACY_CIPHER, BOTH},

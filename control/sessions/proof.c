@@ -51,6 +51,9 @@ bool proof_holds(struct wire_span request, const struct proof_claim *claim)
 	wire_put_string(&out, claim->session_identifier.at, claim->session_identifier.len);
 	wire_put_u8(&out, SSH_MSG_USERAUTH_REQUEST);
 	wire_put_bytes(&out, request.at, signed_len);
-	return !out.failed && public_key_verify(claim->key, (struct wire_span){room, wire_written(&out)},
-	                          signature, claim->sk_flags);
+	if (out.failed)
+		return false;
+	struct wire_span text = {room, wire_written(&out)};
+	return public_key_verify(claim->key, text, signature, claim->sk_flags) ||
+	       (claim->sha1 && public_key_verify_legacy(claim->key, text, signature));
 }

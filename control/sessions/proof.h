@@ -29,6 +29,7 @@ struct proof_claim {
 	struct wire_span key_blob;    /* as it was asked about: plain, or a certificate */
 	const struct public_key *key; /* that it holds */
 	uint8_t sk_flags;             /* what a security key must have noticed */
+	bool sha1;                    /* the rule lets clients sign by "ssh-rsa" */
 	const struct proof_host_keys *shown;
 };
 

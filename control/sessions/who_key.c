@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "control/rpc/legacy.h"
 #include "control/sessions/proof.h"
 
 #define WHO_KEY_MAX 16384 /* bytes of a certificate: an RSA one of 16,384 bits has less than half */
@@ -37,6 +38,7 @@ static bool has_proven(const struct session *session, const struct rpc_ses_who *
 	    .key_blob = who->public_key,
 	    .key = key,
 	    .sk_flags = facts != NULL ? facts->sk_flags : PUBLIC_KEY_TOUCHED,
+	    .sha1 = session->rule != NULL && (session->rule->ssh->legacy_client & legacy_bit("ssh-rsa")) != 0,
 	    .shown = &session->shown,
 	};
 

@@ -32,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    .login = {data + 1, login},
 	    .key_blob = {blob, sizeof(blob)},
 	    .key = &key,
+	    .sha1 = size % 2 != 0,
 	    .shown = &shown,
 	};
 	if (proof_holds((struct wire_span){data + 1 + login + host, size - 1 - login - host}, &claim))

@@ -52,6 +52,25 @@ contains "what it does not name is still refused" "no matching cipher" "$err"
 capture ssh_client -v alice@origin echo hello
 contains "a modern client is offered nothing worse than before" sntrup761x25519 "$(negotiated algorithm)"
 
+# Clients that sign by SHA-1 alone: host key and own key, and only where the rule says so.
+ssh-keygen -q -t rsa -b 3072 -N '' -f "$STATE/client/sha1"
+reeve user add carol --login alice --group sre --key "$STATE/client/sha1.pub" >/dev/null || fail "carol was not enrolled"
+by_sha1=(-i "$STATE/client/sha1" -o IdentitiesOnly=yes -o IdentityAgent=none -o CertificateFile=none -o PubkeyAcceptedAlgorithms=ssh-rsa)
+capture ssh_client "${by_sha1[@]}" alice@origin echo hello
+equal "nobody gets in by a signature of SHA-1" "" "$out"
+contains "and is refused as by a key that is not taken" "Permission denied" "$err"
+policy_ssh ', legacy: {client: [ssh-rsa]}'
+rm -f "$STATE/client/.ssh/known_hosts"
+equal "SHA-1 where the rule names it, of the host key and the client's" hello \
+	"$(ssh_client -q "${by_sha1[@]}" -o HostKeyAlgorithms=ssh-rsa alice@origin echo hello)"
+capture ssh_client -vvv "${by_sha1[@]/%=ssh-rsa/=rsa-sha2-512,ssh-rsa}" alice@origin echo hello
+contains "clients are told of it" ',ssh-rsa' "$(sed -n 's/.*server-sig-algs=//p' <<<"$err")"
+equal "one that has better gets in" hello "$out"
+contains "and by that" "rsa-sha2-" "$(sed -n 's/.*sign_and_send_pubkey: signing using //p' <<<"$err")"
+policy_ssh ''
+capture ssh_client "${by_sha1[@]}" alice@origin echo hello
+equal "and no longer, once the rule does not" "" "$out"
+
 # -- old origins -----------------------------------------------------------------------------------------------------
 ssh-keygen -q -t rsa -b 1024 -N '' -f "$STATE/origin/old_rsa"
 old_origin() { # KEX HOSTKEYALG CIPHER MAC

@@ -74,6 +74,18 @@ Test(algorithms, certificates_come_first)
 	cr_expect_str_eq(client.host_keys, "ssh-ed25519,rsa-sha2-512,rsa-sha2-256");
 }
 
+Test(algorithms, users_sign_by_sha1_where_the_rule_names_it)
+{
+	struct algorithms client, plain;
+
+	cr_assert(algorithms_of_client_leg(&plain, wire_span_of("hmac-sha1,ecdsa-sha2-nistp256"), false));
+	cr_expect_not(has(plain.user_keys, "ssh-rsa"));
+	cr_assert(algorithms_of_client_leg(&client, wire_span_of("ssh-rsa"), false));
+	/* Behind all others; what is there is not put there again. */
+	cr_expect_str_eq(client.user_keys + strlen(plain.user_keys), ",ssh-rsa");
+	cr_expect_eq(strncmp(client.user_keys, plain.user_keys, strlen(plain.user_keys)), 0);
+}
+
 Test(algorithms, preferred_host_keys_come_first_and_once)
 {
 	struct algorithms origin;
