@@ -61,6 +61,25 @@ static int check(struct login *login, struct wire_span code, struct leg_failure 
 	return right;
 }
 
+/* Who has no second factor, or is locked out, is told so in place of the question: by now they have shown who
+ * they are. 0, or -1 with *failure filled in. */
+static int look(struct login *login, struct leg_failure *failure)
+{
+	struct session *session = login->session;
+	struct control_reply reply;
+	struct rpc_ses_factor_reply answer;
+
+	int error = CONTROL_CALL(session, SES_FACTOR, ses_factor, &reply, .flow = session->flow_id);
+	if (error == 0 && (!rpc_get_ses_factor_reply(reply.body, &answer) || answer.accepted != 0))
+		error = -EPROTO;
+	if (error != 0)
+		leg_fail_control(failure, error);
+	else if (answer.message.len > 0)
+		leg_fail(failure, "denied", "%.*s", (int)answer.message.len, (const char *)answer.message.at);
+	control_reply_free(&reply);
+	return failure->close_reason == NULL ? 0 : -1;
+}
+
 /* One dialogue. 1: passed, 0: not, and the request is answered; -1: over. */
 static int one_dialogue(struct login *login, struct leg_failure *failure)
 {
@@ -98,6 +117,8 @@ int factor_ask(struct login *login, struct leg_failure *failure)
 
 	if (login->second_factor == RPC_FACTOR_NONE)
 		return 0;
+	if (look(login, failure) != 0)
+		return -1;
 	userauth_offer(&login->auth, false, true, false);
 	if (login->pending.method != USERAUTH_KEYBOARD &&
 	    (userauth_continue(&login->auth, failure) != 0 || next_dialogue(login, failure) != 0))

@@ -324,7 +324,8 @@ enum rpc_permit {
  * to know of (without proof). second_factor: enum rpc_factor, what SES_FACTOR must still bring. */
 #define SES_WHO_FIELDS(F) F(u64, flow) F(span, login) F(span, public_key) F(span, proof) F(u8, method)
 #define SES_WHO_REPLY_FIELDS(F) F(u8, accepted) F(span, user) F(span, message) F(u8, second_factor)
-/* code: what the client typed as the second factor of the user whom WHO found. */
+/* code: what the client typed as the second factor of the user whom WHO found. Empty: can any be right? Then
+ * message is empty, or why none is, which ends the login. */
 #define SES_FACTOR_FIELDS(F) F(u64, flow) F(span, code)
 #define SES_FACTOR_REPLY_FIELDS(F) F(u8, accepted) F(span, message)
 /* May the user whom WHO proved for this flow log in as `login`? origin_auth: enum rpc_origin_auth, a byte each,
@@ -442,6 +443,7 @@ enum rpc_permit {
  * locked user waits. */
 #define KEY_TOTP_ENROL_FIELDS(F) F(span, user) F(span, box_key)
 #define KEY_TOTP_ENROL_REPLY_FIELDS(F) F(span, error) F(span, sealed)
+/* code: empty: none is used or counted, and the verdict WRONG means that there is a second factor. */
 #define KEY_TOTP_CHECK_FIELDS(F) F(span, user) F(span, code)
 #define KEY_TOTP_CHECK_REPLY_FIELDS(F) F(u8, verdict) F(u32, wait_s)
 #define KEY_TOTP_REMOVE_FIELDS(F) F(span, user)

@@ -50,6 +50,21 @@ static void tell(const struct rpc_key_totp_check_reply *reply, char *text, size_
 	    "this gateway");
 }
 
+/* No code was asked about, but whether one can be right: who has none is told before any is typed. */
+static void looked(struct control *control, struct session *session, uint32_t id,
+    const struct rpc_key_totp_check_reply *reply)
+{
+	char text[256];
+
+	tell(reply, text, sizeof(text));
+	if (reply->verdict == RPC_TOTP_GOOD || reply->verdict == RPC_TOTP_WRONG ||
+	    reply->verdict == RPC_TOTP_USED)
+		PEER_REPLY(&control->peers.workers[session->worker], id, SES_FACTOR_REPLY, ses_factor_reply,
+		    .accepted = 0);
+	else
+		refuse(control, session, id, text);
+}
+
 static void checked(void *context, void *argument, int error, struct wire_span body)
 {
 	struct control *control = context;
@@ -62,6 +77,8 @@ static void checked(void *context, void *argument, int error, struct wire_span b
 	bool same = session != NULL && wire_span_is(question->saved, session->user_id);
 	if (same && (error != 0 || !rpc_get_key_totp_check_reply(body, &reply))) {
 		answer(control, session, question->request_id, keeper_failure(error));
+	} else if (same && question->looks) {
+		looked(control, session, question->request_id, &reply);
 	} else if (same) {
 		tell(&reply, text, sizeof(text));
 		if (text[0] != '\0') {
@@ -95,8 +112,16 @@ int session_on_factor(void *context, struct rpc_link *link, struct rpc_message *
 		    ses_factor_reply, .message = wire_span_of("portreeve: not authenticated"));
 		return 0;
 	}
+	/* Once is enough: the keeper is asked no more than the codes' number would have it. */
+	bool looks = factor.code.len == 0;
+	if (looks && session->factor_looked) {
+		PEER_REPLY(&control->peers.workers[link->index], message->id, SES_FACTOR_REPLY,
+		    ses_factor_reply, .accepted = 0);
+		return 0;
+	}
+	session->factor_looked = session->factor_looked || looks;
 	/* The keeper counts a user's; this keeps one connection from being all of them. */
-	if (session->factors_asked++ >= SESSION_FACTORS_MAX) {
+	if (!looks && session->factors_asked++ >= SESSION_FACTORS_MAX) {
 		refuse(control, session, message->id, "portreeve: too many codes; please connect again");
 		return 0;
 	}
@@ -106,6 +131,7 @@ int session_on_factor(void *context, struct rpc_link *link, struct rpc_message *
 		answer(control, session, message->id, keeper_failure(-ENOMEM));
 		return 0;
 	}
+	question->looks = looks;
 	struct call_options options =
 	    keeper_call(control, RPC_KEY_TOTP_CHECK, RPC_KEY_TOTP_CHECK_REPLY, checked, question);
 	CALL(&options, key_totp_check, .user = wire_span_of(session->user_id), .code = factor.code);

@@ -90,6 +90,7 @@ struct session {
 	char *force_command;    /* NULL: none */
 	uint32_t key_permits;   /* what the certificate (or key: all) allows */
 	bool factor_shown;      /* what the rule wants beside it was right */
+	bool factor_looked;     /* the keeper was asked whether there is one */
 	uint32_t factors_asked; /* codes that the keeper was asked about */
 	/* Set by MAY. With identity ORIGIN it may go on to the origin, and is granted once that has let it
 	 * in. */
@@ -195,6 +196,7 @@ struct keeper_question {
 	 * another. */
 	uint8_t steps;
 	bool certified;
+	bool looks;      /* factor.c: without a code */
 	bool former;     /* it is about the seed before the current one */
 	uint8_t seed[8]; /* of the key whose certificate is asked for */
 	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE];

@@ -28,7 +28,9 @@ say() {
 }
 code() { oathtool --totp -b "$secret" ${1:+--now "$1"}; }
 
-contains "who has none is told whom to ask" "you have none yet" "$(say 123456)"
+said=$(say 123456)
+contains "who has none is told whom to ask" "you have none yet" "$said"
+lacks "before any is asked for" "Verification code" "$said"
 made=$(reeve user totp alice)
 secret=$(grep -o 'secret=[A-Z2-7]*' <<<"$made" | head -n 1 | cut -d= -f2)
 equal "a secret of 160 bits" 32 "${#secret}"

@@ -73,6 +73,41 @@ Test(factor, nobody_gets_on_without_it)
 	cr_expect_not(code(2, "123456").accepted, "a rule that wants none takes none");
 }
 
+/* Without a code: whether one can be right is told before it is typed; to who has shown nothing, nothing. */
+Test(factor, who_has_none_is_told_at_once)
+{
+	add_user("alice", "root", "sre", &alice);
+	begin_totp(1);
+	cr_expect_str_eq(code(1, "").message, "portreeve: not authenticated");
+	cr_assert(who_is(1, mint_blob(&alice), "root", 0).accepted);
+	lab.totp_verdict = RPC_TOTP_NONE;
+	cr_expect_str_eq(code(1, "").message, "portreeve: not authenticated", "a key that is only offered");
+	cr_assert(who_is(1, mint_blob(&alice), "root", 1).accepted);
+	struct factor factor = code(1, "");
+	cr_expect(!factor.accepted && strstr(factor.message, "you have none yet") != NULL, "got %s",
+	    factor.message);
+	cr_expect(audited("auth", "you have none yet"));
+	begin_totp(2);
+	cr_assert(who_is(2, mint_blob(&alice), "root", 1).accepted);
+	lab.totp_verdict = RPC_TOTP_WRONG;
+	factor = code(2, "");
+	cr_expect(!factor.accepted && factor.message[0] == '\0', "got %s", factor.message);
+	cr_expect_not(audited("auth", "that code is not right"));
+	cr_expect_not(may(2, "root").allowed, "there is one, and it was not shown");
+	/* It is no code, whatever a keeper should say. */
+	begin_totp(3);
+	cr_assert(who_is(3, mint_blob(&alice), "root", 1).accepted);
+	lab.totp_verdict = RPC_TOTP_GOOD;
+	cr_expect_not(code(3, "").accepted);
+	cr_expect_not(may(3, "root").allowed);
+	/* Nor does it cost one, and the keeper is asked so once. */
+	lab.keeper_heard[0] = '\0';
+	for (int i = 0; i < 20; i++)
+		cr_expect_not(code(3, "").accepted);
+	cr_expect(strstr(lab.keeper_heard, "CODE") == NULL, "got %s", lab.keeper_heard);
+	cr_expect(code(3, "123456").accepted);
+}
+
 /* What one user showed is not another's. */
 Test(factor, it_goes_with_the_user)
 {

@@ -155,12 +155,20 @@ static int answer_keyless(struct fake_control *c, struct rpc_message *m, const s
 	    .second_factor = c->second_factor ? RPC_FACTOR_TOTP : RPC_FACTOR_NONE);
 }
 
+static char last_asked[256]; /* the login of the last WHO */
+
 static int answer_factor(struct fake_control *c, struct rpc_message *m)
 {
 	struct rpc_ses_factor factor;
 
 	if (!rpc_get_ses_factor(m->body, &factor))
 		return -1;
+	if (factor.code.len == 0) {
+		bool none = strcmp(last_asked, "codeless") == 0;
+		printf("factor %s\n", none ? "none" : "there");
+		return RPC_SEND(&c->link, SES_FACTOR_REPLY, ses_factor_reply, RPC_FLAG_REPLY, m->id,
+		    .message = wire_span_of(none ? "you have no second factor" : ""));
+	}
 	bool good = wire_span_is(factor.code, "123456");
 	printf("factor %s\n", good ? "right" : "wrong");
 	return RPC_SEND(&c->link, SES_FACTOR_REPLY, ses_factor_reply, RPC_FLAG_REPLY, m->id, .accepted = good,
@@ -173,6 +181,7 @@ static int answer_who(struct fake_control *c, struct rpc_message *m)
 
 	if (!rpc_get_ses_who(m->body, &who))
 		return -1;
+	(void)wire_span_copy(who.login, last_asked, sizeof(last_asked));
 	if (who.method == RPC_WHO_UNTAKEN) {
 		printf("who %.*s untaken\n", (int)who.login.len, (const char *)who.login.at);
 		return RPC_SEND(&c->link, SES_WHO_REPLY, ses_who_reply, RPC_FLAG_REPLY, m->id, .accepted = 0);

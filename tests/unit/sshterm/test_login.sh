@@ -241,6 +241,11 @@ has "whose owner is told why" 'not the one of this half minute' "$got"
 has "three wrong codes" 'too many authentication failures' "$(login_as 'Verification code: |000000' keyed "${key[@]}")"
 got=$(login_as '|' keyed "${key[@]}" -o PreferredAuthentications=publickey)
 has "a key alone" 'Permission denied (keyboard-interactive)' "$got"
+got=$(login_as '|' codeless "${key[@]}")
+has "who has no second factor is told so" 'you have no second factor' "$got"
+[ -e asked ] && not_ok "and is not asked for a code" || ok "and is not asked for a code"
+got=$(login_as '|' codeless)
+lacks "which nobody learns without the key" 'you have no second factor' "$got"
 down
 up --grace 100 --totp --origin-auth 1,3,4
 has "a key, a code, and the origin's question" 'in as two' "$(login_as $'code|123456\n'"Password|$secret" two "${key[@]}")"
