@@ -40,6 +40,7 @@
 #include "sshterm/bridge_agent.h"
 #include "sshterm/bridge_packets.h"
 #include "sshterm/channels.h"
+#include "sshterm/own_words.h"
 #include "sshterm/programs.h"
 #include "sshterm/session.h"
 
@@ -652,9 +653,11 @@ static void say_goodbye(struct bridge *bridge)
 {
 	bool violation = strcmp(bridge->reason, "protocol_error") == 0;
 	uint64_t until = worker_now_us() + FLUSH_US;
+	char words[OWN_WORDS_MAX];
 
 	send_disconnect(&bridge->legs[LEG_CLIENT],
-	    violation ? DISCONNECT_PROTOCOL_ERROR : DISCONNECT_BY_APPLICATION, bridge->text);
+	    violation ? DISCONNECT_PROTOCOL_ERROR : DISCONNECT_BY_APPLICATION,
+	    own_words(bridge->text, words));
 	/* Not to one that has said its own: if it is gone already, its RST would overtake what the client is
 	 * told. */
 	if (!bridge->legs[LEG_ORIGIN].done)

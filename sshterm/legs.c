@@ -26,6 +26,7 @@
 #include "sshterm/libssh_inside.h"
 #include "sshterm/login.h"
 #include "sshterm/origin_leg.h"
+#include "sshterm/own_words.h"
 #include "sshterm/vsock.h"
 #include "sshterm/worker.h"
 
@@ -353,27 +354,31 @@ static void report_failure(struct session *session, const struct leg_failure *fa
 static void tell_client(struct session *session, const struct leg_failure *failure)
 {
 	ssh_session ssh = session->ssh[LEG_CLIENT];
+	char words[OWN_WORDS_MAX];
 
 	if (failure->text[0] == '\0')
 		return;
+	(void)own_words(failure->text, words);
 	if (ssh == NULL)
-		client_leg_refuse_early(session, failure->reason, failure->text);
+		client_leg_refuse_early(session, failure->reason, words);
 	else if (inside_has_keys(ssh))
-		client_leg_refuse(session, failure->reason, failure->text);
+		client_leg_refuse(session, failure->reason, words);
 	else if (inside_closed_in_the_clear(ssh))
-		client_leg_refuse_plainly(session, failure->reason, failure->text);
+		client_leg_refuse_plainly(session, failure->reason, words);
 	else
-		inside_disconnect(
-		    ssh, failure->reason != 0 ? failure->reason : INSIDE_BY_APPLICATION, failure->text);
+		inside_disconnect(ssh, failure->reason != 0 ? failure->reason : INSIDE_BY_APPLICATION, words);
 }
 
 /* The bridge ended by itself, or because it was told to: then both people hear why. */
 static void tell_both(struct session *session)
 {
+	char words[OWN_WORDS_MAX];
+
 	if (session->kill_reason[0] == '\0')
 		return;
-	inside_disconnect(session->ssh[LEG_CLIENT], INSIDE_BY_APPLICATION, session->kill_reason);
-	inside_disconnect(session->ssh[LEG_ORIGIN], INSIDE_BY_APPLICATION, session->kill_reason);
+	(void)own_words(session->kill_reason, words);
+	inside_disconnect(session->ssh[LEG_CLIENT], INSIDE_BY_APPLICATION, words);
+	inside_disconnect(session->ssh[LEG_ORIGIN], INSIDE_BY_APPLICATION, words);
 }
 
 static void farewell(struct session *session)

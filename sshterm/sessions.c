@@ -313,7 +313,7 @@ void session_kill(struct session *session, const char *text, const char *close_r
 {
 	if (session->kill_reason[0] == '\0') {
 		snprintf(session->kill_reason, sizeof(session->kill_reason), "%s",
-		    text[0] != '\0' ? text : "Portreeve: the session was ended by an administrator");
+		    text[0] != '\0' ? text : "portreeve: the session was ended by an administrator");
 		session->close_reason = close_reason;
 	}
 	session_wake(session);

@@ -98,7 +98,7 @@ equal "that is no refusal to be told of" 0 "$(audit_log | grep '"event":"refused
 # -- who cannot is told ----------------------------------------------------------------------------------------
 rule "$all"
 capture ssh_agent alice@origin true
-contains "without -A" "connect with ssh -A" "$err"
+contains "without -A" "portreeve: this rule logs in at 198.51.100.2 with your forwarded agent: connect with ssh -A" "$err"
 equal "the audit log says so" "no_agent" "$(last_login reason)"
 capture ssh_client -A alice@origin true
 contains "-A without an agent" "an agent that runs" "$err"
@@ -112,6 +112,7 @@ within "both after 10 s (ms)" 13000 $(($(now_ms) - start))
 authorize alice /dev/null
 capture ssh_agent -A alice@origin true
 contains "no key is good" "did not accept any of" "$err"
+contains "which is the box's word" ": portreeve: " "$err"
 contains "the origin's own words are not needed" "authorized_keys" "$err"
 with_agent ssh-add -q -D
 capture ssh_agent -A alice@origin true

@@ -84,7 +84,7 @@ contains "a certificate and a password" "in as alice" "$(login_ssh "$password" a
 sshd_with 'PasswordAuthentication yes' 'PubkeyAuthentication no' 'MaxAuthTries 2'
 contains "who is known by a key, at an origin that knows passwords" "in as alice" "$(login_ssh "$password" alice "${own[@]}")"
 got=$(login_ssh wrong alice "${own[@]}" -o NumberOfPasswordPrompts=5)
-contains "an origin that has had enough says so itself, with its reason" ":2: the origin ended the connection: Too many authentication failures" "$got"
+contains "an origin that has had enough says so itself, with its reason" ":2: portreeve: the origin ended the connection: Too many authentication failures" "$got"
 sshd_with 'PasswordAuthentication yes' 'PubkeyAuthentication no' 'LoginGraceTime 2'
 contains "one that waits no longer, while somebody thinks" "the origin closed the connection during login" \
 	"$(THINK=6 login_ssh "$password" alice "${own[@]}")"
@@ -105,6 +105,9 @@ lacks "but nobody else" "in as" "$(login_ssh x bob)"
 # -- a second factor, once the origin has judged the first: no stranger uses up anybody's codes --
 policy_login 'identities: [origin], second_factor: totp, origin_auth: [keyboard-interactive]'
 sshd_with 'UsePAM yes' 'KbdInteractiveAuthentication yes'
+contains "who has none is told so, once the origin has let them in" "you have none yet" "$(login_ssh "$password" alice)"
+lacks "and not before" "none yet" "$(login_ssh wrong alice)"
+reeve user totp alice >/dev/null
 rm -f "$STATE/client/asked"
 contains "a password and no code" "Permission denied" "$(login_ssh "$password" alice)"
 contains "is asked for the code" "Verification code: " "$(cat "$STATE/client/asked")"

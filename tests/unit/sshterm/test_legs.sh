@@ -84,7 +84,7 @@ has "the origin does not let us in" "did not accept Portreeve's certificate for 
 has "a password is no way in" 'Permission denied (publickey)' \
 	"$(client -o PreferredAuthentications=password "$me@127.0.0.1" true 2>&1)"
 for i in 1 2 3 4; do ssh-keygen -q -t ed25519 -N '' -f "wrong$i"; done
-has "too many wrong keys" 'too many authentication failures' \
+has "too many wrong keys" 'portreeve: too many authentication failures' \
 	"$(client -i wrong1 -i wrong2 -i wrong3 -i wrong4 "$me@127.0.0.1" true 2>&1)"
 told 'event auth.*auth_failed.*too many authentication failures' && ok "that the box ended it is told as such" || not_ok "that the box ended it is told as such"
 has "a key whose owner is not known, of type rsa" 'Permission denied' "$(client -i rsa "$me@127.0.0.1" true 2>&1)"

@@ -139,9 +139,9 @@ grep -q -e "$secret" -e 'a new one' out err && not_ok "no secret in what control
 # Whether a login is somebody's is not to be told from how a wrong password for it goes on.
 up --grace 100 --identities 11 --origin-auth 3,4
 is "a wrong password: the name stays, a key is of no use, the origin's methods alone" \
-	'failure password False | failure password False | failure password False | the login name cannot be changed any more (over)' "$(talk guess passwords enrolled)"
+	'failure password False | failure password False | failure password False | portreeve: the login name cannot be changed any more (over)' "$(talk guess passwords enrolled)"
 for login in nobody refused; do
-	is "the same for $login" 'failure password False | failure password False | failure password False | the login name cannot be changed any more (over)' \
+	is "the same for $login" 'failure password False | failure password False | failure password False | portreeve: the login name cannot be changed any more (over)' \
 		"$(talk guess "$login" enrolled)"
 done
 for login in passwords nobody refused; do
