@@ -122,8 +122,9 @@ static int try_dialogue(
 static enum origin_verdict with_password(
     struct login *login, struct wire_span password, struct leg_failure *failure)
 {
+	const struct inside_answers *answers = &login->answers;
 	uint8_t *room = sodium_malloc(REQUEST_MAX);
-	bool dialogue = inside_answers_offer(&login->answers, "keyboard-interactive");
+	bool by_dialogue = !inside_answers_offer(answers, "password");
 	int rc = 0;
 
 	if (room == NULL) {
@@ -134,14 +135,17 @@ static enum origin_verdict with_password(
 	    "the origin did not accept the vault's password for login '%s'; ask the administrator "
 	    "of this gateway to put the present one there (reeve vault put)",
 	    login->session->login);
-	if (inside_answers_offer(&login->answers, "password"))
+	if (!by_dialogue)
 		rc = try_password(login, password, room, failure);
-	else if (dialogue)
-		rc = try_dialogue(login, password, room, failure);
-	else
+	else if (!inside_answers_offer(answers, "keyboard-interactive"))
 		(void)deny(login,
 		    "the origin takes no password for login '%s', and the vault has one (it takes: %s)",
-		    login->session->login, login->answers.methods);
+		    login->session->login, answers->methods);
+	/* Some gear offers both, and takes the password in a dialogue alone. Once: it counts what it refused.
+	 */
+	bool refused = answers->failure && !answers->partial;
+	if (rc == 0 && (by_dialogue || refused) && inside_answers_offer(answers, "keyboard-interactive"))
+		rc = try_dialogue(login, password, room, failure);
 	sodium_free(room);
 	return rc != 0 ? ORIGIN_OVER : verdict_of(login);
 }

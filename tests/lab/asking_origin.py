@@ -37,6 +37,7 @@ class Asking:
     METHODS = {
         "change": "password", "passwords": "password", "bye": "password",
         "two": "publickey", "pkpw": "publickey", "three": "publickey", "keyed": "publickey", "late": "publickey", "open": "none", "both": "password,keyboard-interactive",
+        "picky": "password,keyboard-interactive", "stern": "password,keyboard-interactive",
     }
 
     def __init__(self, login, send):
@@ -84,7 +85,7 @@ class Asking:
             new = m.get_text()
             say(self.login, f"change {password == PASSWORD} {new == 'a new one'}")
             return self.result(password == PASSWORD and new == "a new one")
-        right = password == PASSWORD
+        right = password == PASSWORD and self.login not in ("picky", "stern")
         say(self.login, f"password {'right' if right else 'wrong'}")
         if right and self.login == "three":
             return self.next_method("keyboard-interactive")
@@ -126,6 +127,10 @@ class Asking:
         answers = yield "", "", [("Password: ", False)]
         say(self.login, f"answer {'right' if answers == [PASSWORD] else 'wrong'}")
         return answers == [PASSWORD]
+
+    def ask_stern(self):
+        answers = yield "", "", [("Password: ", False), ("Token: ", False)]
+        return answers == [PASSWORD, "1"]
 
     def ask_rounds(self):
         first = yield "Round one", "Answer both\nof these", [("Your colour? ", True), ("Your secret: ", False)]

@@ -7,7 +7,7 @@ secret=C0rrect-h0rse-battery
 policy <<'YAML'
 default: allow
 rules:
-  - {name: gear, action: audit_ssh, match: {dst_port: 2201-2209}, ssh: {users: {groups: [sre]}, logins: [alice], origin_auth: [certificate, vault]}}
+  - {name: gear, action: audit_ssh, match: {dst_port: 2201-2209}, ssh: {users: {groups: [sre]}, logins: [alice, picky, stern], origin_auth: [certificate, vault]}}
   - {name: s, action: audit_ssh, match: {dst_port: 22}, ssh: {users: {groups: [sre]}, logins: ["{user}"], origin_auth: [vault]}}
 YAML
 told() { # WHAT TEXT CMD…
@@ -61,6 +61,24 @@ put '[198.51.100.2]:2204' >/dev/null
 equal "dropbear, which knows no certificates" in "$(login 2204)"
 contains "put again: in the place of the former one" "in the place" "$(printf 'wr0ng\n' | limited "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" vault put --target '[198.51.100.2]:2204' --login alice --password-stdin)"
 contains "a password that is not right any more" "did not accept the vault's password" "$(login 2204)"
+
+# Gear that offers both and takes a password in a dialogue alone.
+ssh-keygen -q -t ed25519 -N '' -f "$STATE/gear_2205"
+"$here/lab" exec origin /usr/bin/python3 "$here/asking_origin.py" 2205 "$STATE/gear_2205" >"$STATE/gear2205.log" 2>&1 </dev/null &
+gear_pids+=($!)
+wait_until 10 grep -q ready "$STATE/gear2205.log" || give_up "no asking origin"
+reeve target add "[198.51.100.2]:2205" --key "$STATE/gear_2205.pub" >/dev/null
+reeve user change alice --login alice,picky,stern >/dev/null || give_up "alice's logins"
+reeve user cert alice --key "$STATE/client/.ssh/alice.pub" --ttl 1h >/dev/null 2>&1 || give_up "alice's certificate"
+for login in picky stern; do secret='correct horse battery' put '[198.51.100.2]:2205' "$login" >/dev/null; done
+at_picky() { client ssh -o BatchMode=yes -p 2205 "$1@origin" true 2>&1 | grep -v "Permanently added"; }
+contains "a password that is refused, and taken as an answer" "in as picky" "$(at_picky picky)"
+equal "each was tried once" "picky: password wrong picky: answer right" "$(grep picky "$STATE/gear2205.log" | xargs)"
+contains "one that is asked for more" "asks login 'stern' for more than the vault's password" "$(at_picky stern)"
+secret=old put '[198.51.100.2]:2205' picky >/dev/null
+contains "one that is not right in either" "did not accept the vault's password" "$(at_picky picky)"
+equal "which was tried once more each" "picky: password wrong picky: answer wrong" "$(grep picky "$STATE/gear2205.log" | tail -n 2 | xargs)"
+for login in picky stern; do reeve vault rm --target '[198.51.100.2]:2205' --login "$login" >/dev/null; done
 
 # At the terminal: typed twice, not echoed.
 typed() { # FIRST SECOND
