@@ -107,9 +107,10 @@ class Connection:
     """Both peers of one connection, by hand; each side's sequence numbers begin at 1000 and 5000."""
     port = 40000
 
-    def __init__(self, wire, shape, mss=1460, handshake=None, unfinished=False):
+    def __init__(self, wire, shape, mss=None, handshake=None, unfinished=False):
         Connection.port += 1
         self.unfinished = unfinished
+        mss = mss or (1460 if shape.family == 4 else 1440)  # of links of 1500 bytes: a wider one is brought down
         self.wire, self.shape, self.port = wire, shape, Connection.port
         self.seq, self.mss = {True: 1000, False: 5000}, mss
         plain = Shape(shape.family, shape.tags)
