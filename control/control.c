@@ -88,7 +88,7 @@ static void keeper_up(struct control *control)
 
 	/* Live sessions first: it signs for nothing else, and calls that waited are about them. */
 	sessions_tell_keeper(control);
-	control->host_seed_known = false;
+	control->host_seed_known = control->next_seed_known = false;
 	control->client_cas.count = 0; /* it may have another state directory than the one before */
 	CALL(&options, key_ca, .ca = RPC_CA_CLIENT, .action = RPC_CA_SHOW);
 	options.done = host_ca_told;
@@ -294,6 +294,8 @@ static const struct rpc_handler handlers[] = {
     {RPC_SES_BEGIN, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_begin},
     {RPC_SES_TARGET, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_target},
     {RPC_SES_HOST_KEY, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_host_key},
+    {RPC_SES_HOST_KEYS, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_host_keys},
+    {RPC_SES_HOST_PROVE, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_host_prove},
     {RPC_SES_WHO, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_who},
     {RPC_SES_FACTOR, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_factor},
     {RPC_SES_MAY, RPC_FROM(RPC_SSHTERM), STATE_RUNNING, session_on_may},

@@ -48,8 +48,10 @@ struct control {
 	struct known_hosts known; /* imported, of origins */
 	struct audit audit;
 	struct server server;
-	uint8_t host_seed[8];         /* what the keeper calls the seed of host keys */
-	bool host_seed_known;         /* false: ask */
+	uint8_t host_seed[8]; /* what the keeper calls the seed of host keys */
+	bool host_seed_known; /* false: ask */
+	uint8_t next_seed[8]; /* likewise, of the next one */
+	bool next_seed_known, has_next_seed;
 	bool has_host_ca;             /* that certifies host keys */
 	struct client_cas client_cas; /* as the keeper last said; none: ask */
 	int64_t started_at_ms;        /* CLOCK_MONOTONIC */

@@ -747,6 +747,16 @@ static const char *turn(struct bridge *bridge)
 	return bridge->reason;
 }
 
+static void announce_host_keys(struct bridge *bridge)
+{
+	uint8_t *payload = NULL;
+	size_t len = bridge_agent_waits(bridge->agent) ? 0 : host_announcement(bridge->session, &payload);
+
+	if (len > 0)
+		deliver(&bridge->legs[LEG_CLIENT], payload, len, NULL, false, 0);
+	free(payload);
+}
+
 /* -- the interface -- */
 
 static struct bridge *bridge_of(struct session *session)
@@ -881,6 +891,7 @@ const char *bridge_run(struct session *session)
 	for (unsigned i = 0; i < 2; i++)
 		take_early(&bridge->legs[i]);
 	for (;;) {
+		announce_host_keys(bridge);
 		reason = turn(bridge);
 		if (reason != NULL)
 			break;

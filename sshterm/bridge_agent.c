@@ -121,6 +121,11 @@ void bridge_agent_turn(struct bridge_agent *agent)
 	agent_first_turn(agent->first, worker_now_us());
 }
 
+bool bridge_agent_waits(const struct bridge_agent *agent)
+{
+	return agent != NULL && agent_first_waits(agent->first);
+}
+
 uint64_t bridge_agent_deadline(const struct bridge_agent *agent)
 {
 	return agent == NULL ? UINT64_MAX : agent_first_deadline(agent->first);

@@ -46,6 +46,8 @@ bool bridge_agent_packet(
 bool bridge_agent_origin_left(struct bridge_agent *agent, const uint8_t *payload, size_t len);
 /* Takes the origin's answers, and looks at the time. */
 void bridge_agent_turn(struct bridge_agent *agent);
+/* Has the origin not let us in yet? */
+bool bridge_agent_waits(const struct bridge_agent *agent);
 uint64_t bridge_agent_deadline(const struct bridge_agent *agent);
 
 #endif

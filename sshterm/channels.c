@@ -89,6 +89,22 @@ void channels_answer_agent_requests(struct channels *table)
 	table->agent_is_ours = true;
 }
 
+/* An answer that waits for its turn. */
+struct channels_proofs {
+	struct channels_proofs *next;
+	uint8_t *payload;
+	size_t len;
+};
+
+static void drop_proofs(struct channels *table)
+{
+	struct channels_proofs *first = table->proofs;
+
+	table->proofs = first->next;
+	free(first->payload);
+	free(first);
+}
+
 void channels_end(struct channels *table, const char *reason)
 {
 	for (channel_leg leg = 0; leg < 2; leg++) {
@@ -98,6 +114,8 @@ void channels_end(struct channels *table, const char *reason)
 		}
 		replies_free(&table->global[leg]);
 	}
+	while (table->proofs != NULL)
+		drop_proofs(table);
 	listening_free(&table->listening);
 }
 
@@ -219,14 +237,23 @@ static enum channels_verdict window_adjust(
 
 /* -- refusals and replies -- */
 
+/* The box's answers whose turn has come. */
 static void answer_global(struct channels *table, channel_leg to)
 {
 	uint8_t payload[REFUSAL_MAX];
+	enum reply_kind kind;
 
-	table->ops->answer(table->context, to, payload, refuse_global_request(payload));
+	while (replies_pop_own(&table->global[to], &kind)) {
+		if (kind == REPLY_OURS_PROOFS) {
+			table->ops->answer(table->context, to, table->proofs->payload, table->proofs->len);
+			drop_proofs(table);
+		} else {
+			table->ops->answer(table->context, to, payload, refuse_global_request(payload));
+		}
+	}
 }
 
-/* The box's answers whose turn has come. */
+/* The same of a channel. */
 static void answer_requests(struct channels *table, struct channel *channel, channel_leg to)
 {
 	uint8_t payload[REFUSAL_MAX];
@@ -257,8 +284,7 @@ static enum channels_verdict refuse_global(
 	if (!refuse_in_turn(&table->global[from]))
 		return channels_violate(table, "too many global requests without an answer");
 	/* Ours is next only if nothing relayed waits before it. */
-	while (replies_pop_ours(&table->global[from]))
-		answer_global(table, from);
+	answer_global(table, from);
 	return CHANNELS_STAY;
 }
 
@@ -276,11 +302,33 @@ static enum channels_verdict refuse_channel_request(struct channels *table, stru
 
 /* -- global requests (RFC 4254 section 4) -- */
 
-/* Host keys are a matter between a peer and its own leg's other end (OpenSSH PROTOCOL section 2.5). */
+/* Host keys are a matter between a peer and its own leg's other end (OpenSSH PROTOCOL section 2.5): the
+ * origin's are not what its client meets. */
+#define PROVE_HOST_KEYS "hostkeys-prove-00@openssh.com"
 static bool is_hop_by_hop(struct wire_span name)
 {
-	return wire_span_is(name, "hostkeys-00@openssh.com") ||
-	       wire_span_is(name, "hostkeys-prove-00@openssh.com");
+	return wire_span_is(name, "hostkeys-00@openssh.com") || wire_span_is(name, PROVE_HOST_KEYS);
+}
+
+/* Answered by the box, in its turn. */
+static enum channels_verdict prove_host_keys(struct channels *table, struct wire_span name, struct wire body)
+{
+	struct channels_proofs *proofs = calloc(1, sizeof(*proofs)), **last = &table->proofs;
+
+	if (proofs != NULL && table->ops->prove_host_keys != NULL)
+		proofs->len = table->ops->prove_host_keys(
+		    table->context, (struct wire_span){body.at, wire_left(&body)}, &proofs->payload);
+	if (proofs == NULL || proofs->len == 0) {
+		free(proofs);
+		return refuse_global(table, CLIENT, name, true, NULL);
+	}
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = proofs;
+	if (!replies_push(&table->global[CLIENT], REPLY_OURS_PROOFS))
+		return channels_violate(table, "too many global requests without an answer");
+	answer_global(table, CLIENT);
+	return CHANNELS_STAY;
 }
 
 /* tcpip-forward and its kin (RFC 4254 section 7.1, OpenSSH's PROTOCOL section 2.4). False: another request.
@@ -323,6 +371,8 @@ static enum channels_verdict global_request(struct channels *table, channel_leg 
 
 	if (body.failed)
 		return channels_violate(table, "malformed global request");
+	if (from == CLIENT && want_reply && wire_span_is(name, PROVE_HOST_KEYS))
+		return prove_host_keys(table, name, body);
 	if (is_hop_by_hop(name))
 		return refuse_global(table, from, name, want_reply, NULL);
 	if (refusal_of_global_request(&table->rules, from, name, body, refusal))
@@ -349,8 +399,7 @@ static enum channels_verdict global_reply(
 		return CHANNELS_PASS;
 	if (kind == REPLY_LISTEN) /* the port follows where the listener chose it */
 		listening_answer(&table->listening, success, wire_u32(&body));
-	while (replies_pop_ours(&table->global[asker]))
-		answer_global(table, asker);
+	answer_global(table, asker);
 	return CHANNELS_PASS;
 }
 

@@ -89,6 +89,9 @@ struct channel_ops {
 	void (*forward_requested)(void *context, const char *request, const char *place);
 	/* The box refused something by the rule. */
 	void (*refused)(void *context, channel_leg from, struct wire_span name, const char *text);
+	/* The client wants it proven that the box has the host keys that it announced (OpenSSH's PROTOCOL,
+	 * section 2.5): the answer to its request, malloc'ed; 0: it is refused. NULL: so are all. */
+	size_t (*prove_host_keys)(void *context, struct wire_span keys, uint8_t **answer);
 	/* Send this payload to `to`, after the packet that is being looked at. */
 	void (*answer)(void *context, channel_leg to, const uint8_t *payload, size_t len);
 };
@@ -102,7 +105,8 @@ struct channels {
 	struct refusal_rules rules;
 	struct listening listening; /* what the client had the origin listen for */
 	struct channel *by_number[2][CHANNELS_BUCKETS];
-	struct replies global[2]; /* by the asking leg */
+	struct replies global[2];       /* by the asking leg */
+	struct channels_proofs *proofs; /* to the client, the oldest first: their turn has not come */
 	uint32_t count;
 	uint64_t bytes[2];     /* channel data, by the leg it came from */
 	const char *violation; /* why, after CHANNELS_VIOLATION */

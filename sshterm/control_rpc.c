@@ -76,13 +76,16 @@ static bool session_is_over(const struct session *session)
 	return session->kill_reason[0] != '\0' || session->lost != NULL || session->gone;
 }
 
-int control_call(struct session *session, uint16_t type, uint16_t reply_type, rpc_put_fn put,
-    const void *body, struct control_reply *reply)
+/* How long for a control that is away, and for the answer of one that is there. */
+struct patience {
+	uint64_t away_us, reply_us;
+};
+
+static int call_within(struct session *session, const struct patience *patience, uint16_t type,
+    uint16_t reply_type, rpc_put_fn put, const void *body, struct control_reply *reply)
 {
 	struct control *control = &session->worker->control;
 	struct control_call call = {.session = session, .reply_type = reply_type, .reply = reply};
-	bool live = session->login_deadline_us == UINT64_MAX;
-	uint64_t away_us = live ? CONTROL_AWAY_LIVE_US : CONTROL_AWAY_US;
 	uint64_t away_since = worker_now_us();
 	uint64_t asked_at = 0;
 
@@ -110,7 +113,7 @@ int control_call(struct session *session, uint16_t type, uint16_t reply_type, rp
 			call.generation = 0;
 			away_since = now;
 		}
-		until = asked ? asked_at + CONTROL_REPLY_US : away_since + away_us;
+		until = asked ? asked_at + patience->reply_us : away_since + patience->away_us;
 		if (now >= until) {
 			call.error = -ETIMEDOUT;
 			break;
@@ -124,6 +127,23 @@ int control_call(struct session *session, uint16_t type, uint16_t reply_type, rp
 	/* What woke the session for this loop may have been for whoever waits next. */
 	session_wake(session);
 	return call.error;
+}
+
+int control_call(struct session *session, uint16_t type, uint16_t reply_type, rpc_put_fn put,
+    const void *body, struct control_reply *reply)
+{
+	bool live = session->login_deadline_us == UINT64_MAX;
+	const struct patience patience = {live ? CONTROL_AWAY_LIVE_US : CONTROL_AWAY_US, CONTROL_REPLY_US};
+
+	return call_within(session, &patience, type, reply_type, put, body, reply);
+}
+
+int control_ask(struct session *session, uint16_t type, uint16_t reply_type, rpc_put_fn put, const void *body,
+    struct control_reply *reply)
+{
+	const struct patience patience = {0, CONTROL_ASK_US};
+
+	return call_within(session, &patience, type, reply_type, put, body, reply);
 }
 
 void control_reply_free(struct control_reply *reply)

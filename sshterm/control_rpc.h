@@ -18,6 +18,7 @@
 #define CONTROL_AWAY_US 2000000ull       /* how long a login waits for a control that is not there */
 #define CONTROL_AWAY_LIVE_US 30000000ull /* and a live session, at a rekey */
 #define CONTROL_REPLY_US 10000000ull     /* and for the answer of one that is */
+#define CONTROL_ASK_US 2000000ull        /* for that of a control_ask() */
 #define CONTROL_KEPT_MAX 4096            /* messages kept while control is away */
 
 struct session;
@@ -46,7 +47,14 @@ struct control_reply {
  * reply is of another type than `reply_type`; -ENOMEM. */
 int control_call(struct session *session, uint16_t type, uint16_t reply_type, rpc_put_fn put,
     const void *body, struct control_reply *reply);
+/* The same, for what a session can do without: it waits for no control that is away, and not long for an
+ * answer. */
+int control_ask(struct session *session, uint16_t type, uint16_t reply_type, rpc_put_fn put, const void *body,
+    struct control_reply *reply);
 void control_reply_free(struct control_reply *reply);
+#define CONTROL_ASK(session, NAME, name, reply, ...)                                                         \
+	control_ask((session), RPC_##NAME, RPC_##NAME##_REPLY, rpc_put_##name,                               \
+	    &(struct rpc_##name){__VA_ARGS__}, (reply))
 #define CONTROL_CALL(session, NAME, name, reply, ...)                                                        \
 	control_call((session), RPC_##NAME, RPC_##NAME##_REPLY, rpc_put_##name,                              \
 	    &(struct rpc_##name){__VA_ARGS__}, (reply))

@@ -67,6 +67,11 @@ bool host_key_certified(const struct session *session)
 	return session->host_key->certificate != NULL;
 }
 
+const char *host_key_algorithm(const struct session *session)
+{
+	return session->host_key == NULL ? "" : session->host_key->algorithm;
+}
+
 static ssh_string ask_control(struct session *session, const char *algorithm, bool certificate)
 {
 	struct control_reply reply;

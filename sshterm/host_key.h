@@ -23,6 +23,8 @@ int host_key_set(struct session *session, struct wire_span public, struct wire_s
 void host_key_free(struct session *session);
 /* Is there a host CA, so that certificates can be shown? */
 bool host_key_certified(const struct session *session);
+/* The algorithm of the last key exchange, a certificate's as its key's; "": there was none. */
+const char *host_key_algorithm(const struct session *session);
 /* Has libssh ask for host keys and signatures here. 0 or -1. */
 int host_key_install(struct session *session, ssh_session ssh);
 

@@ -364,6 +364,13 @@ static void answer(void *context, channel_leg to, const uint8_t *payload, size_t
 	programs->answer(programs->answer_context, to, payload, len);
 }
 
+static size_t prove_host_keys(void *context, struct wire_span keys, uint8_t **payload)
+{
+	struct programs *programs = context;
+
+	return host_proofs(programs->session, keys, payload);
+}
+
 /* -- ending -- */
 
 static void program_end(void *context, struct program *program, const char *reason)
@@ -456,5 +463,6 @@ const struct channel_ops programs_ops = {
     .program_end = program_end,
     .forward_requested = forward_requested,
     .refused = refused,
+    .prove_host_keys = prove_host_keys,
     .answer = answer,
 };

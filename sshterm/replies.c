@@ -52,7 +52,7 @@ static void drop_head(struct replies *replies)
 
 static bool is_own(uint32_t kind)
 {
-	return kind == REPLY_OURS || kind == REPLY_OURS_GRANTED;
+	return kind >= REPLY_OURS;
 }
 
 bool replies_pop(struct replies *replies, enum reply_kind *kind)
@@ -71,13 +71,6 @@ bool replies_pop_own(struct replies *replies, enum reply_kind *kind)
 	*kind = run_at(replies, 0)->kind;
 	drop_head(replies);
 	return true;
-}
-
-bool replies_pop_ours(struct replies *replies)
-{
-	enum reply_kind kind;
-
-	return replies_pop_own(replies, &kind);
 }
 
 bool replies_empty(const struct replies *replies)

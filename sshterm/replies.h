@@ -24,6 +24,7 @@ enum reply_kind {
 	REPLY_LISTEN,       /* relayed; to a request to listen, or to listen no more */
 	REPLY_OURS,         /* refused by the box */
 	REPLY_OURS_GRANTED, /* granted by the box: what was asked for is for itself */
+	REPLY_OURS_PROOFS,  /* answered by the box, with what its host keys signed */
 };
 
 /* Runs of equal entries: a peer that asks a million times without being answered costs one entry. What it
@@ -45,9 +46,7 @@ struct replies {
 bool replies_push(struct replies *replies, enum reply_kind kind);
 /* The peer answered: takes the entry at the head into *kind. False where no relayed request was waiting. */
 bool replies_pop(struct replies *replies, enum reply_kind *kind);
-/* Takes one entry of ours if it is at the head: the box answers now. */
-bool replies_pop_ours(struct replies *replies);
-/* The same, and which answer it is. */
+/* Takes one entry of ours if it is at the head: the box answers now, as *kind says. */
 bool replies_pop_own(struct replies *replies, enum reply_kind *kind);
 bool replies_empty(const struct replies *replies);
 void replies_free(struct replies *replies);

@@ -66,6 +66,8 @@ struct session {
 	struct inside_extensions *extensions; /* the origin's, until the login is over */
 	struct agent_login *agent;            /* the origin is to be logged in at with the client's agent */
 	struct host_key *host_key;            /* what the client is shown: host_key.c */
+	unsigned host_key_proofs;             /* that its client asked for: host_announce.c */
+	bool host_keys_told;                  /* to its client: likewise */
 	struct bridge *bridge;                /* from the first bridge_prepare() to bridge_free() */
 	char kill_reason[SESSION_TEXT_MAX];   /* not empty: end the session (control, shutdown, …) with this
 	                                         text */
@@ -124,6 +126,14 @@ void session_program(struct session *session, const struct rpc_ses_program *prog
 void session_program_end(struct session *session, const struct rpc_ses_program_end *end);
 /* Any other message without a reply: session_tell(s, RPC_SES_END, rpc_put_ses_end, &body). */
 void session_tell(struct session *session, uint16_t type, rpc_put_fn put, const void *body);
+
+/* -- all host keys (host_announce.c): OpenSSH's PROTOCOL, section 2.5 -- Each asks control; the fiber may
+ * wait, not for long. The payload is malloc'ed; 0: there is none. */
+/* GLOBAL_REQUEST hostkeys-00@openssh.com, where the origin's server would send it: behind the login, once. */
+size_t host_announcement(struct session *session, uint8_t **payload);
+/* The REQUEST_SUCCESS that a hostkeys-prove-00@openssh.com wants; `keys`: what it asks about, a stranger's.
+ */
+size_t host_proofs(struct session *session, struct wire_span keys, uint8_t **payload);
 
 /* -- the bridge (bridge.c) -- Both legs are authenticated (but see bridge_login_first) and non-blocking. Runs
  * until the session is over; returns the close reason (a static string). Every way out leaves all programs

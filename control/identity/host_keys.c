@@ -53,6 +53,33 @@ bool host_keys_store_certificate(struct database *db, struct wire_span seed, con
 	           "bibtt", certificate, fresh_until, seed, target_id, type);
 }
 
+void host_keys_put_known(
+    struct database *db, struct wire_span seed, const char *target_id, struct wire_out *out)
+{
+	sqlite3_stmt *row = database_query(db,
+	    "SELECT public_key FROM host_keys WHERE seed = ? AND target_id = ? ORDER BY type", "bt", seed,
+	    target_id);
+
+	while (database_row(row)) {
+		struct wire_span public_key = database_blob(row, 0);
+		wire_put_string(out, public_key.at, public_key.len);
+	}
+}
+
+bool host_keys_whose(struct database *db, struct wire_span seed, const char *target_id,
+    struct wire_span public_key, char type[HOST_KEYS_TYPE_SIZE])
+{
+	sqlite3_stmt *row = database_query(db,
+	    "SELECT type FROM host_keys WHERE seed = ? AND target_id = ? AND public_key = ?", "btb", seed,
+	    target_id, public_key);
+
+	if (!database_row(row))
+		return false;
+	bool good = wire_span_copy(wire_span_of(database_text(row, 0)), type, HOST_KEYS_TYPE_SIZE);
+	database_stop(row);
+	return good;
+}
+
 void host_keys_recertify(struct database *db, const char *target_id)
 {
 	if (target_id == NULL)

@@ -32,6 +32,12 @@ bool host_keys_store(struct database *db, struct wire_span seed, const char *tar
 /* certificate: empty where there is no host CA. */
 bool host_keys_store_certificate(struct database *db, struct wire_span seed, const char *target_id,
     const char *type, struct wire_span certificate, int64_t fresh_until);
+/* Appends the public keys that are known of a target under a seed, of any type, each a string. */
+void host_keys_put_known(
+    struct database *db, struct wire_span seed, const char *target_id, struct wire_out *out);
+/* Of which type is that key? False: it is not known as one of theirs. */
+bool host_keys_whose(struct database *db, struct wire_span seed, const char *target_id,
+    struct wire_span public_key, char type[HOST_KEYS_TYPE_SIZE]);
 /* The host CA, or the names of a target (NULL: of any), have changed. */
 void host_keys_recertify(struct database *db, const char *target_id);
 

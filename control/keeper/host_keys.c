@@ -262,6 +262,15 @@ bool host_keys_by_id(const struct host_keys *keys, const uint8_t id[HOST_SEED_ID
 	return is_seed(keys, *seed, id);
 }
 
+bool host_keys_any_by_id(
+    const struct host_keys *keys, const uint8_t id[HOST_SEED_ID_SIZE], enum host_seed *seed)
+{
+	if (host_keys_by_id(keys, id, seed))
+		return true;
+	*seed = HOST_SEED_NEXT;
+	return is_seed(keys, HOST_SEED_NEXT, id);
+}
+
 uint64_t host_keys_previous_age(const struct host_keys *keys, uint64_t now_s)
 {
 	return now_s > keys->previous_since ? now_s - keys->previous_since : 0;

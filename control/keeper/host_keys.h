@@ -45,6 +45,9 @@ int host_keys_commit(struct host_keys *keys);
 int host_keys_abandon(struct host_keys *keys);
 /* Which seed is it, of those that keys sign by? False: neither the current one nor the previous. */
 bool host_keys_by_id(const struct host_keys *keys, const uint8_t id[HOST_SEED_ID_SIZE], enum host_seed *seed);
+/* The same, but the next one, too: its keys are handed out, and prove themselves, before they sign. */
+bool host_keys_any_by_id(
+    const struct host_keys *keys, const uint8_t id[HOST_SEED_ID_SIZE], enum host_seed *seed);
 /* Seconds since it was the current one. */
 uint64_t host_keys_previous_age(const struct host_keys *keys, uint64_t now_s);
 void host_keys_forget_previous(struct host_keys *keys);

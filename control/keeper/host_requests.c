@@ -102,6 +102,77 @@ int on_host_sign(void *context, struct rpc_link *link, struct rpc_message *messa
 	    .error = wire_span_of(error == NULL ? "" : error), .signature = written(&out));
 }
 
+/* What the client will verify, which can be taken for nothing else that a host key signs: an exchange hash is
+ * shorter. */
+static bool put_proof(struct wire_out *out, struct wire_span identifier, struct wire_span public_key)
+{
+	wire_put_cstring(out, "hostkeys-prove-00@openssh.com");
+	wire_put_string(out, identifier.at, identifier.len);
+	wire_put_string(out, public_key.at, public_key.len);
+	return !out->failed;
+}
+
+/* NULL, or why it is not signed. */
+static const char *find_prover(const struct keeper *keeper, const char *session_id,
+    const struct rpc_key_host_prove *body, struct signer *signer)
+{
+	signer->target_id = live_target(keeper->live, session_id);
+	signer->algorithm = body->algorithm;
+	if (signer->target_id == NULL || signer->target_id[0] == '\0')
+		return "no live session with a target: host keys prove themselves in such ones only";
+	if (body->identifier.len < HASH_MIN || body->identifier.len > HASH_MAX)
+		return "a session's identifier has 20 to 64 bytes";
+	if (body->seed.len != HOST_SEED_ID_SIZE ||
+	    !host_keys_any_by_id(keeper->host_keys, body->seed.at, &signer->seed))
+		return "there is no such host-key seed";
+	return NULL;
+}
+
+static const char *prove(const struct keeper *keeper, const struct signer *signer,
+    struct wire_span identifier, struct wire_out *signature)
+{
+	uint8_t blob[HOST_KEY_BLOB_MAX], text[HOST_KEY_BLOB_MAX + HASH_MAX + 64];
+	struct wire_out public_key = wire_into(blob, sizeof(blob)), out = wire_into(text, sizeof(text));
+
+	if (!host_keys_public(keeper->host_keys, signer->seed, signer->target_id,
+	        host_keys_type(signer->algorithm), &public_key) ||
+	    !put_proof(&out, identifier, written(&public_key)) ||
+	    !host_keys_sign(keeper->host_keys, signer->seed, signer->target_id, signer->algorithm,
+	        written(&out), signature))
+		return "there is no host key for this algorithm";
+	return NULL;
+}
+
+int on_host_prove(void *context, struct rpc_link *link, struct rpc_message *message)
+{
+	struct keeper *keeper = context;
+	struct rpc_key_host_prove body;
+	uint8_t blob[HOST_KEY_SIGNATURE_MAX];
+	char session_id[KEEPER_SESSION_ID_MAX];
+	struct signer signer;
+	struct wire_out out = wire_into(blob, sizeof(blob));
+
+	if (!rpc_get_key_host_prove(message->body, &body) ||
+	    !wire_span_copy(body.session_id, session_id, sizeof(session_id)))
+		return -EPROTO;
+	const char *error = find_prover(keeper, session_id, &body, &signer);
+	enum host_waiting waiting = error != NULL ? HOST_WAIT_NOT
+	                                          : host_wait_for(keeper, message, signer.seed,
+	                                                signer.target_id, host_keys_type(signer.algorithm));
+	if (waiting == HOST_WAITS)
+		return 0;
+	if (waiting == HOST_WAIT_FULL)
+		error = busy;
+	else if (error == NULL)
+		error = prove(keeper, &signer, body.identifier, &out);
+	if (error != NULL) {
+		rpc_log(RPC_LOG_WARNING, "a host key was not proven: %s", error);
+		out = wire_into(blob, sizeof(blob));
+	}
+	return RPC_SEND(link, KEY_HOST_PROVE_REPLY, key_host_prove_reply, RPC_FLAG_REPLY, message->id,
+	    .error = wire_span_of(error == NULL ? "" : error), .signature = written(&out));
+}
+
 static const char *do_with_seed(struct keeper *keeper, uint8_t action)
 {
 	int error = 0;

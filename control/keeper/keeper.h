@@ -169,6 +169,7 @@ int on_seal(void *context, struct rpc_link *link, struct rpc_message *message);
 /* -- host_requests.c: the handlers of what concerns host keys -- */
 int on_host(void *context, struct rpc_link *link, struct rpc_message *message);
 int on_host_sign(void *context, struct rpc_link *link, struct rpc_message *message);
+int on_host_prove(void *context, struct rpc_link *link, struct rpc_message *message);
 int on_host_seed(void *context, struct rpc_link *link, struct rpc_message *message);
 /* The former host seed stays at least so long after control came, which must say first which sessions live,
  * and is looked at so often. (A test has a keeper with another one.) */

@@ -133,6 +133,7 @@ static const struct rpc_handler handlers[] = {
     {RPC_KEY_SESSION, RPC_FROM(RPC_CONTROL), ~0u, on_session},
     {RPC_KEY_HOST, RPC_FROM(RPC_CONTROL), ~0u, on_host},
     {RPC_KEY_HOST_SIGN, RPC_FROM(RPC_CONTROL), ~0u, on_host_sign},
+    {RPC_KEY_HOST_PROVE, RPC_FROM(RPC_CONTROL), ~0u, on_host_prove},
     {RPC_KEY_HOST_SEED, RPC_FROM(RPC_CONTROL), ~0u, on_host_seed},
     {RPC_KEY_EVIDENCE, RPC_FROM(RPC_CONTROL), ~0u, on_evidence},
     {RPC_KEY_CERTIFY_HOST, RPC_FROM(RPC_CONTROL), ~0u, on_certify_host},

@@ -191,6 +191,10 @@ enum rpc_permit {
 	M(SES_SECRET_REPLY, ses_secret_reply, 53)                                                            \
 	M(SES_SECRET_SIGN, ses_secret_sign, 54)                                                              \
 	M(SES_SECRET_SIGN_REPLY, ses_secret_sign_reply, 55)                                                  \
+	M(SES_HOST_KEYS, ses_host_keys, 56)                                                                  \
+	M(SES_HOST_KEYS_REPLY, ses_host_keys_reply, 57)                                                      \
+	M(SES_HOST_PROVE, ses_host_prove, 58)                                                                \
+	M(SES_HOST_PROVE_REPLY, ses_host_prove_reply, 59)                                                    \
 	/* control -> keeper, and replies */                                                                 \
 	M(KEY_CA, key_ca, 60)                                                                                \
 	M(KEY_CA_REPLY, key_ca_reply, 61)                                                                    \
@@ -215,6 +219,8 @@ enum rpc_permit {
 	M(KEY_TOTP_CHECK_REPLY, key_totp_check_reply, 115)                                                   \
 	M(KEY_TOTP_REMOVE, key_totp_remove, 116)                                                             \
 	M(KEY_TOTP_REMOVE_REPLY, key_totp_remove_reply, 117)                                                 \
+	M(KEY_HOST_PROVE, key_host_prove, 118)                                                               \
+	M(KEY_HOST_PROVE_REPLY, key_host_prove_reply, 119)                                                   \
 	M(KEY_VAULT_PUT, key_vault_put, 100) \
 	M(KEY_VAULT_PUT_REPLY, key_vault_put_reply, 101) \
 	M(KEY_VAULT_LIST, key_vault_list, 102) \
@@ -311,6 +317,14 @@ enum rpc_permit {
  * 4253 section 7.1). What it names is the host key of the session from then on. */
 #define SES_HOST_KEY_FIELDS(F) F(u64, flow) F(span, algorithm)
 #define SES_HOST_KEY_REPLY_FIELDS(F) F(span, error) F(span, host_public) F(span, host_certificate)
+/* All host keys that clients of the session's target may meet, now or once the next seed is committed, as blobs, each
+ * a string: what hostkeys-00@openssh.com announces (OpenSSH's PROTOCOL, section 2.5). After login only. */
+#define SES_HOST_KEYS_FIELDS(F) F(u64, flow)
+#define SES_HOST_KEYS_REPLY_FIELDS(F) F(span, error) F(span, keys)
+/* One of them proves itself, as hostkeys-prove-00@openssh.com wants it, for the session's identifier. algorithm: the
+ * host key algorithm of the client leg's last key exchange, by which an RSA key signs if it is one of RSA. */
+#define SES_HOST_PROVE_FIELDS(F) F(u64, flow) F(span, public_key) F(span, algorithm)
+#define SES_HOST_PROVE_REPLY_FIELDS(F) F(span, error) F(span, signature)
 /* hash: the exchange hash H of the client leg (RFC 4253 section 8), 20..64 bytes. The first of a session is its
  * identifier, over which clients prove their keys, and is signed for one session only. algorithm: of the
  * signature; empty: ssh-ed25519. */
@@ -405,6 +419,11 @@ enum rpc_permit {
  * certificate's, the key's); empty: ssh-ed25519. signature: a blob (RFC 4253 section 6.6). */
 #define KEY_HOST_SIGN_FIELDS(F) F(span, session_id) F(span, hash) F(span, algorithm)
 #define KEY_HOST_SIGN_REPLY_FIELDS(F) F(span, error) F(span, signature)
+/* Signs what hostkeys-prove-00@openssh.com has signed (OpenSSH's PROTOCOL, section 2.5): its name, the identifier of
+ * the session's client leg (20 to 64 bytes) and the key that signs. seed: as HOST_REPLY says it; the next one's keys do
+ * this, too. */
+#define KEY_HOST_PROVE_FIELDS(F) F(span, session_id) F(span, identifier) F(span, seed) F(span, algorithm)
+#define KEY_HOST_PROVE_REPLY_FIELDS(F) F(span, error) F(span, signature)
 /* action: enum rpc_host_seed. current, next: tell the seeds apart, 8 bytes; next is empty where there is none. */
 #define KEY_HOST_SEED_FIELDS(F) F(u8, action)
 #define KEY_HOST_SEED_REPLY_FIELDS(F) F(span, error) F(span, current) F(span, next)

@@ -41,6 +41,7 @@
 #define SESSION_CERTIFICATES_MAX 4
 #define SESSION_FACTORS_MAX 6       /* codes that one session may try */
 #define SESSION_SECRETS_MAX 8       /* questions to the vault */
+#define SESSION_PROOFS_MAX 32       /* host keys that prove themselves */
 #define SECRET_DATA_MAX (16 * 1024) /* bytes that a vaulted key signs */
 #define STRANGERS_AUDIT_PER_S 50    /* lines in audit.jsonl of connections that nobody was let in on */
 #define STRANGERS_AUDIT_LINE                                                                                 \
@@ -103,7 +104,7 @@ struct session {
 	char asked_login[WORD_SIZE]; /* by the last WHO, of somebody who may be anybody */
 	char passed_over[WORD_SIZE]; /* the last login that its address's user may not have; "": none */
 	char refusal[512];           /* why the last WHO or MAY was answered no */
-	uint32_t programs, events, audited, certificates, secrets;
+	uint32_t programs, events, audited, certificates, secrets, proofs;
 };
 
 struct sessions {
@@ -149,6 +150,8 @@ unsigned sessions_of_user(struct control *control, const char *user);
 int session_on_begin(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_target(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_host_key(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_host_keys(void *context, struct rpc_link *link, struct rpc_message *message);
+int session_on_host_prove(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_who(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_factor(void *context, struct rpc_link *link, struct rpc_message *message);
 int session_on_may(void *context, struct rpc_link *link, struct rpc_message *message);
@@ -198,6 +201,7 @@ struct keeper_question {
 	bool certified;
 	bool looks;      /* factor.c: without a code */
 	bool former;     /* it is about the seed before the current one */
+	uint8_t wanted;  /* host_announce.c: of which type it is */
 	uint8_t seed[8]; /* of the key whose certificate is asked for */
 	char target_id[PUBLIC_KEY_FINGERPRINT_SIZE];
 	host_key_shown shown;
@@ -229,6 +233,10 @@ bool session_show_host_key(struct control *control, struct session *session, uin
     const char *type, bool certified, uint8_t verdict, host_key_shown shown);
 /* Is it a host key algorithm that this session may use? */
 bool session_may_sign_by(const struct session *session, struct wire_span algorithm);
+
+/* -- all host keys (host_announce.c) -- */
+/* The keeper said which seed is the next one; empty: there is none. */
+void session_next_seed_is(struct control *control, struct wire_span seed);
 
 /* -- events and history (history.c) -- */
 /* Texts of strangers (logins, commands, reasons) become valid UTF-8 without control characters, cut to fit:

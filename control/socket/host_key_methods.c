@@ -52,6 +52,7 @@ static void seed_answered(void *context, void *argument, int error, struct wire_
 		    (struct wire_span){control->host_seed, sizeof(control->host_seed)});
 	memcpy(control->host_seed, reply.current.at, sizeof(control->host_seed));
 	control->host_seed_known = true;
+	session_next_seed_is(control, reply.next);
 	if (call.action != RPC_HOST_SEED_SHOW)
 		request_audit(call.request, events[call.action], json_object());
 	request_result(call.request,

@@ -9,6 +9,7 @@
  */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sshterm/channels.h"
 
@@ -128,6 +129,8 @@ static void answer(void *context, channel_leg to, const uint8_t *payload, size_t
 		return;
 	if (payload[0] == CONN_WINDOW_ADJUST && to == 1 && len == 9)
 		return;
+	if (payload[0] == CONN_REQUEST_SUCCESS && to == 0)
+		return;
 	if (judges && (payload[0] == CONN_WINDOW_ADJUST || payload[0] == CONN_DATA ||
 	                  payload[0] == CONN_EXTENDED_DATA || payload[0] == CONN_EOF ||
 	                  payload[0] == CONN_CLOSE || payload[0] == CONN_REQUEST))
@@ -139,6 +142,18 @@ static void answer(void *context, channel_leg to, const uint8_t *payload, size_t
 		abort();
 }
 
+/* The box has the keys whose first byte says so. */
+static size_t prove(void *context, struct wire_span keys, uint8_t **payload)
+{
+	(void)context;
+	if (keys.len == 0 || (keys.at[0] & 1) == 0)
+		return 0;
+	*payload = malloc(keys.len);
+	memcpy(*payload, keys.at, keys.len);
+	(*payload)[0] = CONN_REQUEST_SUCCESS;
+	return keys.len;
+}
+
 static struct channel_ops ops = {.program_start = start,
     .program_data = data,
     .program_resize = resize,
@@ -147,6 +162,7 @@ static struct channel_ops ops = {.program_start = start,
     .program_end = end,
     .forward_requested = forward,
     .refused = refused,
+    .prove_host_keys = prove,
     .answer = answer};
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);

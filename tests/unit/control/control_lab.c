@@ -322,11 +322,18 @@ static void keeper_evidence(struct lab *lab, struct rpc_message *message)
 	    0);
 }
 
-static void answer_host(struct lab *lab, const struct rpc_message *message, const char *seed)
+static const char *seed_of(const struct lab *lab, uint8_t which)
 {
+	return which == 0 ? lab->host_seed : which == 1 ? lab->next_host_seed : lab->former_host_seed;
+}
+
+static void answer_host(struct lab *lab, const struct rpc_message *message, uint8_t which)
+{
+	const char *seed = seed_of(lab, which);
+
 	cr_assert_eq(RPC_SEND(&lab->keeper, KEY_HOST_REPLY, key_host_reply, RPC_FLAG_REPLY, message->id,
 	                 .error = wire_span_of(seed == NULL ? "there is no such host-key seed" : ""),
-	                 .public_key = mint_blob(&lab->cas[RPC_CA_HOST]),
+	                 .public_key = mint_blob(&lab->cas[which == 1 ? RPC_CA_USER : RPC_CA_HOST]),
 	                 .seed = wire_span_of(seed == NULL ? "" : seed)),
 	    0);
 }
@@ -369,6 +376,7 @@ static void play_keeper(struct lab *lab)
 	struct rpc_key_session session;
 	struct rpc_key_host host;
 	struct rpc_key_host_sign sign;
+	struct rpc_key_host_prove prove;
 	struct rpc_key_secret secret;
 
 	if (rpc_receive(&lab->keeper, &message) != 1) {
@@ -398,10 +406,25 @@ static void play_keeper(struct lab *lab)
 			lab->held[lab->held_count++] = message.id;
 			break;
 		}
-		answer_host(lab, &message, host.next == 2 ? lab->former_host_seed : lab->host_seed);
+		answer_host(lab, &message, host.next);
 		break;
 	case RPC_KEY_CERTIFY_HOST:
 		keeper_certify_host(lab, &message);
+		break;
+	case RPC_KEY_HOST_SEED:
+		heard(lab, "SEED", wire_span_of(""), 0);
+		cr_assert_eq(
+		    RPC_SEND(&lab->keeper, KEY_HOST_SEED_REPLY, key_host_seed_reply, RPC_FLAG_REPLY,
+		        message.id, .current = wire_span_of(lab->host_seed),
+		        .next = wire_span_of(lab->next_host_seed == NULL ? "" : lab->next_host_seed)),
+		    0);
+		break;
+	case RPC_KEY_HOST_PROVE:
+		cr_assert(rpc_get_key_host_prove(message.body, &prove));
+		heard(lab, "PROVE", prove.seed, (int)prove.identifier.len);
+		cr_assert_eq(RPC_SEND(&lab->keeper, KEY_HOST_PROVE_REPLY, key_host_prove_reply,
+		                 RPC_FLAG_REPLY, message.id, .signature = prove.algorithm),
+		    0);
 		break;
 	case RPC_KEY_HOST_SIGN:
 		cr_assert(rpc_get_key_host_sign(message.body, &sign));

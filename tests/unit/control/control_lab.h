@@ -46,6 +46,7 @@ struct lab {
 	bool keeper_holds;      /* questions for host keys, until lab_host_answer is called */
 	uint32_t held[4], held_count;
 	const char *host_seed, *former_host_seed; /* of host keys; 8 letters; former NULL: none */
+	const char *next_host_seed;               /* NULL: none; its keys are the user CA's */
 	char keeper_heard[4096];                  /* "SESSION sid 1;HOST target 0;…" in order */
 	char told_seed[16];                       /* of the last SESSION */
 	char evidence[2][2048];                   /* the last two texts */

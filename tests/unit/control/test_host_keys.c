@@ -299,6 +299,35 @@ static struct rpc_key_host_seed_reply seeds(uint8_t action)
 	return answer;
 }
 
+/* What a client verifies of a proof (OpenSSH's PROTOCOL, section 2.5); seed_id as the keeper says it. NULL:
+ * good, else the error. */
+static const char *prove(const char *session, const char *algorithm, size_t identifier_len,
+    const uint8_t seed_id[HOST_SEED_ID_SIZE], enum host_seed seed, const char *type)
+{
+	static char error[KEEPER_ERROR_MAX];
+	uint8_t identifier[100] = {9}, text[1024];
+	struct wire_out out = wire_into(text, sizeof(text));
+	struct rpc_key_host_prove_reply proof;
+	struct public_key key;
+
+	cr_assert_eq(ASK(KEY_HOST_PROVE, key_host_prove, .session_id = wire_span_of(session),
+	                 .identifier = {identifier, identifier_len}, .seed = {seed_id, HOST_SEED_ID_SIZE},
+	                 .algorithm = wire_span_of(algorithm)),
+	    0);
+	cr_assert(rpc_get_key_host_prove_reply(reply.body, &proof));
+	cr_expect_eq(proof.error.len == 0, proof.signature.len > 0, "either an error or a signature");
+	if (!wire_span_copy(proof.error, error, sizeof(error)) || error[0] != '\0')
+		return error;
+	struct wire_span blob = blob_of(seed, "t1", type);
+	wire_put_cstring(&out, "hostkeys-prove-00@openssh.com");
+	wire_put_string(&out, identifier, identifier_len);
+	wire_put_string(&out, blob.at, blob.len);
+	cr_assert(public_key_parse(blob, &key));
+	return public_key_verify(&key, (struct wire_span){text, wire_written(&out)}, proof.signature, 0)
+	           ? NULL
+	           : "it does not verify";
+}
+
 static struct rpc_key_host_reply host(const char *type, uint8_t next)
 {
 	struct rpc_key_host_reply answer;
@@ -308,6 +337,33 @@ static struct rpc_key_host_reply host(const char *type, uint8_t next)
 	    0);
 	cr_assert(rpc_get_key_host_reply(reply.body, &answer));
 	return answer;
+}
+
+Test(host_keys, prove_themselves_before_they_sign)
+{
+	uint8_t current[HOST_SEED_ID_SIZE], next[HOST_SEED_ID_SIZE];
+	const char *plain = "ssh-ed25519";
+
+	memcpy(current, seeds(RPC_HOST_SEED_SHOW).current.at, sizeof(current));
+	cr_expect_not_null(prove("s1", plain, 32, current, HOST_SEED_CURRENT, plain), "no live session");
+	ASK(KEY_SESSION, key_session, .session_id = wire_span_of("s1"), .live = 1);
+	cr_expect_not_null(prove("s1", plain, 32, current, HOST_SEED_CURRENT, plain), "no target yet");
+	ASK(KEY_SESSION, key_session, .session_id = wire_span_of("s1"), .target_id = wire_span_of("t1"),
+	    .live = 1);
+	cr_expect_null(prove("s1", plain, 32, current, HOST_SEED_CURRENT, plain));
+	cr_expect_null(
+	    prove("s1", "ecdsa-sha2-nistp384", 64, current, HOST_SEED_CURRENT, "ecdsa-sha2-nistp384"));
+	cr_expect_null(prove("s1", "rsa-sha2-256", 32, current, HOST_SEED_CURRENT, "ssh-rsa"));
+	cr_expect_null(prove("s1", "rsa-sha2-512", 20, current, HOST_SEED_CURRENT, "ssh-rsa"));
+	cr_expect_not_null(prove("s1", plain, 19, current, HOST_SEED_CURRENT, plain));
+	cr_expect_not_null(prove("s1", plain, 65, current, HOST_SEED_CURRENT, plain));
+	cr_expect_not_null(prove("s1", "ssh-dss", 32, current, HOST_SEED_CURRENT, plain));
+	memcpy(next, seeds(RPC_HOST_SEED_ROTATE).next.at, sizeof(next));
+	cr_expect_null(prove("s1", plain, 32, next, HOST_SEED_NEXT, plain));
+	cr_expect_null(
+	    sign("s1", plain, 32, HOST_SEED_CURRENT, "t1", plain), "which is still by the current one");
+	seeds(RPC_HOST_SEED_ABANDON);
+	cr_expect_not_null(prove("s1", plain, 32, next, HOST_SEED_NEXT, plain), "there is none any more");
 }
 
 Test(host_keys, rotate_with_an_overlap)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control/identity/database.h"
+#include "control/sessions/sessions.h"
 #include "tests/unit/control/control_steps.h"
 
 TestSuite(shown_key, .init = open_lab, .fini = close_lab, .timeout = 300);
@@ -112,6 +113,103 @@ Test(shown_key, a_target_that_was_refused_does_not_come_back)
 		resume(1, begun[1].session_id);
 		resume(2, begun[2].session_id);
 	}
+}
+
+/* All that is announced, in order; returns how many. */
+static unsigned announced(uint64_t flow, struct wire_span keys[8])
+{
+	struct rpc_ses_host_keys_reply reply;
+	unsigned count = 0;
+
+	LAB_SEND(WORKER, SES_HOST_KEYS, ses_host_keys, 21, .flow = flow);
+	lab_await(&lab, WORKER, RPC_SES_HOST_KEYS_REPLY, &answer);
+	cr_assert(rpc_get_ses_host_keys_reply(answer.body, &reply));
+	struct wire in = wire_over(reply.keys.at, reply.keys.len);
+	while (wire_left(&in) > 0 && count < 8)
+		keys[count++] = wire_string(&in);
+	cr_expect(wire_done(&in));
+	return count;
+}
+
+/* By which algorithm it was proven; "": it was not. */
+static const char *proven(uint64_t flow, struct wire_span key, const char *algorithm)
+{
+	static char by[64];
+	struct rpc_ses_host_prove_reply reply;
+
+	LAB_SEND(WORKER, SES_HOST_PROVE, ses_host_prove, 22, .flow = flow, .public_key = key,
+	    .algorithm = wire_span_of(algorithm));
+	lab_await(&lab, WORKER, RPC_SES_HOST_PROVE_REPLY, &answer);
+	cr_assert(rpc_get_ses_host_prove_reply(answer.body, &reply));
+	cr_expect_eq(reply.error.len == 0, reply.signature.len > 0);
+	copy(reply.signature, by, sizeof(by));
+	return by;
+}
+
+#define CURRENT_KEY mint_blob(&lab.cas[RPC_CA_HOST])
+#define NEXT_KEY mint_blob(&lab.cas[RPC_CA_USER])
+
+Test(shown_key, all_are_announced_to_who_is_let_in)
+{
+	struct wire_span keys[8];
+
+	add_user("alice", "root", "sre", &alice);
+	begin(1);
+	cr_assert(target_of(1, &origin).verdict <= RPC_TARGET_FIRST_USE);
+	cr_expect_eq(announced(1, keys), 0, "nobody is yet");
+	cr_expect_str_eq(proven(1, CURRENT_KEY, "ssh-ed25519"), "");
+	granted_session(2);
+	lab.keeper_heard[0] = '\0';
+	cr_assert_eq(announced(2, keys), 1);
+	cr_expect(wire_span_same(keys[0], CURRENT_KEY));
+	cr_expect_str_eq(lab.keeper_heard, "SEED  0;", "the key is known, and what the next seed is will be");
+	cr_expect_eq(announced(2, keys), 1);
+	cr_expect_str_eq(lab.keeper_heard, "SEED  0;");
+	cr_expect_str_eq(proven(2, CURRENT_KEY, "ssh-ed25519"), "ssh-ed25519");
+	cr_expect(strstr(lab.keeper_heard, "PROVE seed one 32;") != NULL, "%s", lab.keeper_heard);
+	cr_expect_str_eq(proven(2, NEXT_KEY, "ssh-ed25519"), "", "there is no next seed");
+	cr_expect_str_eq(proven(2, mint_blob(&alice), "ssh-ed25519"), "", "nobody's");
+	cr_expect_eq(announced(77, keys), 0, "no such session");
+}
+
+Test(shown_key, the_next_seeds_is_announced_while_there_is_one)
+{
+	struct wire_span keys[8];
+	json_t *response;
+
+	add_user("alice", "root", "sre", &alice);
+	granted_session(1);
+	cr_expect_eq(announced(1, keys), 1);
+	lab.next_host_seed = "seed two";
+	lab_result(&lab, "host_key.rotate", json_object(), &response);
+	json_decref(response);
+	cr_assert_eq(announced(1, keys), 2);
+	cr_expect(wire_span_same(keys[0], CURRENT_KEY) && wire_span_same(keys[1], NEXT_KEY));
+	cr_expect_str_eq(proven(1, NEXT_KEY, "ssh-ed25519"), "ssh-ed25519");
+	cr_expect(strstr(lab.keeper_heard, "PROVE seed two 32;") != NULL, "%s", lab.keeper_heard);
+	/* Whose it is was kept, but it is nobody's any more. */
+	lab.next_host_seed = NULL;
+	lab_result(&lab, "host_key.abandon", json_object(), &response);
+	json_decref(response);
+	cr_expect_eq(announced(1, keys), 1);
+	cr_expect_str_eq(proven(1, NEXT_KEY, "ssh-ed25519"), "");
+	/* A new keeper may have another one: it is asked. */
+	lab.next_host_seed = "seed two";
+	lab_attach(&lab, &lab.keeper, RPC_KEEPER, 0);
+	lab_settle(&lab);
+	granted_session(2); /* which asks for the current one alone */
+	cr_expect_eq(announced(1, keys), 2);
+}
+
+Test(shown_key, proofs_are_not_without_end)
+{
+	unsigned count = 0;
+
+	add_user("alice", "root", "sre", &alice);
+	granted_session(1);
+	while (count < 1000 && proven(1, CURRENT_KEY, "ssh-ed25519")[0] != '\0')
+		count++;
+	cr_expect_eq(count, SESSION_PROOFS_MAX);
 }
 
 /* The error that the worker is told, or "". */

@@ -276,6 +276,22 @@ static int kill_instead(ssh_computation compute, void *argument, void *userdata)
 	return SSH_ERROR;
 }
 
+/* It announces nothing of its own, so nobody asks. */
+size_t host_announcement(struct session *session, uint8_t **payload)
+{
+	(void)session;
+	(void)payload;
+	return 0;
+}
+
+size_t host_proofs(struct session *session, struct wire_span keys, uint8_t **payload)
+{
+	(void)session;
+	(void)keys;
+	(void)payload;
+	return 0;
+}
+
 void session_event(struct session *session, const char *event, const char *detail_json)
 {
 	(void)session;

@@ -303,6 +303,9 @@ static int answer(struct fake_control *c, struct rpc_message *m)
 		return answer_sign(c, m);
 	case RPC_SES_WHO:
 		return answer_who(c, m);
+	case RPC_SES_HOST_KEYS:
+		return RPC_SEND(&c->link, SES_HOST_KEYS_REPLY, ses_host_keys_reply, RPC_FLAG_REPLY, m->id,
+		    .error = wire_span_of("no further keys"));
 	case RPC_SES_FACTOR:
 		return answer_factor(c, m);
 	case RPC_SES_MAY:

@@ -108,6 +108,20 @@ static void on_answer(void *context, channel_leg to, const uint8_t *payload, siz
 	trace(";");
 }
 
+/* The box has one key. */
+static size_t on_prove(void *context, struct wire_span keys, uint8_t **payload)
+{
+	struct wire in = wire_over(keys.at, keys.len);
+	static uint8_t answers;
+
+	(void)context;
+	if (!wire_span_is(wire_string(&in), "key") || !wire_done(&in))
+		return 0;
+	*payload = malloc(5);
+	memcpy(*payload, (uint8_t[]){CONN_REQUEST_SUCCESS, 0, 0, 0, ++answers}, 5);
+	return 5;
+}
+
 static const struct channel_ops ops = {.program_start = on_start,
     .program_data = on_data,
     .program_resize = on_resize,
@@ -116,6 +130,7 @@ static const struct channel_ops ops = {.program_start = on_start,
     .program_end = on_end,
     .forward_requested = on_forward,
     .refused = on_refused,
+    .prove_host_keys = on_prove,
     .answer = on_answer};
 
 static void begin(uint32_t permits)
@@ -298,7 +313,27 @@ Test(channels, host_keys_stay_on_their_leg)
 {
 	begin(ALL);
 	SENDS(O, "stay ", "bsbs", CONN_GLOBAL_REQUEST, "hostkeys-00@openssh.com", 0, "key");
-	SENDS(C, "stay answer c 82;", "bsbs", CONN_GLOBAL_REQUEST, "hostkeys-prove-00@openssh.com", 1, "key");
+	SENDS(O, "stay answer o 82;", "bsbs", CONN_GLOBAL_REQUEST, "hostkeys-00@openssh.com", 1, "key");
+	SENDS(C, "stay answer c 82;", "bsbs", CONN_GLOBAL_REQUEST, "hostkeys-prove-00@openssh.com", 1,
+	    "another");
+	SENDS(C, "stay ", "bsbs", CONN_GLOBAL_REQUEST, "hostkeys-prove-00@openssh.com", 0, "key");
+	SENDS(O, "stay answer o 82;", "bsbs", CONN_GLOBAL_REQUEST, "hostkeys-prove-00@openssh.com", 1, "key");
+	finish("");
+}
+
+Test(channels, proofs_of_host_keys_wait_for_their_turn)
+{
+	begin(ALL);
+	SENDS(
+	    C, "stay answer c 81 1;", "bsbs", CONN_GLOBAL_REQUEST, "hostkeys-prove-00@openssh.com", 1, "key");
+	SENDS(C, "pass ", "bsb", CONN_GLOBAL_REQUEST, "never-heard@of", 1);
+	SENDS(C, "stay ", "bsbs", CONN_GLOBAL_REQUEST, "hostkeys-prove-00@openssh.com", 1, "key");
+	SENDS(C, "stay ", "bsbs", CONN_GLOBAL_REQUEST, "hostkeys-prove-00@openssh.com", 1, "no");
+	SENDS(C, "stay ", "bsbs", CONN_GLOBAL_REQUEST, "hostkeys-prove-00@openssh.com", 1, "key");
+	SENDS(C, "pass ", "bsb", CONN_GLOBAL_REQUEST, "never-heard@of", 1);
+	SENDS(C, "stay ", "bsbs", CONN_GLOBAL_REQUEST, "hostkeys-prove-00@openssh.com", 1, "key");
+	SENDS(O, "pass answer c 81 2;answer c 82;answer c 81 3;", "b", CONN_REQUEST_FAILURE);
+	/* What is owed when it ends is freed. */
 	finish("");
 }
 

@@ -102,6 +102,34 @@ Test(control_rpc, waits_for_a_control_that_comes)
 	cr_assert_eq(results[1], 0);
 }
 
+/* What it can do without. */
+static void asks_briefly(struct session *session)
+{
+	struct control_reply reply;
+
+	results[session->channel_flow] =
+	    CONTROL_ASK(session, SES_BEGIN, ses_begin, &reply, .flow = session->flow_id);
+	control_reply_free(&reply);
+}
+
+Test(control_rpc, what_can_be_done_without_waits_for_nobody)
+{
+	box_session = asks_briefly;
+	ask(1);
+	cr_assert_eq(results[1], -ETIMEDOUT, "control is away");
+	box_control(&box);
+	ask(2);
+	struct rpc_message message = receive(RPC_SES_BEGIN);
+	answer(&message, "x");
+	settle();
+	cr_assert_eq(results[2], 0);
+	ask(3);
+	(void)receive(RPC_SES_BEGIN);
+	control_detach(&box.worker);
+	box_turn(&box);
+	cr_assert_eq(results[3], -ETIMEDOUT, "it died with the question");
+}
+
 Test(control_rpc, asks_the_successor_again)
 {
 	box_control(&box);

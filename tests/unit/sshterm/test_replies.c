@@ -36,10 +36,12 @@ static void play(const char *script)
 			cr_assert_not(replies_pop(&replies, &kind), "%s at %zu: nobody asked", script, i);
 			break;
 		case 'x':
-			cr_assert(replies_pop_ours(&replies), "%s at %zu: ours is due", script, i);
+			cr_assert(replies_pop_own(&replies, &kind) && kind == REPLY_OURS,
+			    "%s at %zu: ours is due", script, i);
 			break;
 		case '.':
-			cr_assert_not(replies_pop_ours(&replies), "%s at %zu: ours must wait", script, i);
+			cr_assert_not(
+			    replies_pop_own(&replies, &kind), "%s at %zu: ours must wait", script, i);
 			break;
 		}
 	}

@@ -3,9 +3,11 @@
  * Whatever the box refuses, each side gets as many answers as it asked for, in the order in which it asked:
  * two peers pipeline requests, global ones and on one channel, some of which the rule refuses, some without a
  * wish for an answer; what is drawn decides when each packet arrives. Those that are relayed are answered by
- * the other peer, with success (and, where that can be, their number) or failure.
+ * the other peer, with success (and, where that can be, their number) or failure. What the box's host keys
+ * are to prove the box answers itself, with the request's number.
  */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sshterm/channels.h"
@@ -65,9 +67,32 @@ static uint32_t others_number(unsigned leg)
 	return leg == 0 ? 8 : 3;
 }
 
+/* The client alone can ask for it. */
+static void ask_proof(void)
+{
+	struct asked *asked = &world.global[0];
+
+	asked->expected[asked->count] = (int)asked->count;
+	say(0, "bsbu", CONN_GLOBAL_REQUEST, "hostkeys-prove-00@openssh.com", 1, (uint32_t)asked->count++);
+	world.sent[0]++;
+}
+
+static size_t on_prove(void *context, struct wire_span keys, uint8_t **payload)
+{
+	(void)context;
+	*payload = malloc(1 + keys.len);
+	(*payload)[0] = CONN_REQUEST_SUCCESS;
+	memcpy(*payload + 1, keys.at, keys.len);
+	return 1 + keys.len;
+}
+
 /* The last byte says how the other peer is to answer. */
 static void ask(unsigned leg)
 {
+	if (leg == 0 && draw(5) == 0) {
+		ask_proof();
+		return;
+	}
 	bool global = draw(2), refused = draw(2), want = draw(3) != 0;
 	struct asked *asked = global ? &world.global[leg] : &world.channel[leg];
 	int answer = draw(2) ? (global ? (int)asked->count : -2) : -1;
@@ -168,7 +193,8 @@ static struct program *on_start(void *context, const struct channel_program *fac
 	return NULL;
 }
 
-static const struct channel_ops ops = {.program_start = on_start, .answer = on_answer, .refused = on_refused};
+static const struct channel_ops ops = {
+    .program_start = on_start, .answer = on_answer, .refused = on_refused, .prove_host_keys = on_prove};
 
 static void turn(unsigned from)
 {
