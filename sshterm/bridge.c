@@ -23,13 +23,10 @@
  * (struct held), so that order is kept. Messages of the transport never wait, key exchanges go on. At most
  * HOLD_MAX bytes wait a leg (then it is not read); when the oldest has waited recorder_patience the session
  * is ended: the recorder is gone.
- *
  * Early packets. Origins do not wait: packets that arrive after a leg's login and before bridge_run() are
  * copied and taken first. What a client sends behind the request that lets it in is not read before.
- *
  * Agent first. A login at the origin that needs the client's agent is made here (agent_first.h, from
  * bridge_login_first()): until it is, the client's messages are held there.
- *
  * The end. A peer's FIN is passed on after everything before it; then the other peer has LINGER_US to finish.
  * RST ends both. A session that the box ends tells its client why (DISCONNECT).
  */
