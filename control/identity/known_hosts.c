@@ -286,16 +286,18 @@ static void add(char *list, size_t size, const char *names)
 		snprintf(list + used, size - used, "%s%s", used > 0 ? "," : "", names);
 }
 
-bool known_hosts_algorithms(
-    const struct known_hosts *known, const struct words *names, char *list, size_t size)
+bool known_hosts_algorithms(const struct known_hosts *known, const struct words *ca_names,
+    const struct words *names, char *list, size_t size)
 {
-	if (!known_memo_look(known, names))
+	if (!known_memo_look(known, ca_names))
 		return false;
 	for (size_t i = 0; i < known->count; i++)
-		if (known->lines[i].marker == KNOWN_CA && known_memo_matches(known, i, names)) {
+		if (known->lines[i].marker == KNOWN_CA && known_memo_matches(known, i, ca_names)) {
 			add(list, size, known_hosts_certificates);
 			break;
 		}
+	if (!known_memo_look(known, names))
+		return false;
 	for (size_t i = 0; i < known->count; i++) {
 		const struct known_line *line = &known->lines[i];
 		if (line->marker == KNOWN_KEY && known_memo_matches(known, i, names))

@@ -74,10 +74,10 @@ enum known_verdict known_hosts_check(
 /* Is the key (a host's, or a CA's) marked so for one of the names? */
 bool known_hosts_marked(const struct known_hosts *known, enum known_marker marker, const struct words *names,
     struct wire_span key);
-/* Adds the host key algorithms of what the names have (certificates' first, where a CA is known for them) to
- * a comma-separated list. False: not now, as KNOWN_BUSY. */
-bool known_hosts_algorithms(
-    const struct known_hosts *known, const struct words *names, char *list, size_t size);
+/* Adds to a comma-separated list the host key algorithms to ask for: certificates' where a CA is known for
+ * one of `ca_names`, then those of the keys that `names` have. False: not now, as KNOWN_BUSY. */
+bool known_hosts_algorithms(const struct known_hosts *known, const struct words *ca_names,
+    const struct words *names, char *list, size_t size);
 /* All certificate algorithms. */
 extern const char known_hosts_certificates[];
 

@@ -86,6 +86,36 @@ static bool is_revoked(const struct origin_key *key, const struct known_hosts *k
 	       (ca.len > 0 && known_hosts_marked(known, KNOWN_REVOKED, &called->all, ca));
 }
 
+/* Under which names the lines for plain keys are gone by: at a port other than 22 an origin is known as
+ * "[web1]:2222". Where no line says that, those for its plain names may vouch for it, but do not speak
+ * against it (so OpenSSH's check_host_key()): what is at port 22 may be another machine. NULL: not now, as
+ * KNOWN_BUSY. */
+static const struct words *names_of_lines(const struct known_hosts *known, const struct called *called)
+{
+	static const struct wire_span no_key;
+
+	switch (known_hosts_check(known, &called->full, no_key)) {
+	case KNOWN_BUSY:
+		return NULL;
+	case KNOWN_NONE:
+		return &called->bare;
+	case KNOWN_OTHER:
+	case KNOWN_HERE:
+		break;
+	}
+	return &called->full;
+}
+
+static enum known_verdict judge_plain(
+    const struct origin_key *key, const struct known_hosts *known, const struct called *called)
+{
+	const struct words *names = names_of_lines(known, called);
+	enum known_verdict verdict =
+	    names == NULL ? KNOWN_BUSY : known_hosts_check(known, names, plain_of(key));
+
+	return verdict == KNOWN_OTHER && names != &called->full ? KNOWN_NONE : verdict;
+}
+
 /* A certificate by a CA that is not trusted for this origin is as good as a plain key. */
 static void judge_certificate(struct origin_key *key, const struct certificate *certificate,
     const struct known_hosts *known, const struct called *called, time_t now)
@@ -108,6 +138,17 @@ static enum origin_verdict judge_by_pins(
 	if (line == KNOWN_OTHER)
 		return ORIGIN_CHANGED;
 	return first_use ? ORIGIN_FIRST_USE : ORIGIN_UNKNOWN;
+}
+
+/* The lines say which types of key are asked for: that a pin of a first use is of another type is no change.
+ */
+static bool is_of_pinned_type(struct database *db, const char *address, const struct origin_key *key)
+{
+	struct public_key parsed;
+	char pinned[64];
+
+	(void)targets_algorithms(db, address, pinned, sizeof(pinned));
+	return public_key_parse_legacy(plain_of(key), &parsed) && strstr(pinned, parsed.type->name) != NULL;
 }
 
 static enum origin_verdict judge_by_lines(
@@ -158,7 +199,7 @@ enum origin_verdict origin_key_judge(struct origin_key *key, struct database *db
 		judge_certificate(key, &certificate, known, &called, now);
 	bool revoked = is_revoked(key, known, &called, certificate.ca_blob);
 	enum known_verdict line = !revoked && needs_lines(key, pinned, by_admin, mode)
-	                              ? known_hosts_check(known, &called.full, plain_of(key))
+	                              ? judge_plain(key, known, &called)
 	                              : KNOWN_NONE;
 	called_free(&called);
 	bool vouched = key->certified || line == KNOWN_HERE;
@@ -168,6 +209,8 @@ enum origin_verdict origin_key_judge(struct origin_key *key, struct database *db
 		return ORIGIN_BUSY;
 	switch (mode) {
 	case POLICY_HOST_KEYS_KNOWN_HOSTS:
+		if (pinned == TARGETS_CHANGED && !by_admin && !is_of_pinned_type(db, address, key))
+			pinned = TARGETS_UNKNOWN;
 		return judge_by_lines(key, pinned, by_admin, vouched, line);
 	case POLICY_HOST_KEYS_CA:
 		return judge_by_ca(key, pinned);
@@ -196,7 +239,8 @@ bool origin_key_algorithms(struct database *db, const struct known_hosts *known,
 	bool looked = true;
 	if (!pin_decides && known->count > 0) {
 		called_of(db, address, &called);
-		looked = known_hosts_algorithms(known, &called.all, list, size);
+		const struct words *names = names_of_lines(known, &called);
+		looked = names != NULL && known_hosts_algorithms(known, &called.all, names, list, size);
 		called_free(&called);
 	}
 	if (list[0] == '\0')

@@ -4,7 +4,8 @@
  *
  * What is known of an origin comes from three places: pins (what was met there first, or what an
  * administrator said of the address), imported known_hosts lines for its address and names, and host CAs
- * (@cert-authority lines). A revoked key is refused whatever else is known.
+ * (@cert-authority lines). A revoked key is refused whatever else is known. Which keys an origin is asked
+ * for, and which it is judged by, are the same lines'.
  *
  *   first_use    a pin or a line decides; where there is neither, the key is pinned and told of
  *   strict       the same, but where there is neither it is refused

@@ -28,8 +28,9 @@ shows() {
 	: >"$keys/sshd.log"
 	lab sshd start
 }
-fresh() { rm -f "$STATE/client/.ssh/known_hosts"; reeve target forget $address >/dev/null 2>&1; }
-login() { rm -f "$STATE/client/.ssh/known_hosts"; capture ssh_client alice@$address echo in; }
+port=22
+fresh() { rm -f "$STATE/client/.ssh/known_hosts"; reeve target forget "[$address]:$port" >/dev/null 2>&1; }
+login() { rm -f "$STATE/client/.ssh/known_hosts"; capture ssh_client -p "$port" alice@$address echo in; }
 let_in() { login; equal "$1" in "$out"; }
 kept_out() { # WHAT TEXT
 	: >"$keys/sshd.log"
@@ -42,6 +43,7 @@ imports() { reeve target import --replace - >"$STATE/imported" 2>&1 <<<"$1" || f
 public() { cut -d' ' -f1,2 "$keys/$1.pub"; }
 for key in one two; do ssh-keygen -q -t ed25519 -N '' -f "$keys/$key"; done
 ssh-keygen -q -t rsa -b 2048 -N '' -f "$keys/rsa"
+ssh-keygen -q -t ecdsa -N '' -f "$keys/ecdsa"
 ssh-keygen -q -t ed25519 -N '' -f "$keys/host_ca"
 ssh-keygen -q -t ed25519 -N '' -f "$keys/other_ca"
 certify() { # KEY CA PRINCIPALS [OPTION…]
@@ -93,6 +95,26 @@ imports "[$address]:2222 $(public one)"
 fresh
 shows one
 kept_out "known_hosts: another port's key" "is not known"
+# At another port than 22, by "[host]:port"; the address's own lines count where there is none of these, and then only
+# for whom they vouch.
+sed -i 's/^Port 22$/&\nPort 2222/' "$keys/sshd_config"
+shows one ecdsa
+port=2222
+imports "$address $(public ecdsa)
+[$address]:2222 $(public one)"
+fresh
+let_in "port 2222: the key of its own line is asked for"
+imports "198.51.100.* $(public ecdsa)"
+let_in "port 2222: the address's line vouches, though another key was pinned"
+imports "198.51.100.* $(public rsa)"
+fresh
+kept_out "port 2222: another key than the address's" "is not known"
+imports "[$address]:2222 $(public rsa)"
+kept_out "port 2222: another key than its own" "is not the one in the imported known_hosts"
+port=22
+fresh
+sed -i '/^Port 2222$/d' "$keys/sshd_config"
+shows one
 imports "* $(public one)
 @revoked * $(public one)"
 kept_out "known_hosts: a revoked key" "is revoked"

@@ -111,9 +111,9 @@ static void ask_for_strangers(
 	char algorithms[64] = "";
 	cr_expect_eq(
 	    known_hosts_check(known, &kept, blob), KNOWN_NONE, "what it is not is forgotten at once");
-	cr_expect_not(known_hosts_algorithms(known, &late, algorithms, sizeof(algorithms)));
+	cr_expect_not(known_hosts_algorithms(known, &late, &late, algorithms, sizeof(algorithms)));
 	test_ms += 25; /* for one name, and not for two */
-	cr_expect(known_hosts_algorithms(known, &late, algorithms, sizeof(algorithms)));
+	cr_expect(known_hosts_algorithms(known, &late, &late, algorithms, sizeof(algorithms)));
 	cr_expect_str_eq(algorithms, "");
 	words_free(&late);
 	late = names("2001:db8::fffe", NULL);
@@ -150,7 +150,7 @@ Test(known_hosts, hashed_names_are_kept, .timeout = 300)
 		cr_assert_eq(known_hosts_check(&known, &other, blob), KNOWN_NONE);
 	}
 	algorithms[0] = '\0';
-	known_hosts_algorithms(&known, &web, algorithms, sizeof(algorithms));
+	known_hosts_algorithms(&known, &web, &web, algorithms, sizeof(algorithms));
 	cr_expect_str_eq(algorithms, "ssh-ed25519");
 	list = names("plain1", NULL);
 	cr_expect_eq(known_hosts_check(&known, &list, blob), KNOWN_HERE);
@@ -222,6 +222,68 @@ Test(known_hosts, strangers_keep_nobody_from_what_is_pinned)
 	database_close(&db);
 	folder_remove(path);
 	free(text);
+}
+
+/* What is asked for and what is judged go by the same lines: at port 2408 by those for "[198.51.100.2]:2408",
+ * and where there are none by those for the address, which may then say yes, but not no. */
+#define AT_2408 "[198.51.100.2]:2408"
+#define ED25519_OTHER "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKa3tkDYsia+SZdHKy5mWquGmMnGoPilVRjkFjWzk/kV"
+#define ECDSA                                                                                                \
+	"ecdsa-sha2-nistp256 "                                                                               \
+	"AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBG/grln/kvmgWhBGNZO2AIzHVZRk2MF3"               \
+	"wOh3zuZNMIwGWG6JI/m6fkWDjJCVCHGP1oh5JjCu9r9FEjQACyiGwTg="
+
+static void set_lines(struct known_hosts *known, struct database *db, const char *text)
+{
+	struct known_import result;
+
+	cr_assert(known_hosts_import(known, db, text, true, &result), "%s", text);
+}
+
+static void goes_by(struct known_hosts *known, struct database *db, const char *lines, const char *asked,
+    const char *shown, enum origin_verdict verdict)
+{
+	static const enum policy_host_keys mode = POLICY_HOST_KEYS_KNOWN_HOSTS;
+	struct public_key_line line;
+	struct origin_key key;
+	char list[512];
+
+	set_lines(known, db, lines);
+	cr_assert(origin_key_algorithms(db, known, AT_2408, mode, list, sizeof(list)));
+	cr_expect_str_eq(list, asked, "%s: %s", lines, list);
+	cr_assert_null(public_key_line_parse(shown, strlen(shown), &line));
+	cr_assert(origin_key_read(&key, (struct wire_span){line.blob, line.blob_len}, false));
+	enum origin_verdict got = origin_key_judge(&key, db, known, AT_2408, mode, 0);
+	cr_expect_eq(got, verdict, "%s: shown %s: got %d", lines, shown, (int)got);
+}
+
+Test(known_hosts, of_another_port_than_22)
+{
+	struct known_hosts known = {.now_ms = now_ms};
+	char path[FOLDER_PATH_SIZE], file[FOLDER_PATH_SIZE + 16], error[256];
+	struct database db;
+	struct public_key_line line;
+
+	folder_make(path, "known");
+	snprintf(file, sizeof(file), "%s/control.db", path);
+	cr_assert(database_open(&db, file, error, sizeof(error)), "%s", error);
+	const char *both = "198.51.100.2 " ECDSA "\n" AT_2408 " " KEY;
+	goes_by(&known, &db, both, "ssh-ed25519", KEY, ORIGIN_VOUCHED);
+	goes_by(&known, &db, both, "ssh-ed25519", ECDSA, ORIGIN_CHANGED);
+	/* Nothing is known of that port: the address's line may vouch, and that is all it does. */
+	goes_by(&known, &db, "198.51.100.* " ECDSA, "ecdsa-sha2-nistp256", ECDSA, ORIGIN_VOUCHED);
+	goes_by(&known, &db, "198.51.100.* " KEY, "ssh-ed25519", ED25519_OTHER, ORIGIN_UNKNOWN);
+	goes_by(&known, &db, AT_2408 " " KEY, "ssh-ed25519", ED25519_OTHER, ORIGIN_CHANGED);
+	goes_by(&known, &db, "* " KEY, "ssh-ed25519", ED25519_OTHER, ORIGIN_CHANGED);
+	/* By a first use another type of key is pinned. */
+	cr_assert_null(public_key_line_parse(KEY, strlen(KEY), &line));
+	cr_assert(targets_pin(&db, AT_2408, (struct wire_span){line.blob, line.blob_len}, false));
+	goes_by(&known, &db, "198.51.100.* " ECDSA, "ecdsa-sha2-nistp256", ECDSA, ORIGIN_VOUCHED);
+	goes_by(&known, &db, "203.0.113.* " KEY, "ssh-ed25519", ECDSA, ORIGIN_UNKNOWN);
+	goes_by(&known, &db, "203.0.113.* " KEY, "ssh-ed25519", ED25519_OTHER, ORIGIN_CHANGED);
+	known_hosts_free(&known);
+	database_close(&db);
+	folder_remove(path);
 }
 
 Test(known_hosts, lines)
