@@ -48,15 +48,17 @@ bool certificate_timely(uint64_t valid_after, uint64_t valid_before, uint64_t no
 	return false;
 }
 
-/* Reads the holder's key; *fields: all that follows its type's name. Security keys are not certified. */
-static bool read_key(struct wire_span blob, struct public_key *key, struct wire_span *fields)
+/* Reads the holder's key; *fields: all that follows its type's name. Security keys are people's, not hosts'.
+ */
+static bool read_key(struct wire_span blob, uint32_t kind, struct public_key *key, struct wire_span *fields)
 {
 	struct wire in = wire_over(blob.at, blob.len);
 
 	(void)wire_string(&in);
 	*fields = (struct wire_span){in.at, wire_left(&in)};
-	return public_key_parse(blob, key) && key->type->kind != PUBLIC_KEY_SK_ED25519 &&
-	       key->type->kind != PUBLIC_KEY_SK_ECDSA;
+	return public_key_parse(blob, key) &&
+	       (kind == CERTIFICATE_USER ||
+	           (key->type->kind != PUBLIC_KEY_SK_ED25519 && key->type->kind != PUBLIC_KEY_SK_ECDSA));
 }
 
 /* At least one name, each short, none empty, none with a NUL or a control character. */
@@ -193,9 +195,12 @@ static bool make(const struct keyring *keyring, enum keyring_kind ca, uint32_t k
 	struct wire_span key_fields;
 	uint8_t *start = out->at;
 
-	if (!read_key(c->public_key, &key, &key_fields))
-		return refuse(error, "the public key is no ed25519, ecdsa (nistp256, 384, 521) or rsa key of "
-		                     "2048 to 16384 bits");
+	if (!read_key(c->public_key, kind, &key, &key_fields))
+		return refuse(error, kind == CERTIFICATE_USER
+		                         ? "the public key is no ed25519, ecdsa (nistp256, 384, 521), "
+		                           "ed25519-sk, ecdsa-sk or rsa key of 2048 to 16384 bits"
+		                         : "the public key is no ed25519, ecdsa (nistp256, 384, 521) or rsa "
+		                           "key of 2048 to 16384 bits");
 	if (!fields_valid(c, error))
 		return false;
 	if (ca_blob.len == 0)

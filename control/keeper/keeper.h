@@ -110,7 +110,8 @@ uint8_t *seal_open(const struct keyring *keyring, struct wire_span sealed, size_
 
 /* -- certificate.c: OpenSSH certificates (PROTOCOL.certkeys) -- */
 struct certificate {
-	struct wire_span public_key; /* plain key blob of the holder: ed25519, ecdsa or rsa */
+	struct wire_span public_key; /* plain key blob of the holder: ed25519, ecdsa or rsa; a user's may be a
+	                                security key */
 	uint64_t serial;
 	struct wire_span key_id;
 	struct wire_span principals; /* each a string; at least one */

@@ -74,6 +74,17 @@ for type in ed25519-sk ecdsa-sk; do
 	contains "$type, enrolled" "in as alice" "$(try "$type")"
 done
 
+# The box's own CA certifies security keys; only by that certificate is dora anybody.
+reeve user add dora --login alice --group sre >/dev/null || give_up "reeve user add dora"
+for type in ed25519-sk ecdsa-sk; do
+	ssh-keygen -q -t "$type" -N '' -f "$keys/dora-$type" || give_up "ssh-keygen -t $type"
+	lacks "$type, before it is certified" "in as" "$(try "dora-$type")"
+	capture reeve user cert dora --key "$keys/dora-$type.pub" --ttl 1h
+	equal "$type: reeve user cert certifies it" "0 " "$status $err"
+	contains "$type: ssh-keygen reads the certificate" "user certificate" "$(ssh-keygen -L -f "$keys/dora-$type-cert.pub" 2>&1)"
+	contains "$type, certified by the box's own CA" "in as alice" "$(try "dora-$type")"
+done
+
 certify ed25519 ed25519 -I mallory
 contains "a key id that nobody has here is told" "not enrolled" "$(try ed25519)"
 certify ed25519 ed25519 -V +1h:+2h

@@ -211,6 +211,31 @@ static struct blob ecdsa_key(const char *type, const char *curve, size_t point, 
 	return blob;
 }
 
+/* The application stands after the key (PROTOCOL.u2f). NULL: there is none. */
+static struct blob security_key(struct blob blob, const char *application)
+{
+	struct wire_out out = wire_into(blob.bytes + blob.len, 64);
+
+	if (application != NULL)
+		wire_put_cstring(&out, application);
+	blob.len += wire_written(&out);
+	return blob;
+}
+
+static struct blob sk_ed25519_key(const char *application)
+{
+	struct blob blob = strings("sk-ssh-ed25519@openssh.com", NULL);
+	struct wire_out out = wire_into(blob.bytes + blob.len, 64);
+	wire_put_string(&out, (const uint8_t[32]){9}, 32);
+	blob.len += wire_written(&out);
+	return security_key(blob, application);
+}
+
+static struct blob sk_ecdsa_key(uint8_t form)
+{
+	return security_key(ecdsa_key("sk-ecdsa-sha2-nistp256@openssh.com", "nistp256", 65, form), "ssh:");
+}
+
 static struct keyring open_with_cas(void)
 {
 	struct keyring keyring;
@@ -313,6 +338,10 @@ Test(certificate, keys_that_are_certified_or_not)
 	    {"p521", ecdsa_key("ecdsa-sha2-nistp521", "nistp521", 133, 4), true},
 	    {"p256, compressed", ecdsa_key("ecdsa-sha2-nistp256", "nistp256", 33, 2), false},
 	    {"p256, other curve", ecdsa_key("ecdsa-sha2-nistp256", "nistp384", 65, 4), false},
+	    {"ed25519-sk", sk_ed25519_key("ssh:"), true},
+	    {"ed25519-sk without an application", sk_ed25519_key(NULL), false},
+	    {"ecdsa-sk", sk_ecdsa_key(4), true},
+	    {"ecdsa-sk, compressed", sk_ecdsa_key(2), false},
 	    {"a certificate", certificate, false},
 	    {"dss", strings("ssh-dss", "x"), false},
 	    {"nothing", strings(NULL, NULL), false},
@@ -328,6 +357,40 @@ Test(certificate, keys_that_are_certified_or_not)
 		    .valid_before = NOW + 1};
 		cr_expect_eq(certificate_make(&keyring, KEYRING_CLIENT_CA, &c, &out, error), cases[i].good,
 		    "%s: %s", cases[i].name, error);
+	}
+	keyring_close(&keyring);
+}
+
+/* What a certificate has between nonce and serial is what the key has behind its type. */
+Test(certificate, of_a_security_key)
+{
+	struct keyring keyring = open_with_cas();
+	struct blob principals = strings("root", NULL), keys[] = {sk_ed25519_key("ssh:me"), sk_ecdsa_key(4)};
+	static const char *const types[] = {
+	    "sk-ssh-ed25519-cert-v01@openssh.com", "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com"};
+
+	cr_assert_eq(keyring_create(&keyring, KEYRING_HOST_CA), 0);
+	for (size_t i = 0; i < 2; i++) {
+		uint8_t room[4096];
+		char error[KEEPER_ERROR_MAX] = "";
+		struct wire_out out = wire_into(room, sizeof(room));
+		struct certificate c = {.public_key = span(&keys[i]),
+		    .serial = 44,
+		    .key_id = wire_span_of("k"),
+		    .principals = span(&principals),
+		    .valid_after = NOW,
+		    .valid_before = NOW + 1};
+		cr_assert(certificate_make(&keyring, KEYRING_CLIENT_CA, &c, &out, error), "%s", error);
+		struct wire in = wire_over(room, wire_written(&out)),
+		            key = wire_over(keys[i].bytes, keys[i].len);
+		cr_expect(wire_span_is(wire_string(&in), types[i]), "%s", types[i]);
+		wire_string(&in); /* nonce */
+		wire_string(&key);
+		while (wire_left(&key) > 0)
+			cr_expect(wire_span_same(wire_string(&in), wire_string(&key)), "%s", types[i]);
+		cr_expect_eq(wire_u64(&in), 44);
+		out = wire_into(room, sizeof(room));
+		cr_expect_not(certificate_make_host(&keyring, &c, &out, error), "hosts have no such keys");
 	}
 	keyring_close(&keyring);
 }
