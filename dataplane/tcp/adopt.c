@@ -48,14 +48,14 @@ static void leg_begin(struct tcp_shard *shard, struct tcp_flow *flow, struct tcp
 	leg->ts_recent_us = peer->at_us;
 	leg->last_heard_us = now_us;
 	leg->peer_mss_seen = leg->peer_full = MSS_DEFAULT_IPV4;
-	leg->mss = leg_mss(shard, flow, leg, peer);
+	leg->mss = leg->mss_most = leg_mss(shard, flow, leg, peer);
 	leg->ip_id = (uint16_t)(peer->isn >> 16 ^ other->isn); /* no secret: DF is set (RFC 6864) */
 	sent_begin(leg);
 	leg->slab_head = leg->slab_tail = leg->slab_cursor = NONE;
 	leg->chunk_head = leg->chunk_tail = leg->run_tail = NONE;
 	leg->dirty_next = NONE;
 	leg->rto_us = RTO_INITIAL_US;
-	leg->rto_due = leg->reorder_due = leg->probe_due = NEVER;
+	leg->rto_due = leg->reorder_due = leg->probe_due = leg->raise_due = NEVER;
 	congestion_init(leg);
 	if (shard->config.idle_keepalive_ms != 0)
 		timer_append(

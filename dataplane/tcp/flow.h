@@ -149,6 +149,8 @@ enum leg_flags {
 	LEG_OVERRIDE = 1 << 16,     /* the persist timer lets a small segment go */
 	LEG_DSACK = 1 << 17,        /* dsack_start/end are to be reported (RFC 2883) */
 	LEG_MAY_FRAGMENT = 1 << 18, /* a path narrower than the least that we send in one piece */
+	LEG_RAISE = 1 << 19,        /* path_mtu.c: the segment that is sent now is of mss_most */
+	LEG_RAISE_OUT = 1 << 20,    /* one such ends at raise_end, and was not sent again */
 	/* recovery.c */
 	LEG_UNDO = 1 << 24,         /* undo_* are of the last episode */
 	LEG_REO_ROUND = 1 << 25,    /* a duplicate was reported since reo_round */
@@ -209,6 +211,7 @@ struct tcp_leg {
 	uint64_t consumed, delivered; /* bytes to the worker since adoption */
 	uint32_t credit;              /* bytes that may be with the worker and in the window (window.c) */
 	uint16_t mss;                 /* payload of a full segment, our options taken off */
+	uint16_t mss_most;            /* as it was agreed */
 	uint16_t dup_acks;
 	uint16_t peer_mss_seen; /* largest payload from the peer */
 	uint16_t peer_full;     /* payload of what it calls a full segment now */
@@ -228,7 +231,9 @@ struct tcp_leg {
 	uint32_t reo_round; /* LEG_REO_ROUND ends when this is acknowledged */
 	uint64_t rack_sent_us;
 	uint64_t rto_due, reorder_due, probe_due, last_send_us, challenge_us;
-	uint64_t paced_us; /* what was sent is paced out at this time */
+	uint64_t paced_us;  /* what was sent is paced out at this time */
+	uint64_t raise_due; /* from when on mss_most is tried again; NEVER: it is in use */
+	uint32_t raise_end;
 	union {
 		union congestion_model model;
 		struct hystart hystart;
@@ -495,9 +500,15 @@ void leg_slabs_release(struct tcp_shard *shard, struct tcp_leg *leg, bool all);
 /* -- path_mtu.c -- */
 /* A router could not pass on a segment of ours that made a datagram of `datagram` bytes; `mtu` is what fits,
  * 0 where it does not say. */
-void leg_too_big(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t datagram, uint32_t mtu);
+void leg_too_big(
+    struct tcp_shard *shard, struct tcp_leg *leg, uint32_t datagram, uint32_t mtu, uint64_t now_us);
 /* A retransmission time-out, which `backoff` does not count yet: is it one too many for full segments? */
-void leg_black_hole(struct tcp_shard *shard, struct tcp_leg *leg);
+void leg_black_hole(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
+/* May a segment of mss_most be tried now, with `left` bytes to send and `room` for them at the peer? */
+bool leg_may_raise(const struct tcp_leg *leg, uint32_t left, uint32_t room, uint64_t now_us);
+/* It arrived whole, or did not: what is lost is about to be sent in pieces. */
+void leg_raised(struct tcp_shard *shard, struct tcp_leg *leg);
+void leg_not_raised(struct tcp_leg *leg, uint64_t now_us);
 /* One retransmission, or one segment of new data, whatever cwnd says; the RTO comes next (RFC 8985 7.3). */
 void leg_probe_tail(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
 

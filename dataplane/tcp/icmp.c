@@ -44,6 +44,6 @@ bool tcp_icmp(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, co
 	shard->counters.icmp_consumed++;
 	if (frame_too_big(frame, &mtu) && flow->state == FLOW_ADOPTED && in_flight(leg, &quoted) &&
 	    !flow_orphaned(shard, flow, now_us))
-		leg_too_big(shard, leg, quoted.ip_len, mtu);
+		leg_too_big(shard, leg, quoted.ip_len, mtu, now_us);
 	return true;
 }

@@ -135,6 +135,8 @@ static void advance_una(struct tcp_shard *shard, struct tcp_leg *leg, struct ack
 	sent_acked(shard, leg, ack);
 	leg->snd_una = ack->number;
 	leg_slabs_release(shard, leg, false);
+	if ((leg->flags & LEG_RAISE_OUT) && SEQ_GEQ(leg->snd_una, leg->raise_end))
+		leg_raised(shard, leg);
 	if ((leg->flags & LEG_FIN_SENT) && leg->snd_una == leg->snd_nxt)
 		leg->flags |= LEG_FIN_ACKED;
 	/* Karn: a retransmitted segment gives no sample, but for an echoed timestamp. */

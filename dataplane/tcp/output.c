@@ -188,6 +188,9 @@ static bool retransmit(
 	if (!segment_send(
 	        shard, leg, record->seq, data_flags(leg, record->seq + payload, fin), payload, now_us))
 		return false;
+	if ((leg->flags & LEG_RAISE_OUT) && SEQ_LT(record->seq, leg->raise_end) &&
+	    SEQ_GT(record->seq + record->len, leg->raise_end - leg->mss_most))
+		leg_not_raised(leg, now_us);
 	sent_again(shard, leg, record, now_us);
 	recovery_retransmitted(leg, record->len, now_us);
 	/* snd_una waits for this one: a round trip from now. */
@@ -320,6 +323,22 @@ static bool send_segments(
 	return true;
 }
 
+/* One segment of full size, amid smaller ones (path_mtu.c). */
+static void try_full_size(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
+{
+	uint32_t payload = leg->mss_most, edge = leg->snd_una + leg->snd_wnd;
+	uint32_t room = SEQ_GT(edge, leg->snd_nxt) ? edge - leg->snd_nxt : 0;
+
+	if (!leg_may_raise(leg, leg->snd_end - leg->snd_nxt, room, now_us))
+		return;
+	leg->flags |= LEG_RAISE;
+	if (send_segments(shard, leg, &payload, false, now_us) && payload == leg->mss_most) {
+		leg->flags |= LEG_RAISE_OUT;
+		leg->raise_end = leg->snd_nxt;
+	}
+	leg->flags &= ~(uint32_t)LEG_RAISE;
+}
+
 static void send_new(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 {
 	uint32_t payload;
@@ -327,6 +346,8 @@ static void send_new(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_
 
 	if (leg->sent_head == NONE && leg->last_send_us != 0 && now_us - leg->last_send_us > leg->rto_us)
 		shard->congestion->idled(leg, now_us - leg->last_send_us);
+	if (leg->raise_due != NEVER && !(leg->flags & LEG_FIN_SENT))
+		try_full_size(shard, leg, now_us);
 	for (uint32_t sent = 0; next_segment(shard, leg, false, &payload, &fin); sent += payload) {
 		if (sent >= BURST_SEGMENTS * (uint32_t)leg->mss) {
 			leg_mark_dirty(shard, leg);
@@ -444,7 +465,7 @@ static void retransmission_timeout(struct tcp_shard *shard, struct tcp_leg *leg,
 	if (leg->unanswered < UINT8_MAX)
 		leg->unanswered++;
 	if (!shut)
-		leg_black_hole(shard, leg);
+		leg_black_hole(shard, leg, now_us);
 	recovery_timed_out(shard, leg, now_us);
 	leg_output(shard, leg, now_us);
 }

@@ -242,7 +242,10 @@ bool segment_send(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, ui
 	    .flags = flags,
 	    .payload_len = payload,
 	    .unfinished = shard->config.offloads.checksum,
-	    .segment_len = payload > leg->mss && shard->config.offloads.frame_max > 0 ? leg->mss : 0,
+	    .segment_len =
+	        payload > leg->mss && shard->config.offloads.frame_max > 0 && !(leg->flags & LEG_RAISE)
+	            ? leg->mss
+	            : 0,
 	};
 	void *handle;
 

@@ -199,6 +199,7 @@ uint32_t tcp_flow_bytes(void);
 	F(timeouts, "legs ended by retransmission or keepalive time-out")                                    \
 	F(icmp_consumed, "ICMP errors that quoted our segments")                                             \
 	F(path_mtu_lowered, "times that a leg's segments got smaller as ICMP said what fits")                \
+	F(path_mtu_raised, "and raised again: a full one was tried, and arrived")                            \
 	F(black_holes, "times that they did as full ones timed out again and again")                         \
 	F(super_segments, "frames of several segments given to a port to cut (TSO)")                         \
 	F(no_buffer, "frames not sent for want of a buffer")                                                 \

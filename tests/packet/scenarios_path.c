@@ -42,5 +42,17 @@ const struct scenario scenarios_path[] = {
 {"path MTU: a message about a connection that is over changes nothing", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\norigin R 1 0\nto-client RA 1449 1\nicmp client 1 1000\nquiet\ncount path_mtu_lowered 0\ncount icmp_consumed 1\n"},
 {"a shut window is no black hole", "setup retries 12\nadopt\nwrite client 1448\nto-client A 1+1448 1\nclient A 1 1 win 0\nwait 1010\nframes client 1\nclient A 1 1 win 0\nwait 2010\nframes client 1\nclient A 1 1 win 0\nwait 4010\nframes client 1\n"
 	"client A 1 1 win 0\nwait 8010\nframes client 1\nclient A 1 1 win 0\nwait 16010\nclient A 1 1 win 512\ncount black_holes 0\n"},
+{"a black hole that was an outage: full size is tried, and is back", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nwait 20\nclient A 1 1449\nwrite client 14480\nframes client 10\nwait 3500\nframes client 4-90\ncount black_holes 2\nclient A 1 15929\ncount path_mtu_raised 0\n"
+	"write client 5240\nframes client 10\nwait 20\nclient A 1 21169\nwait 9300\nwrite client 3668\nframes client 7\nwait 20\nclient A 1 24837\nwait 700\nwrite client 3544\nto-client A 24837+1448 1\nto-client A 26285+524 1\n"
+	"to-client A 26809+524 1\nto-client A 27333+524 1\nto-client A 27857+524 1\nwait 20\nclient A 1 28381\ncount path_mtu_raised 1\nwrite client 2896\nto-client A 28381+1448 1\nto-client A 29829+1448 1\n"},
+{"a black hole that is one: what was tried goes in pieces, and is not tried again soon", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nwait 20\nclient A 1 1449\nwrite client 14480\nframes client 10\nwait 3500\nframes client 4-90\ncount black_holes 2\nclient A 1 15929\ncount path_mtu_raised 0\n"
+	"write client 5240\nframes client 10\nwait 20\nclient A 1 21169\nwait 9300\nwrite client 3668\nframes client 7\nwait 20\nclient A 1 24837\nwait 700\nwrite client 3544\nto-client A 24837+1448 1\nto-client A 26285+524 1\n"
+	"to-client A 26809+524 1\nto-client A 27333+524 1\nto-client A 27857+524 1\nwait 20\nclient A 1 24837 sack 26285-28381\nto-client A 24837+524 1\nto-client A 25361+524 1\nto-client A 25885+400 1\nwait 20\nclient A 1 28381\n"
+	"count path_mtu_raised 0\ncount retransmit_timeouts 4\nwait 30000\nwrite client 3668\nto-client A 28381+524 1\nframes client 6\nwait 20\nclient A 1 32049\nwait 600000\nwrite client 3544\nto-client A 32049+1448 1\n"
+	"frames client 4\n"},
+{"path MTU: after ten minutes full size is tried", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000\nto-client A 1+948 1\nto-client A 949+500 1\nwait 20\nclient A 1 1449\nwait 590000\nwrite client 5688\nframes client 6\nwait 20\nclient A 1 7137\n"
+	"wait 11000\nwrite client 5688\nto-client A 7137+1448 1\nframes client 5\nwait 20\nclient A 1 12825\ncount path_mtu_raised 1\nwrite client 1448\nto-client A 12825+1448 1\n"},
+{"path MTU: too little behind it to try", "setup\nadopt\nwrite client 1448\nto-client A 1+1448 1\nicmp client 1 1000\nto-client A 1+948 1\nto-client A 949+500 1\nwait 20\nclient A 1 1449\nwait 601000\nwrite client 5239\nto-client A 1449+948 1\nframes client 5\n"
+	"wait 20\nclient A 1 6688\nwrite client 5240\nto-client A 6688+1448 1\nframes client 4\n"},
 {NULL, NULL},
 };
