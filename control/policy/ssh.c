@@ -123,6 +123,10 @@ static void read_all(struct yaml_doc *doc, const struct yaml_node *node, const s
 	read_recording(doc, node, context, ssh);
 	ssh_read_host_keys(doc, node, ssh);
 	read_seconds(doc, yaml_get(node, "certificate_ttl"), 30, 300, &ssh->certificate_ttl_s);
+	if (yaml_ok(doc) && yaml_get(node, "certificate_ttl") != NULL &&
+	    memchr(ssh->origin_auth, RPC_ORIGIN_CERTIFICATE, ssh->origin_auth_count) == NULL)
+		yaml_fail(doc, yaml_get(node, "certificate_ttl"),
+		    "means nothing here: origin_auth has no certificate");
 	read_seconds(doc, yaml_get(node, "login_grace"), 10, 600, &ssh->login_grace_s);
 	yaml_u32(doc, yaml_get(node, "auth_attempts"), 1, 20, &ssh->auth_attempts);
 }

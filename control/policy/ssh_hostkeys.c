@@ -21,6 +21,8 @@ static void legacy_names(uint8_t leg, char *text, size_t size)
 
 static void read_legacy(struct yaml_doc *doc, const struct yaml_node *node, uint8_t leg, uint32_t *set)
 {
+	if (node != NULL && node->kind == YAML_LIST && !yaml_list(doc, node, 1, (uint32_t)legacy_count))
+		return;
 	for (const struct yaml_node *item = yaml_first_item(node); item != NULL;
 	     item = yaml_next_item(node, item)) {
 		const char *name;
@@ -51,4 +53,7 @@ void ssh_read_host_keys(struct yaml_doc *doc, const struct yaml_node *node, stru
 	yaml_map(doc, legacy, legacy_keys, NULL);
 	read_legacy(doc, yaml_get(legacy, "client"), LEGACY_CLIENT, &ssh->legacy_client);
 	read_legacy(doc, yaml_get(legacy, "origin"), LEGACY_ORIGIN, &ssh->legacy_origin);
+	if (yaml_ok(doc) && (ssh->legacy_client | ssh->legacy_origin) == 0)
+		yaml_fail(
+		    doc, legacy, "expected client, origin or both, with the algorithms that they may have");
 }

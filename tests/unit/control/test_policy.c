@@ -173,6 +173,12 @@ static const struct {
     {SSH("legacy: {origin: [arcfour]}"), "p:3:122: rules[0].ssh.legacy.origin[0]: 'arcfour' is no legacy "
                                          "algorithm that this leg can have; expected one of diffie-hellman"},
     {SSH("legacy: {client: [rsa-1024]}"), "p:3:122: rules[0].ssh.legacy.client[0]: 'rsa-1024' is no"},
+    {SSH("legacy: {}"), "p:3:112: rules[0].ssh.legacy: expected client, origin or both"},
+    {SSH("legacy: {origin: []}"), "p:3:121: rules[0].ssh.legacy.origin: expected at least 1 item"},
+    {SSH("legacy: {client: [hmac-sha1], origin: []}"),
+        "p:3:142: rules[0].ssh.legacy.origin: expected at least 1 item"},
+    {SSH("origin_auth: [vault], certificate_ttl: 1m"),
+        "p:3:143: rules[0].ssh.certificate_ttl: means nothing here: origin_auth has no certificate"},
     {SSH("legacy: [ssh-rsa]"), "p:3:112: rules[0].ssh.legacy: expected"},
     {SSH("host_keys: any"),
         "p:3:115: rules[0].ssh.host_keys: expected one of first_use, known_hosts, ca, strict"},
