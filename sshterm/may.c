@@ -42,12 +42,9 @@ static int take_grant(struct session_grant *grant, const struct rpc_ses_may_repl
 	grant->recipient_count = (unsigned)(answer->recipients.len / 32);
 	if (answer->recipients.len > 0)
 		memcpy(grant->recipients, answer->recipients.at, answer->recipients.len);
-	/* Half a command would be another command. */
 	return wire_span_copy(answer->user_id, grant->user_id, sizeof(grant->user_id)) &&
 	               wire_span_copy(answer->user_email, grant->user_email, sizeof(grant->user_email)) &&
 	               wire_span_copy(answer->account_id, grant->account_id, sizeof(grant->account_id)) &&
-	               wire_span_copy(
-	                   answer->force_command, grant->force_command, sizeof(grant->force_command)) &&
 	               take_long_grant(grant, answer) == 0
 	           ? 0
 	           : -1;

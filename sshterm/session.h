@@ -41,7 +41,6 @@ struct session_grant {
 	uint8_t recipients[SESSION_RECIPIENTS_MAX][32];
 	unsigned recipient_count;
 	char user_id[SESSION_TEXT_MAX], user_email[SESSION_TEXT_MAX], account_id[SESSION_TEXT_MAX];
-	char force_command[1024];
 	uint8_t *forwards; /* SES_MAY_REPLY.forwards, valid; NULL: as the permits say */
 	size_t forwards_len;
 	char *session_notice; /* with a line end; NULL: none */

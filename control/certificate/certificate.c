@@ -98,7 +98,7 @@ static int address_in_entry(char *entry, struct wire_span address)
 
 bool certificate_address_in(const char *list, struct wire_span address, bool *malformed)
 {
-	char copy[1024], *rest = NULL;
+	char copy[CERTIFICATE_SOURCE_MAX + 1], *rest = NULL;
 	bool found = false;
 
 	*malformed = strlen(list) >= sizeof(copy) || list[0] == '\0';
@@ -122,14 +122,26 @@ static bool option_text(struct wire_span data, char *text, size_t size)
 	return wire_done(&in) && wire_span_copy(inner, text, size);
 }
 
+#define TEXT_OF(number) TEXT_OF_(number)
+#define TEXT_OF_(number) #number
+
+/* Longer than is taken here? The inner string's length and its bytes. */
+static bool too_long(struct wire_span data, size_t max)
+{
+	return data.len > 4 + max;
+}
+
 /* NULL, or what is wrong, for the client. */
 static const char *judge_critical(struct wire_span name, struct wire_span data, struct wire_span client_addr,
     struct certificate_facts *facts)
 {
-	char networks[1024];
+	char networks[CERTIFICATE_SOURCE_MAX + 1];
 	bool malformed;
 
 	if (wire_span_is(name, "force-command")) {
+		if (too_long(data, CERTIFICATE_COMMAND_MAX))
+			return "has a force-command of more than " TEXT_OF(
+			    CERTIFICATE_COMMAND_MAX) " bytes, which this gateway does not take";
 		if (facts->force_command[0] != '\0' ||
 		    !option_text(data, facts->force_command, sizeof(facts->force_command)) ||
 		    facts->force_command[0] == '\0')
@@ -137,6 +149,9 @@ static const char *judge_critical(struct wire_span name, struct wire_span data, 
 		return NULL;
 	}
 	if (wire_span_is(name, "source-address")) {
+		if (too_long(data, CERTIFICATE_SOURCE_MAX))
+			return "has a source-address of more than " TEXT_OF(
+			    CERTIFICATE_SOURCE_MAX) " bytes, which this gateway does not take";
 		if (!option_text(data, networks, sizeof(networks)))
 			return "has a source-address that cannot be read";
 		if (!certificate_address_in(networks, client_addr, &malformed))
@@ -245,13 +260,11 @@ enum certificate_verdict certificate_judge(const struct certificate *c, struct w
 	}
 	if (refuse_time(c, now, why, why_size))
 		return CERTIFICATE_REFUSED;
-	const char *wrong = NULL;
-	if (!wire_span_copy(c->key_id, facts->key_id, sizeof(facts->key_id)) || facts->key_id[0] == '\0')
-		wrong = "has no usable key id";
-	else if (c->principals.len == 0)
-		wrong = "names no login (it has no principals)";
-	else
-		wrong = judge_options(c, client_addr, facts);
+	/* Whether it must name somebody is its CA's rule to say. */
+	if (!wire_span_copy(c->key_id, facts->key_id, sizeof(facts->key_id)))
+		facts->key_id[0] = '\0';
+	const char *wrong = c->principals.len == 0 ? "names no login (it has no principals)"
+	                                           : judge_options(c, client_addr, facts);
 	if (wrong == NULL && !read_extensions(c->extensions, facts))
 		wrong = "has extensions that cannot be read";
 	if (wrong != NULL) {

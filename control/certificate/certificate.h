@@ -18,6 +18,9 @@
 #define CERTIFICATE_TYPE_USER 1
 #define CERTIFICATE_PRINCIPALS_MAX 256
 #define CERTIFICATE_TEXT_MAX 256
+/* Bytes of critical options; OpenSSH has no bound of its own but that of a packet. */
+#define CERTIFICATE_COMMAND_MAX 8192
+#define CERTIFICATE_SOURCE_MAX 4096
 
 /* All spans point into the blob. */
 struct certificate {
@@ -41,10 +44,10 @@ bool certificate_plain_key(const struct certificate *certificate, struct wire_ou
 
 /* What a good certificate says. */
 struct certificate_facts {
-	char key_id[CERTIFICATE_TEXT_MAX];
-	char force_command[1024]; /* empty: none */
-	uint32_t permits;         /* enum rpc_permit, the five extensions of OpenSSH */
-	uint8_t sk_flags;         /* what a security key must have noticed: PUBLIC_KEY_TOUCHED … */
+	char key_id[CERTIFICATE_TEXT_MAX];               /* empty: none that could name anybody */
+	char force_command[CERTIFICATE_COMMAND_MAX + 1]; /* empty: none */
+	uint32_t permits;                                /* enum rpc_permit, the five extensions of OpenSSH */
+	uint8_t sk_flags; /* what a security key must have noticed: PUBLIC_KEY_TOUCHED … */
 };
 
 enum certificate_verdict {

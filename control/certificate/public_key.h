@@ -15,7 +15,7 @@
 
 #include "config/wire/wire.h"
 
-#define PUBLIC_KEY_BLOB_MAX 8192       /* bytes of a blob, certificates included */
+#define PUBLIC_KEY_BLOB_MAX 20480      /* bytes of a blob, certificates with long options included */
 #define PUBLIC_KEY_FINGERPRINT_SIZE 52 /* "SHA256:" and 43 characters of base64, with the NUL */
 #define PUBLIC_KEY_RSA_BITS_MIN 2048
 #define PUBLIC_KEY_RSA_BITS_LEGACY 1024

@@ -177,6 +177,10 @@ static bool find_holder(struct control *control, const struct rpc_ses_who *who,
 
 	if (ca->trusted != NULL && ca->trusted->by_principal)
 		return named_by_principal(control, certificate, who->login, user, why, size);
+	if (facts->key_id[0] == '\0') {
+		snprintf(why, size, "your certificate has no usable key id");
+		return false;
+	}
 	bool found = ca->trusted != NULL
 	                 ? users_find(&control->db, facts->key_id, user)
 	                 : users_find_by_certificate(&control->db, certificate->serial, facts->key_id, user);

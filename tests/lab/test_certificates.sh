@@ -5,14 +5,18 @@
 session_start
 keys=$STATE/client/.ssh
 ssh-keygen -q -t ed25519 -N '' -f "$STATE/ca"
-policy <<YAML
-default: allow
-rules:
-  - name: s
-    action: audit_ssh
-    match: {dst_port: 22}
-    ssh: {users: {groups: [sre]}, logins: [alice], trusted_cas: [{key: "$(cat "$STATE/ca.pub")"}]}
-YAML
+# named_by WHAT: what of the CA's certificates names a user.
+named_by() {
+	policy <<-YAML
+		default: allow
+		rules:
+		  - name: s
+		    action: audit_ssh
+		    match: {dst_port: 22}
+		    ssh: {users: {groups: [sre]}, logins: [alice], trusted_cas: [{key: "$(cat "$STATE/ca.pub")", user: $1}]}
+	YAML
+}
+named_by key_id
 ssh-keygen -q -t ed25519 -N '' -f "$keys/crafted"
 
 names=(-n alice)
@@ -49,6 +53,19 @@ craft -O clear >/dev/null
 contains "one without permit-pty gives no terminal" "PTY allocation request failed" \
 	"$(client ssh -o IdentitiesOnly=yes -F none -o UserKnownHostsFile="$keys/known" -i "$keys/crafted" -tt alice@origin true 2>&1)"
 contains "a forced command is inherited by the origin's certificate" forced "$(craft -O force-command='echo forced')"
+long=$(printf 'x%.0s' {1..8187})
+contains "also one of 8 KB" forced "$(craft -O force-command="echo forced; : $(printf 'x%.0s' {1..8176})")"
+refused "a longer one" "more than 8192 bytes" -O force-command="echo $long."
+# Where a principal names the user, the key id need not.
+nameless() {
+	rm -f "$keys/crafted-cert.pub"
+	ssh-keygen -q -s "$STATE/ca" -I '' -n alice -V -5m:+1h "$keys/crafted.pub" || give_up "ssh-keygen -I ''"
+	client ssh -o BatchMode=yes -o IdentitiesOnly=yes -F none -o UserKnownHostsFile="$keys/known" -i "$keys/crafted" alice@origin 'echo in as $USER' 2>&1
+}
+contains "one without a key id names nobody" "no usable key id" "$(nameless)"
+named_by principal
+contains "but its principal does" "in as alice" "$(nameless)"
+named_by key_id
 reeve user rm alice >/dev/null
 refused "of a user who was removed" "not enrolled"
 equal "no origin ever saw such a session" 0 "$(grep -c 'Accepted publickey for bob' "$STATE/origin/sshd.log")"

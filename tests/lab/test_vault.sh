@@ -128,6 +128,15 @@ events=$(audit_log)
 contains "its use is in the audit log" '"event":"vault.use"' "$events"
 contains "and who put what there" '"event":"vault.put"' "$events"
 
+# -- what would do nothing is refused ------------------------------------------------------------------------------
+would_do_nothing() {
+	printf 'default: allow\nrules:\n  - {name: s, action: audit_ssh, match: {dst_port: 22}, ssh: {users: {groups: [sre]}, logins: [alice], origin_auth: [vault], %s}}\n' "$1" >"$STATE/nothing.yaml"
+	told "$1" "$2" reeve policy check "$STATE/nothing.yaml"
+}
+would_do_nothing 'certificate_ttl: 1m' "origin_auth has no certificate"
+would_do_nothing 'legacy: {}' "expected client, origin or both"
+would_do_nothing 'legacy: {origin: []}' "expected at least 1 item"
+
 # -- nothing stays ------------------------------------------------------------------------------------------------
 reeved_stop
 lacks "no password in the box's files and logs" : "$(grep -rlaF -e "$secret" "$STATE/state" "$STATE/recordings" "$REEVED_LOG" 2>/dev/null | sed 's/$/:/')"

@@ -93,7 +93,7 @@ char *mint_line(const struct mint_key *key, const char *comment)
 
 static void put_options(struct wire_out *out, const struct mint_option *options)
 {
-	uint8_t room[2048], inner[1024];
+	uint8_t room[16384], inner[8448];
 	struct wire_out all = wire_into(room, sizeof(room));
 
 	for (; options->name != NULL; options++) {

@@ -99,6 +99,35 @@ static void check(const struct row *rows, size_t count)
 	}
 }
 
+/* So many of them; each call's are its own. */
+static const char *bytes(char byte, size_t len)
+{
+	static char room[8][8200];
+	static unsigned next;
+	char *text = room[next++ % 8];
+
+	memset(text, byte, len);
+	text[len] = '\0';
+	return text;
+}
+
+/* A list of so many bytes, with the client's address at its end. */
+static const char *addresses(size_t len)
+{
+	static char room[8][8200];
+	static unsigned next;
+	static const char last[] = "198.51.100.1";
+	char *text = room[next++ % 8];
+	size_t used = 0;
+
+	while (len - used > 45)
+		used += (size_t)sprintf(text + used, "203.0.113.0/24,");
+	/* The one before the last takes what is left. */
+	int left = (int)(len - used - strlen(last) - strlen("203.0.113.0/,"));
+	sprintf(text + used, "203.0.113.0/%0*d,%s", left, 24, last);
+	return text;
+}
+
 Test(certificate_table, of_a_trusted_ca)
 {
 	const struct row rows[] = {
@@ -139,10 +168,28 @@ Test(certificate_table, of_a_trusted_ca)
 	    {"force-command twice", &corporate,
 	        {GOOD, .critical = {{"force-command", "a", false}, {"force-command", "b", false}}}, "root",
 	        NULL, "your certificate has a force-command that cannot be read", 1},
+	    {"the longest force-command", &corporate,
+	        {GOOD, .critical = {{"force-command", bytes('c', 8192), false}}}, "root", "alice", "", 1},
+	    {"one byte more", &corporate, {GOOD, .critical = {{"force-command", bytes('c', 8193), false}}},
+	        "root", NULL, "your certificate has a force-command of more than 8192 bytes", 1},
+	    {"the longest source-address", &corporate,
+	        {GOOD, .critical = {{"source-address", addresses(4096), false}}}, "root", "alice", "", 1},
+	    {"one byte more", &corporate, {GOOD, .critical = {{"source-address", addresses(4097), false}}},
+	        "root", NULL, "your certificate has a source-address of more than 4096 bytes", 1},
+	    {"both at once", &corporate,
+	        {GOOD, .critical = {{"force-command", bytes('c', 8192), false},
+	                   {"source-address", addresses(4096), false}}},
+	        "root", "alice", "", 1},
 	    {"unknown extension", &corporate, {GOOD, .extensions = {{"x@example.org", "1", false}}}, "root",
 	        "alice", "", 1},
 	    {"by principal: it names one", &partner, {GOOD, .key_id = "whatever", .principals = {"alice"}},
 	        "root", "alice", "", 1},
+	    {"by principal: no key id", &partner, {GOOD, .key_id = "", .principals = {"alice"}}, "root",
+	        "alice", "", 1},
+	    {"by principal: a key id that is longer than any name", &partner,
+	        {GOOD, .key_id = bytes('k', 300), .principals = {"alice"}}, "root", "alice", "", 1},
+	    {"a key id that is longer than any name", &corporate, {GOOD, .key_id = bytes('k', 300)}, "root",
+	        NULL, "your certificate has no usable key id", 1},
 	    {"by principal: one of several is enrolled", &partner, {GOOD, .principals = {"eng", "bob", "x"}},
 	        "root", "bob", "", 1},
 	    {"by principal: two are", &partner, {GOOD, .principals = {"alice", "bob"}}, "root", NULL,
