@@ -28,6 +28,28 @@ bool session_user_may(
 	return false;
 }
 
+/* Who is known by the origin alone brings what the origin asks for, and gets nothing of ours. A command that
+ * a certificate forces is the origin's to run: only our certificate there, which inherits it, says so. */
+static bool way_allowed(const struct session *session, uint8_t way)
+{
+	if (session->force_command != NULL)
+		return way == RPC_ORIGIN_CERTIFICATE;
+	return session->identity != RPC_IDENTITY_ORIGIN || way == RPC_ORIGIN_PASSWORD ||
+	       way == RPC_ORIGIN_KEYBOARD_INTERACTIVE;
+}
+
+/* How the box may log in at the origin for this session. */
+static uint32_t origin_auth_of(const struct session *session, uint8_t methods[RPC_ORIGIN_AUTHS_MAX])
+{
+	const struct policy_ssh *ssh = session->rule->ssh;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < ssh->origin_auth_count; i++)
+		if (way_allowed(session, ssh->origin_auth[i]))
+			methods[count++] = ssh->origin_auth[i];
+	return count;
+}
+
 /* NULL: they may. Else why not, for the user; the user has proven who they are, so it can be told. */
 static const char *judge_may(
     struct control *control, const struct session *session, const char *login, char *why, size_t size)
@@ -35,11 +57,17 @@ static const char *judge_may(
 	const struct policy_ssh *ssh = session->rule->ssh;
 	struct user user;
 	const char *verdict = why;
+	uint8_t ways[RPC_ORIGIN_AUTHS_MAX];
 
 	if (!users_find(&control->db, session->user, &user) || strcmp(user.user_id, session->user_id) != 0)
 		snprintf(why, size, "portreeve: user %s was removed", session->user);
 	else if (!session_user_may(session, &user, login, why, size))
 		verdict = why;
+	else if (session->force_command != NULL && origin_auth_of(session, ways) == 0)
+		snprintf(why, size,
+		    "portreeve: your certificate forces a command, and rule '%s' has no way to log in that "
+		    "keeps to it (origin_auth: certificate)",
+		    session->rule_name);
 	else if (ssh->recording != RPC_RECORDING_NONE && control->config.recipient_count == 0)
 		snprintf(why, size,
 		    "portreeve: sessions must be recorded here, but no auditor's key is configured; please "
@@ -77,20 +105,6 @@ void session_start(struct control *control, struct session *session)
 	session_event(control, session, "session.start",
 	    json_pack("{s:s, s:b}", "fingerprint", session->key_fingerprint, "recorded",
 	        session->rule->ssh->recording != RPC_RECORDING_NONE));
-}
-
-/* How the box may log in at the origin for this session: who is known by the origin alone brings what the
- * origin asks for, and gets nothing of ours. */
-static uint32_t origin_auth_of(const struct session *session, uint8_t methods[RPC_ORIGIN_AUTHS_MAX])
-{
-	const struct policy_ssh *ssh = session->rule->ssh;
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < ssh->origin_auth_count; i++)
-		if (session->identity != RPC_IDENTITY_ORIGIN || ssh->origin_auth[i] == RPC_ORIGIN_PASSWORD ||
-		    ssh->origin_auth[i] == RPC_ORIGIN_KEYBOARD_INTERACTIVE)
-			methods[count++] = ssh->origin_auth[i];
-	return count;
 }
 
 static void grant(struct control *control, struct session *session, uint32_t id)

@@ -24,8 +24,14 @@ static void apply_policy(void)
 	    "default: allow\nrules:\n  - name: certs\n    action: audit_ssh\n    match: {dst_port: 22}\n    "
 	    "ssh:\n"
 	    "      users: {groups: [sre]}\n      logins: [root, \"{user}\"]\n      trusted_cas:\n"
-	    "        - {key: \"%s\"}\n        - {key: \"%s\", user: principal}\n",
-	    first, second);
+	    "        - {key: \"%s\"}\n        - {key: \"%s\", user: principal}\n"
+	    "  - name: gear\n    action: audit_ssh\n    match: {dst_port: 2222}\n    ssh: {users: {groups: "
+	    "[sre]}, "
+	    "logins: [root], origin_auth: [vault], trusted_cas: [{key: \"%s\"}]}\n"
+	    "  - name: mixed\n    action: audit_ssh\n    match: {dst_port: 2223}\n    ssh: {users: {groups: "
+	    "[sre]}, "
+	    "logins: [root], origin_auth: [password, certificate, vault], trusted_cas: [{key: \"%s\"}]}\n",
+	    first, second, first, first);
 	free(first);
 	free(second);
 	lab_result(&lab, "policy.apply", json_pack("{s:s}", "text", text), &response);
@@ -228,6 +234,38 @@ Test(certificate_table, of_security_keys)
 
 	check(rows, sizeof(rows) / sizeof(rows[0]));
 	mint_sk_flags = 1;
+}
+
+static struct may may_by(uint64_t flow, uint32_t rule, const char *command)
+{
+	uint8_t blob[PUBLIC_KEY_BLOB_MAX];
+	uint64_t now = (uint64_t)time(NULL);
+	struct mint_certificate c = {GOOD};
+
+	c.valid_after = now - 60;
+	c.valid_before = now + 600;
+	if (command != NULL)
+		c.critical[0] = (struct mint_option){"force-command", command, false};
+	cr_assert_str_eq(begin_rule(flow, rule, 2, (uint16_t)(2221 + rule)).error, "");
+	target_of(flow, &origin);
+	cr_assert(
+	    who_is(flow, (struct wire_span){blob, mint_certificate(&c, &laptop, &corporate, blob)}, "root", 1)
+	        .accepted);
+	return may(flow, "root");
+}
+
+/* A password or key of the vault's would let them do anything. */
+Test(certificate_table, a_forced_command_goes_by_certificate_alone)
+{
+	cr_expect(may_by(1, 1, NULL).allowed);
+	struct may answer = may_by(2, 1, "uptime");
+	cr_expect(!answer.allowed && strstr(answer.message, "your certificate forces a command") != NULL,
+	    "got %s", answer.message);
+	cr_expect_eq(may_by(3, 2, NULL).origin_auth_count, 3);
+	answer = may_by(4, 2, "uptime");
+	cr_expect(answer.allowed && answer.origin_auth_count == 1 &&
+	              answer.origin_auth[0] == RPC_ORIGIN_CERTIFICATE,
+	    "got %s", answer.message);
 }
 
 /* Whole or nothing, wherever it is cut or changed. */
