@@ -220,6 +220,9 @@ const struct command target_commands[7] = {
                 "origin's addresses alone. The names stand in the host certificates that clients are shown, "
                 "in what\n"
                 "`reeve known-hosts` prints, and are looked for in imported known_hosts files.\n\n"
+                "ADDRESS alone is every port of it ([web1]:2222 in known_hosts files); [198.51.100.2]:2222 "
+                "is that\n"
+                "port, [198.51.100.2]:22 port 22 alone. %vlan7 stands after it on a tagged network.\n\n"
                 "Example: reeve target name 198.51.100.2 web1 web1.example.com",
         .run = run_target_name},
     {.group = "target",
@@ -228,7 +231,9 @@ const struct command target_commands[7] = {
         .argument_min = 2,
         .argument_max = COMMAND_ARGUMENTS_MAX,
         .summary = "take names from an address",
-        .text = "Forgets names that `reeve target name` gave to ADDRESS.",
+        .text = "Forgets names that `reeve target name` gave to ADDRESS, which is to be written as it was "
+                "then: without\n"
+                "a port, or with it.",
         .run = run_target_unname},
     {.group = "target",
         .verb = "forget",

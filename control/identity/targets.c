@@ -29,33 +29,76 @@ static bool number_at_end(const char *text, unsigned long max, uint16_t *value)
 	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && number > 0 && number <= max;
 }
 
-bool target_address_read(const char *typed, char text[TARGET_ADDRESS_SIZE])
+/* What somebody typed, in parts. */
+struct typed_address {
+	uint8_t addr[16];
+	size_t addr_len;
+	uint16_t port, vlan; /* port: 0, none was said */
+};
+
+static bool typed_address_read(const char *typed, struct typed_address *parts)
 {
 	char copy[TARGET_ADDRESS_SIZE], *ip = copy, *vlan_at, *close;
-	uint16_t port = 22, vlan = 0;
-	uint8_t addr[16];
 
+	*parts = (struct typed_address){0};
 	if ((size_t)snprintf(copy, sizeof(copy), "%s", typed) >= sizeof(copy))
 		return false;
 	vlan_at = strstr(copy, "%vlan");
 	if (vlan_at != NULL) {
 		*vlan_at = '\0';
-		if (!number_at_end(vlan_at + 5, 4095, &vlan))
+		if (!number_at_end(vlan_at + 5, 4095, &parts->vlan))
 			return false;
 	}
 	if (copy[0] == '[') {
 		close = strchr(copy, ']');
-		if (close == NULL || close[1] != ':' || !number_at_end(close + 2, 65535, &port))
+		if (close == NULL || close[1] != ':' || !number_at_end(close + 2, 65535, &parts->port))
 			return false;
 		*close = '\0';
 		ip++;
 	}
-	bool v4 = inet_pton(AF_INET, ip, addr) == 1;
-	if (!v4 && inet_pton(AF_INET6, ip, addr) != 1)
+	bool v4 = inet_pton(AF_INET, ip, parts->addr) == 1;
+	parts->addr_len = v4 ? 4 : 16;
+	return v4 || inet_pton(AF_INET6, ip, parts->addr) == 1;
+}
+
+bool target_address_read(const char *typed, char text[TARGET_ADDRESS_SIZE])
+{
+	struct typed_address parts;
+
+	if (!typed_address_read(typed, &parts))
 		return false;
-	target_address((struct wire_span){addr, v4 ? 4 : 16}, port, vlan, text);
+	target_address((struct wire_span){parts.addr, parts.addr_len}, parts.port == 0 ? 22 : parts.port,
+	    parts.vlan, text);
 	return true;
 }
+
+bool target_place_read(const char *typed, char text[TARGET_ADDRESS_SIZE])
+{
+	struct typed_address parts;
+	char ip[INET6_ADDRSTRLEN] = "?", vlan[16] = "";
+
+	if (!target_address_read(typed, text) || !typed_address_read(typed, &parts))
+		return false;
+	if (parts.port != 22)
+		return true;
+	inet_ntop(parts.addr_len == 4 ? AF_INET : AF_INET6, parts.addr, ip, sizeof(ip));
+	if (parts.vlan != 0)
+		snprintf(vlan, sizeof(vlan), "%%vlan%u", parts.vlan);
+	snprintf(text, TARGET_ADDRESS_SIZE, "[%s]:22%s", ip, vlan);
+	return true;
+}
+
+/* An address ("198.51.100.2%vlan7", "[198.51.100.2]:2222") has the names of two places: its own, and this
+ * one: of its host at every port, or, where no port in it means 22, of port 22. */
+#define BEFORE(a, mark) "substr(" a ", 1, instr(" a " || '" mark "', '" mark "') - 1)"
+#define NETWORK(a) "substr(" a ", instr(" a " || '%', '%'))"
+#define OTHER_PLACE(a)                                                                                       \
+	"CASE substr(" a ", 1, 1) WHEN '[' THEN substr(" BEFORE(a, "]") ", 2) || " NETWORK(                  \
+	    a) " ELSE '[' || " BEFORE(a, "%") " || ']:22' || " NETWORK(a) " END"
+/* After FROM: addresses with their targets and names. */
+#define NAMED_ADDRESSES                                                                                      \
+	"target_addresses AS met JOIN target_names AS given ON given.address IN (met.address, " OTHER_PLACE( \
+	    "met.address") ")"
 
 enum targets_result targets_check(struct database *db, const char *address, struct wire_span host_key,
     char target_id[PUBLIC_KEY_FINGERPRINT_SIZE], char pinned[PUBLIC_KEY_FINGERPRINT_SIZE], bool *by_admin)
@@ -172,8 +215,9 @@ static json_t *addresses_json(struct database *db, const char *target_id)
 static json_t *hosts_json(struct database *db, const char *target_id)
 {
 	sqlite3_stmt *row = database_query(db,
-	    "SELECT address, '' FROM target_addresses WHERE target_id = ?1 UNION ALL SELECT address, name "
-	    "FROM target_names JOIN target_addresses USING(address) WHERE target_id = ?1 ORDER BY 1, 2",
+	    "SELECT address, '' FROM target_addresses WHERE target_id = ?1 UNION ALL SELECT met.address, "
+	    "name "
+	    "FROM " NAMED_ADDRESSES " WHERE target_id = ?1 ORDER BY 1, 2",
 	    "t", target_id);
 	json_t *list = json_array();
 	struct words seen = {0};
@@ -198,9 +242,8 @@ static json_t *hosts_json(struct database *db, const char *target_id)
 static json_t *names_json(struct database *db, const char *target_id)
 {
 	return texts_json(database_query(db,
-	    "SELECT DISTINCT name FROM target_names JOIN target_addresses USING(address) WHERE target_id = ? "
-	    "ORDER BY name",
-	    "t", target_id));
+	    "SELECT DISTINCT name FROM " NAMED_ADDRESSES " WHERE target_id = ? ORDER BY name", "t",
+	    target_id));
 }
 
 json_t *targets_json(struct database *db)
@@ -259,8 +302,8 @@ void targets_names(
 	           first, target_id),
 	    names, max);
 	gather(database_query(db,
-	           "SELECT name, 0 FROM target_names JOIN target_addresses USING(address) WHERE address = ?1 "
-	           "AND target_id = ?2 ORDER BY name",
+	           "SELECT name, 0 FROM " NAMED_ADDRESSES
+	           " WHERE met.address = ?1 AND target_id = ?2 ORDER BY name",
 	           "tt", first, target_id),
 	    names, max);
 	gather(
@@ -268,9 +311,8 @@ void targets_names(
 	        "t", target_id),
 	    names, max);
 	gather(database_query(db,
-	           "SELECT DISTINCT name, 0 FROM target_names JOIN target_addresses USING(address) WHERE "
-	           "target_id = ? ORDER BY name",
-	           "t", target_id),
+	           "SELECT DISTINCT name, 0 FROM " NAMED_ADDRESSES " WHERE target_id = ? ORDER BY name", "t",
+	           target_id),
 	    names, max);
 }
 
@@ -298,30 +340,55 @@ static void recertify(struct database *db, const char *address)
 	    "t", address);
 }
 
-bool targets_name(struct database *db, const char *address, const char *name)
+/* The same of whoever is at the place: at one port, or at all of an address. */
+static void recertify_place(struct database *db, const char *place)
+{
+	(void)database_run(db,
+	    "UPDATE host_keys SET fresh_until = 0 WHERE target_id IN (SELECT target_id FROM target_addresses "
+	    "WHERE address = ?1 OR " OTHER_PLACE("address") " = ?1)",
+	    "t", place);
+}
+
+void targets_names_at(struct database *db, const char *address, struct words *names)
+{
+	gather(
+	    database_query(db,
+	        "SELECT name, 0 FROM target_names WHERE address IN (?1, " OTHER_PLACE("?1") ") ORDER BY name",
+	        "t", address),
+	    names, WORDS_MAX);
+}
+
+bool targets_name(struct database *db, const char *place, const char *name)
 {
 	bool good = database_run(
-	    db, "INSERT OR IGNORE INTO target_names(address, name) VALUES(?, ?)", "tt", address, name);
+	    db, "INSERT OR IGNORE INTO target_names(address, name) VALUES(?, ?)", "tt", place, name);
 
 	if (good && database_changes(db) > 0)
-		recertify(db, address);
+		recertify_place(db, place);
 	return good;
 }
 
-bool targets_unname(struct database *db, const char *address, const char *name)
+bool targets_unname(struct database *db, const char *place, const char *name)
 {
-	if (!database_run(
-	        db, "DELETE FROM target_names WHERE address = ? AND name = ?", "tt", address, name) ||
+	if (!database_run(db, "DELETE FROM target_names WHERE address = ? AND name = ?", "tt", place, name) ||
 	    database_changes(db) == 0)
 		return false;
-	recertify(db, address);
+	recertify_place(db, place);
 	return true;
 }
 
-unsigned targets_name_count(struct database *db, const char *address)
+/* Of a port: its own and those of every port. Of every port: these, and the most that one port has. */
+unsigned targets_name_count(struct database *db, const char *place)
 {
-	sqlite3_stmt *row =
-	    database_query(db, "SELECT count(*) FROM target_names WHERE address = ?", "t", address);
+	sqlite3_stmt *row = database_query(db,
+	    "SELECT (SELECT count(*) FROM target_names WHERE address = ?1) + CASE substr(?1, 1, 1) WHEN '[' "
+	    "THEN (SELECT count(*) FROM target_names WHERE address = " OTHER_PLACE(
+	        "?1") ") "
+	              "ELSE (SELECT coalesce(max(names), 0) FROM (SELECT count(*) AS names FROM target_names "
+	              "WHERE "
+	              "substr(address, 1, 1) = '[' AND " OTHER_PLACE(
+	                  "address") " = ?1 GROUP BY address)) END",
+	    "t", place);
 	unsigned count = 0;
 
 	if (database_row(row)) {

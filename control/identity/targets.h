@@ -22,6 +22,9 @@ void target_address(struct wire_span addr, uint16_t port, uint16_t vlan, char te
  */
 bool target_address_read(const char *typed, char text[TARGET_ADDRESS_SIZE]);
 
+/* Where names are given: an address without a port is all its ports, "[198.51.100.2]:22" port 22 alone. */
+bool target_place_read(const char *typed, char text[TARGET_ADDRESS_SIZE]);
+
 enum targets_result {
 	TARGETS_KNOWN = 0,
 	TARGETS_UNKNOWN, /* nothing is pinned at this address */
@@ -44,10 +47,14 @@ void targets_names(
 #define TARGET_NAMES_MAX 64 /* of an address: all should stand in a certificate */
 /* A host's name, in small letters: letters, digits, '-', '_' and '.'. False: it is none, or too long. */
 bool target_name_read(const char *typed, char name[TARGET_NAME_MAX + 1]);
-/* By which names an address is known. False where the database did not take it. */
-bool targets_name(struct database *db, const char *address, const char *name);
-bool targets_unname(struct database *db, const char *address, const char *name); /* false: had no such */
-unsigned targets_name_count(struct database *db, const char *address);
+/* By which names a place is known: what target_place_read() says. False where the database did not take it.
+ */
+bool targets_name(struct database *db, const char *place, const char *name);
+bool targets_unname(struct database *db, const char *place, const char *name); /* false: had no such */
+/* How many names an address of that place has, at most. */
+unsigned targets_name_count(struct database *db, const char *place);
+/* Adds the names of an address: those of its port, and those of every port. */
+void targets_names_at(struct database *db, const char *address, struct words *names);
 /* Host key algorithms (comma separated) of the key pinned at the address; "" where nothing is. True: an
  * administrator pinned it. */
 bool targets_algorithms(struct database *db, const char *address, char *text, size_t size);

@@ -66,10 +66,11 @@ static void called_of(struct database *db, const char *address, struct called *c
 	if (digits != NULL)
 		memcpy(port, digits + 2, strspn(digits + 2, "0123456789") % sizeof(port));
 	call(called, bare, port);
-	sqlite3_stmt *row =
-	    database_query(db, "SELECT name FROM target_names WHERE address = ? ORDER BY name", "t", address);
-	while (database_row(row))
-		call(called, database_text(row, 0), port);
+	struct words names = {0};
+	targets_names_at(db, address, &names);
+	for (size_t i = 0; i < names.count; i++)
+		call(called, names.at[i], port);
+	words_free(&names);
 }
 
 /* -- judging -- */

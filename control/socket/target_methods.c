@@ -77,7 +77,7 @@ static void target_add(struct request *request, const json_t *params)
 	free(line);
 }
 
-/* Names of an address, canonical, each good; false: answered. */
+/* Names of an address, or of one port of it; canonical, each good; false: answered. */
 static bool take_target_names(
     struct request *request, const json_t *params, char address[TARGET_ADDRESS_SIZE], const json_t **names)
 {
@@ -90,7 +90,7 @@ static bool take_target_names(
 	if (!params_only(request, params, keys) || !params_string(request, params, "address", true, &typed) ||
 	    !params_list(request, params, "names", names))
 		return false;
-	if (!target_address_read(typed, address)) {
+	if (!target_place_read(typed, address)) {
 		request_fail(request, SERVER_BAD_INPUT,
 		    "expected an address such as 198.51.100.2 or [2001:db8::2]:2222, %%vlan7 after it on a "
 		    "tagged network; found '%.80s'",

@@ -82,6 +82,22 @@ done
 capture client ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile=none -o KnownHostsCommand="$command" -o HostKeyAlias=elsewhere alice@origin true
 contains "and nothing for a name that is not there" "Host key verification failed" "$err"
 lacks "without upsetting ssh" "failed with status" "$err"
+# A name without a port holds at each; what is met at another port is known by "[origin]:2222".
+lab sshd stop
+sed -i 's/^Port 22$/&\nPort 2222/' "$STATE/origin/sshd_config"
+lab sshd start
+equal "a first visit at port 2222" hello "$(ssh_client -q -p 2222 alice@origin echo hello)"
+capture strict_client -p 2222 -o KnownHostsCommand="$command" alice@origin echo hello
+equal "KnownHostsCommand finds the name at port 2222" "hello " "$out $err"
+contains "its line says the port" "[origin]:2222 ssh-ed25519 " "$(reeve known-hosts --for '[origin]:2222' --type ssh-ed25519)"
+reeve target unname 198.51.100.2 origin >/dev/null || fail "reeve target unname"
+reeve target name '[198.51.100.2]:22' origin >/dev/null || fail "reeve target name [198.51.100.2]:22"
+capture strict_client -p 2222 -o KnownHostsCommand="$command" alice@origin echo hello
+contains "a name of port 22 alone is none of port 2222" "Host key verification failed" "$err"
+equal "and one of port 22" hello "$(strict_client -q -o KnownHostsCommand="$command" alice@origin echo hello)"
+reeve target unname '[198.51.100.2]:22' origin >/dev/null || fail "reeve target unname [198.51.100.2]:22"
+reeve target name 198.51.100.2 origin >/dev/null || fail "reeve target name"
+reeve target forget '[198.51.100.2]:2222' >/dev/null || fail "reeve target forget"
 capture reeve known-hosts --sshfp
 equal "SSHFP records are those that ssh-keygen makes of the same keys" \
 	"$(for type in ed25519 rsa; do reeve known-hosts --for origin --type "ssh-$type" | grep -v '^@' | cut -d' ' -f2- >"$STATE/sshfp.pub"; ssh-keygen -r origin -f "$STATE/sshfp.pub" | grep ' 2 '; done)" "$out"

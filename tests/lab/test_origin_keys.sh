@@ -106,6 +106,10 @@ fresh
 let_in "port 2222: the key of its own line is asked for"
 imports "198.51.100.* $(public ecdsa)"
 let_in "port 2222: the address's line vouches, though another key was pinned"
+reeve target name $address web9 >/dev/null
+imports "[web9]:2222 $(public one)"
+fresh
+let_in "port 2222: by a name that the address has at every port"
 imports "198.51.100.* $(public rsa)"
 fresh
 kept_out "port 2222: another key than the address's" "is not known"

@@ -333,6 +333,89 @@ Test(identity, names_of_a_target_begin_with_those_of_an_address)
 	words_free(&names);
 }
 
+/* A place that was named, an address, and whether that has the name. */
+Test(identity, names_are_of_all_ports_or_of_one)
+{
+	static const struct {
+		const char *named, *address;
+		bool has;
+	} cases[] = {
+	    {"198.51.100.2", "198.51.100.2", true},
+	    {"198.51.100.2", "[198.51.100.2]:2407", true},
+	    {"198.51.100.2", "198.51.100.20", false},
+	    {"198.51.100.2", "198.51.100.2%vlan7", false},
+	    {"198.51.100.2", "[198.51.100.2]:2407%vlan7", false},
+	    {"198.51.100.2%vlan7", "198.51.100.2%vlan7", true},
+	    {"198.51.100.2%vlan7", "[198.51.100.2]:2407%vlan7", true},
+	    {"198.51.100.2%vlan7", "[198.51.100.2]:2407", false},
+	    {"[198.51.100.2]:2407", "[198.51.100.2]:2407", true},
+	    {"[198.51.100.2]:2407", "198.51.100.2", false},
+	    {"[198.51.100.2]:2407", "[198.51.100.2]:2408", false},
+	    {"[198.51.100.2]:22", "198.51.100.2", true},
+	    {"[198.51.100.2]:22", "[198.51.100.2]:2407", false},
+	    {"[198.51.100.2]:22%vlan7", "198.51.100.2%vlan7", true},
+	    {"[198.51.100.2]:22%vlan7", "198.51.100.2", false},
+	    {"2001:DB8::2", "2001:db8::2", true},
+	    {"2001:db8::2", "[2001:db8::2]:2407", true},
+	    {"[2001:db8::2]:22", "2001:db8::2", true},
+	    {"[2001:db8::2]:22", "[2001:db8::2]:2407", false},
+	};
+	struct mint_key key;
+	char id[PUBLIC_KEY_FINGERPRINT_SIZE], place[TARGET_ADDRESS_SIZE];
+
+	mint_key(&key);
+	public_key_fingerprint(mint_blob(&key), id);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *named = cases[i].named, *address = cases[i].address;
+		struct words at = {0}, of = {0};
+		cr_assert(targets_pin(&db, address, mint_blob(&key), false));
+		certified(id, &key);
+		cr_assert(target_place_read(named, place), "%s", named);
+		cr_assert(targets_name(&db, place, "web1"));
+		targets_names_at(&db, address, &at);
+		targets_names(&db, id, address, 16, &of);
+		cr_expect_eq(words_have(&at, "web1"), cases[i].has, "%s: %s", named, address);
+		cr_expect_eq(words_have(&of, "web1"), cases[i].has, "%s: %s", named, address);
+		cr_expect_eq(fresh_until(id) == 0, cases[i].has, "%s: %s", named, address);
+		certified(id, &key);
+		cr_expect(targets_unname(&db, place, "web1"));
+		cr_expect_eq(fresh_until(id) == 0, cases[i].has, "%s: %s", named, address);
+		targets_forget(&db, address);
+		words_free(&at);
+		words_free(&of);
+	}
+}
+
+Test(identity, names_are_counted_with_those_of_all_ports)
+{
+	cr_assert(targets_name(&db, "198.51.100.3", "a") && targets_name(&db, "198.51.100.3", "b"));
+	cr_assert(
+	    targets_name(&db, "[198.51.100.3]:2222", "c") && targets_name(&db, "[198.51.100.3]:22", "d") &&
+	    targets_name(&db, "[198.51.100.3]:22", "e") && targets_name(&db, "[198.51.100.30]:22", "f"));
+	cr_expect_eq(targets_name_count(&db, "198.51.100.3"), 4);
+	cr_expect_eq(targets_name_count(&db, "[198.51.100.3]:2222"), 3);
+	cr_expect_eq(targets_name_count(&db, "[198.51.100.3]:22"), 4);
+	cr_expect_eq(targets_name_count(&db, "[198.51.100.3]:2223"), 2);
+	cr_expect_eq(targets_name_count(&db, "198.51.100.4"), 0);
+}
+
+/* What known_hosts files call a target at another port. */
+Test(identity, hosts_of_a_target)
+{
+	struct mint_key key;
+
+	mint_key(&key);
+	cr_assert(targets_pin(&db, "[198.51.100.5]:2407", mint_blob(&key), false));
+	cr_assert(targets_name(&db, "198.51.100.5", "web1") &&
+	          targets_name(&db, "[198.51.100.5]:2407", "web1") &&
+	          targets_name(&db, "[198.51.100.5]:2408", "web2"));
+	json_t *targets = targets_json(&db);
+	char *hosts = json_dumps(json_object_get(json_array_get(targets, 0), "hosts"), JSON_COMPACT);
+	cr_expect_str_eq(hosts, "[\"[198.51.100.5]:2407\",\"[web1]:2407\"]");
+	free(hosts);
+	json_decref(targets);
+}
+
 Test(identity, database_files_that_are_none)
 {
 	char other[96], error[256];
