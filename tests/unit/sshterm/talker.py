@@ -199,10 +199,11 @@ def farewell(t):
 
 
 def parting(t):
-    """Asks what takes the origin for ever, and goes."""
+    """Answers what takes the origin for ever, asks anew, and goes."""
     raw = Raw(t)
     together(t, lambda: [raw.send(m) for m in (
-        dialogue("silent"), message(90, "session", 0, 1 << 20, 1 << 15), message(1, 14, "this takes too long", ""))])
+        dialogue("silent"), message(RESPONSE, 1, "x"), message(90, "session", 0, 1 << 20, 1 << 15), dialogue("silent"),
+        message(1, 14, "this takes too long", ""))])
     time.sleep(1)
 
 
