@@ -40,6 +40,7 @@ enum {
 	CWND_MAX = 1 << 30, /* no window is larger (RFC 7323 2.3) */
 	CHUNK_BYTES = 1524,
 	RUNS_MAX = 512, /* separate stretches of out-of-order bytes a leg */
+	CHUNK_LEVELS = 33,
 	RECENT_MAX = 3,
 	HANDSHAKE_HANGS_US = 5000000, /* a handshake this old may give way in a full table */
 	TIME_WAITS_LOOKED_AT = 8,     /* for one that may, too */
@@ -255,6 +256,9 @@ struct tcp_leg {
 	uint32_t chunk_head, chunk_tail, chunks;
 	uint32_t run_tail; /* the first chunk of the last run */
 	uint32_t runs;
+	uint32_t unearned_chunks;          /* chunk_shares.c */
+	uint32_t taker_older, taker_newer; /* in the list of its level: leg numbers */
+	uint8_t taker_level;               /* 0: in none */
 	uint32_t recent[RECENT_MAX]; /* out-of-order segments, latest first: which SACK blocks come first */
 	uint32_t dsack_start, dsack_end;
 	uint32_t probed_ms; /* when a probe was last answered */
@@ -353,6 +357,11 @@ struct worker_flows {
 	struct send_slab *slabs; /* by slab number, SLAB_COUNT_MAX of them, touched as used */
 };
 
+/* Legs that have about as many chunks beyond what their windows were charged: leg numbers. */
+struct chunk_takers {
+	uint32_t oldest, newest;
+};
+
 struct tcp_shard {
 	struct tcp_config config;
 	struct tcp_hooks hooks;
@@ -370,6 +379,8 @@ struct tcp_shard {
 	struct sent_segment *sent;
 	struct chunk *chunks;
 	uint32_t chunk_count, free_chunks, fresh_chunk; /* fresh_chunk: it and those behind were never used */
+	uint32_t unearned_chunks;                       /* of all legs */
+	struct chunk_takers takers[CHUNK_LEVELS];       /* by the bit length of what they have unearned */
 	struct worker_flows *workers;
 	struct timer handshakes, time_waits, fin_waits, passes, idles, delayed_acks;
 	struct timer_wheel wheel;
@@ -618,9 +629,17 @@ uint32_t chunks_contiguous(const struct tcp_shard *shard, const struct tcp_leg *
 uint32_t chunks_allowed(const struct tcp_shard *shard, const struct tcp_leg *leg);
 void chunks_drop_first(struct tcp_shard *shard, struct tcp_leg *leg);
 void chunks_release(struct tcp_shard *shard, struct tcp_leg *leg);
+/* Drops what is behind the first `keep` chunks and not acknowledged; returns how many chunks. */
+uint32_t chunks_cut(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t keep);
 /* SACK blocks of what lies beyond rcv_nxt, most recent first; returns their number. */
 unsigned chunks_sack_blocks(
     const struct tcp_shard *shard, const struct tcp_leg *leg, uint32_t blocks[][2], unsigned max);
+/* -- chunk_shares.c: who gets chunks where they are scarce -- */
+void chunk_shares_init(struct tcp_shard *shard);
+/* May the leg take one more? Chunks of others may be taken back for it. */
+bool chunk_shares_permit(struct tcp_shard *shard, struct tcp_leg *leg);
+/* The leg's chunks or credit have changed. */
+void chunk_shares_account(struct tcp_shard *shard, struct tcp_leg *leg);
 /* -- segment.c -- */
 /* Builds and sends one segment of this leg, or where ports cut a frame of several, all full but the last;
  * payload from the slabs at `seq`. False: no buffer. */

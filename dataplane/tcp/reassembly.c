@@ -7,7 +7,8 @@
  * Chunks whose bytes follow each other form a run; the first of a run knows its last, so that a walk costs a
  * step a run, not a step a chunk: a window of 6 MB behind one lost segment is one run of 4,000 chunks. A peer
  * that leaves holes on purpose makes runs of a byte each; it gets RUNS_MAX of them. And a leg is charged
- * whole chunks, however little it puts into each: the chunks that it may have follow its window.
+ * whole chunks, however little it puts into each: the chunks that it may have follow its window, and where
+ * all are taken chunk_shares.c says who has to give some back.
  */
 #include "dataplane/tcp/flow.h"
 
@@ -26,6 +27,7 @@ bool chunks_init(struct tcp_shard *shard)
 	shard->free_chunk = NONE;
 	shard->fresh_chunk = 0;
 	shard->free_chunks = shard->chunk_count = count;
+	chunk_shares_init(shard);
 	return true;
 }
 
@@ -66,10 +68,9 @@ static uint32_t chunk_extend(struct chunk *at, const uint8_t *bytes, uint32_t le
 /* An empty chunk behind the chunk `before` (NONE: first). NONE: no memory, or not for this leg. */
 static uint32_t chunk_new(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t before, uint32_t seq)
 {
-	uint32_t fresh = shard->free_chunk;
-
-	if (shard->free_chunks == 0 || leg->chunks >= chunks_allowed(shard, leg))
+	if (leg->chunks >= chunks_allowed(shard, leg) || !chunk_shares_permit(shard, leg))
 		return NONE;
+	uint32_t fresh = shard->free_chunk;
 	if (fresh == NONE)
 		fresh = shard->fresh_chunk++;
 	else
@@ -77,6 +78,7 @@ static uint32_t chunk_new(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t
 	struct chunk *chunk = &shard->chunks[fresh];
 	shard->free_chunks--;
 	leg->chunks++;
+	chunk_shares_account(shard, leg);
 	chunk->seq = seq;
 	chunk->len = 0;
 	chunk->next = before == NONE ? leg->chunk_head : shard->chunks[before].next;
@@ -186,6 +188,14 @@ uint32_t chunks_contiguous(const struct tcp_shard *shard, const struct tcp_leg *
 	return seq;
 }
 
+static void chunk_free(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t index)
+{
+	leg->chunks--;
+	shard->chunks[index].next = shard->free_chunk;
+	shard->free_chunk = index;
+	shard->free_chunks++;
+}
+
 void chunks_drop_first(struct tcp_shard *shard, struct tcp_leg *leg)
 {
 	struct chunk *chunks = shard->chunks;
@@ -201,10 +211,40 @@ void chunks_drop_first(struct tcp_shard *shard, struct tcp_leg *leg)
 	leg->chunk_head = next;
 	if (next == NONE)
 		leg->chunk_tail = leg->run_tail = NONE;
-	leg->chunks--;
-	chunks[first].next = shard->free_chunk;
-	shard->free_chunk = first;
-	shard->free_chunks++;
+	chunk_free(shard, leg, first);
+	chunk_shares_account(shard, leg);
+}
+
+uint32_t chunks_cut(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t keep)
+{
+	struct chunk *chunks = shard->chunks;
+	uint32_t kept = 0, runs = 0, run = NONE, last = NONE, i = leg->chunk_head, cut = 0;
+
+	for (; i != NONE && (kept < keep || SEQ_LT(chunks[i].seq, leg->rcv_nxt)); i = chunks[i].next) {
+		if (last == NONE || chunk_end(&chunks[last]) != chunks[i].seq) {
+			run = i;
+			runs++;
+		}
+		last = i;
+		kept++;
+	}
+	if (i == NONE)
+		return 0;
+	leg->chunk_tail = last;
+	leg->run_tail = run;
+	leg->runs = runs;
+	if (last == NONE) {
+		leg->chunk_head = NONE;
+	} else {
+		chunks[last].next = NONE;
+		chunks[run].run_last = last;
+	}
+	for (uint32_t next; i != NONE; i = next, cut++) {
+		next = chunks[i].next;
+		chunk_free(shard, leg, i);
+	}
+	chunk_shares_account(shard, leg);
+	return cut;
 }
 
 void chunks_release(struct tcp_shard *shard, struct tcp_leg *leg)

@@ -188,6 +188,7 @@ uint32_t tcp_flow_bytes(void);
 	F(bursts_held, "times that data waited to be paced")                                                 \
 	F(reordered, "segments kept out of order")                                                           \
 	F(reorder_dropped, "out-of-order segments dropped for want of memory")                               \
+	F(reorder_taken_back, "chunks of out-of-order bytes taken from those who had most, for others")      \
 	F(memory_dropped, "segments dropped because receive_memory was used up")                             \
 	F(window_grown, "windows that grew with what their workers consumed")                                \
 	F(window_limited, "windows kept or made smaller than wanted because memory was scarce")              \

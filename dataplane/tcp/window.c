@@ -135,6 +135,7 @@ static void window_set(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t wa
 		shard->counters.window_limited++;
 	}
 	leg->credit = (uint32_t)want;
+	chunk_shares_account(shard, leg);
 	shard->counters.window_grown += leg->credit > had;
 }
 
@@ -157,6 +158,7 @@ void window_rest(struct tcp_shard *shard, struct tcp_leg *leg)
 {
 	leg->credit = shard->config.receive_credit;
 	leg->round_bytes = 0;
+	chunk_shares_account(shard, leg);
 	window_account(shard, leg);
 }
 

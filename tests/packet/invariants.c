@@ -121,6 +121,10 @@ static const char *chunks_whole(const struct tcp_shard *shard, const struct tcp_
 		return "chunk_tail is not the last chunk";
 	if (n != leg->chunks)
 		return "chunks is not the number of chunks";
+	uint32_t own = shard->config.receive_credit;
+	uint32_t promised = leg->credit > own ? (leg->credit - own) / CHUNK_BYTES : 0;
+	if (leg->unearned_chunks != (n > promised ? n - promised : 0))
+		return "unearned_chunks is not what is beyond the window's charge";
 	return n > shard->config.reorder_bytes / CHUNK_BYTES + 2 ? "more chunks than a leg may have" : NULL;
 }
 
@@ -246,6 +250,36 @@ static const char *lists_whole(const struct tcp_shard *shard)
 	return NULL;
 }
 
+/* Each leg in the list of its level, once; those who hold what is acknowledged alone may be in none. */
+static const char *takers_whole(const struct tcp_shard *shard)
+{
+	uint32_t listed = 0, flagged = 0, unearned = 0;
+
+	for (uint32_t i = 0; i < shard->config.flows * 2; i++) {
+		const struct tcp_flow *flow = &shard->flows[i / 2];
+		if (flow->state != FLOW_ADOPTED && flow->state != FLOW_TIME_WAIT)
+			continue;
+		flagged += flow->leg[i % 2].taker_level > 0;
+		unearned += flow->leg[i % 2].unearned_chunks;
+	}
+	for (unsigned level = 0; level < CHUNK_LEVELS; level++) {
+		uint32_t last = NONE;
+		for (uint32_t i = shard->takers[level].oldest; i != NONE && listed <= flagged; listed++) {
+			const struct tcp_leg *leg = &shard->flows[i / 2].leg[i % 2];
+			if (leg->taker_level != level || leg->taker_older != last ||
+			    leg->unearned_chunks >> level != 0 || leg->unearned_chunks >> (level - 1) != 1)
+				return "a leg is in a list of other takers of chunks";
+			last = i;
+			i = leg->taker_newer;
+		}
+		if (shard->takers[level].newest != last)
+			return "a list of takers of chunks does not end at its newest";
+	}
+	return listed != flagged                    ? "a taker of chunks is in no list, or in two"
+	       : unearned != shard->unearned_chunks ? "unearned_chunks is not the sum of the legs'"
+	                                            : NULL;
+}
+
 const char *box_invariant(const struct box *box)
 {
 	const struct tcp_shard *shard = box->shard;
@@ -288,6 +322,8 @@ const char *box_invariant(const struct box *box)
 	for (uint32_t i = shard->dirty_head; i != NONE; i = shard->flows[i / 2].leg[i % 2].dirty_next)
 		if (shard->flows[i / 2].leg[i % 2].snd_nxt == shard->flows[i / 2].leg[i % 2].snd_end)
 			return "a leg was left dirty";
+	if ((wrong = takers_whole(shard)) != NULL)
+		return wrong;
 	return waiting_whole(shard);
 }
 

@@ -483,6 +483,125 @@ static void runs_are_bounded(void)
 	    at + 2000u * PATHS_MSS);
 }
 
+static void all_is_whole(void)
+{
+	struct box box = {.shard = world.shard,
+	    .pool_sent = world.config.sent_segments,
+	    .pool_chunks = world.shard->chunk_count};
+	const char *wrong = box_invariant(&box);
+
+	check(wrong == NULL, "%s", wrong == NULL ? "" : wrong);
+}
+
+/* Others take all chunks that they may, each in pieces of `len` bytes behind a hole, and are strangers. */
+static void strangers_take_chunks(unsigned strangers, uint32_t len)
+{
+	for (unsigned i = 0; i < strangers; i++) {
+		struct paths_client *client = paths_client(&world, 1000, 1);
+		for (uint32_t k = 0; 2 + k * (len == 1 ? 2 : len) + len <= 64240 && k < 90; k++)
+			paths_segment(&world, client, 2 + k * (len == 1 ? 2 : len), len);
+	}
+}
+
+/* What one of them had to give back its sender has still: once the hole is filled all of it comes. */
+static void strangers_get_theirs(unsigned first, unsigned strangers)
+{
+	for (unsigned i = first; i < first + strangers; i++) {
+		struct paths_client *client = &world.client[i];
+		for (uint32_t at = 0; at < 60000; at += 1000)
+			paths_segment(&world, client, at, 1000);
+		check(client->got >= 60000, "stranger %u: %" PRIu64 " bytes of 60000 came", i, client->got);
+	}
+}
+
+static void bystander_has_its_chunks(uint32_t len)
+{
+	const unsigned strangers = 60, behind = 30;
+	const struct tcp_counters *c;
+
+	start_with_memory(60 * 40 * CHUNK_BYTES); /* less than they may have */
+	c = tcp_counters(world.shard);
+	strangers_take_chunks(strangers, len);
+	uint32_t all = world.shard->chunk_count;
+	check(world.shard->unearned_chunks > all / 3, "a test that uses nothing up: %u chunks",
+	    world.shard->unearned_chunks);
+	check(world.shard->free_chunks >= all / 2,
+	    "strangers left %u chunks of %u for windows that were earned", world.shard->free_chunks, all);
+	all_is_whole();
+	struct paths_client *other = paths_client(&world, 1000, 0);
+	uint64_t dropped = c->reorder_dropped;
+	for (uint32_t i = 1; i <= behind; i++)
+		paths_segment(&world, other, i * 700, 700);
+	check(c->reorder_dropped == dropped, "%" PRIu64 " of %u segments behind a lost one were dropped",
+	    c->reorder_dropped - dropped, behind);
+	paths_segment(&world, other, 0, 700);
+	check(other->got == (behind + 1) * 700, "%" PRIu64 " bytes came", other->got);
+	strangers_get_theirs(0, strangers);
+	check(world.shard->unearned_chunks <= 4 * strangers, "%u chunks are not given back",
+	    world.shard->unearned_chunks);
+	all_is_whole();
+}
+
+static void strangers_with_holes(void)
+{
+	bystander_has_its_chunks(1);
+}
+
+static void strangers_with_segments(void)
+{
+	bystander_has_its_chunks(1428);
+}
+
+/* Twice as many as the other: the shares of those who want all are within a factor of two. */
+static void chunks_are_shared(void)
+{
+	uint32_t least = NONE, most = 0;
+
+	start_with_memory(20 * 40 * CHUNK_BYTES);
+	for (unsigned i = 0; i < 40; i++)
+		paths_client(&world, 1000, 0);
+	for (uint32_t at = 2; at < 60000; at += 1000)
+		for (unsigned i = 0; i < 40; i++)
+			paths_segment(&world, &world.client[i], at + i, 1);
+	for (unsigned i = 0; i < 40; i++) {
+		uint32_t chunks = paths_leg(&world, &world.client[i])->chunks;
+		least = chunks < least ? chunks : least;
+		most = chunks > most ? chunks : most;
+	}
+	check(least >= 4 && most <= 2 * least + 1, "%u to %u chunks each", least, most);
+	all_is_whole();
+	check(world.shard->unearned_chunks == world.shard->chunk_count / 2, "%u chunks of %u in use",
+	    world.shard->unearned_chunks, world.shard->chunk_count);
+}
+
+/* What was acknowledged nobody sends again. */
+static void acknowledged_is_not_taken(void)
+{
+	start_with_memory(20 * 40 * CHUNK_BYTES);
+	world.full[0] = true;
+	for (unsigned i = 0; i < 4; i++) {
+		paths_client(&world, 1000, 0);
+		for (uint32_t at = 0; at < 60000; at += 1000)
+			paths_segment(&world, &world.client[i], at, 1000);
+		/* And something behind a hole, which may go. */
+		if (i % 2 == 0)
+			paths_segment(&world, &world.client[i], 61000, 100);
+	}
+	strangers_take_chunks(40, 1);
+	check(tcp_counters(world.shard)->reorder_taken_back > 0, "a test that takes nothing");
+	for (unsigned i = 4; i < 44; i++)
+		check(paths_leg(&world, &world.client[i])->chunks > 1, "stranger %u has %u chunks", i,
+		    paths_leg(&world, &world.client[i])->chunks);
+	all_is_whole();
+	world.full[0] = false;
+	paths_run(&world, SECOND);
+	for (unsigned i = 0; i < 4; i++) {
+		paths_segment(&world, &world.client[i], 60000, 1000);
+		paths_segment(&world, &world.client[i], 61000, 100);
+		check(world.client[i].got == 61100, "%" PRIu64 " bytes of 61100 came", world.client[i].got);
+	}
+}
+
 /* -- silent connections -- */
 
 static void silent_connections(void)
@@ -647,6 +766,10 @@ static const struct {
     {"one byte and a hole", one_byte_holes_forwards},
     {"one byte and a hole, backwards", one_byte_holes_backwards},
     {"separate stretches are bounded", runs_are_bounded},
+    {"a byte and a hole, of many strangers: another's loss has room", strangers_with_holes},
+    {"segments and a hole, of many strangers: another's loss has room", strangers_with_segments},
+    {"chunks are shared", chunks_are_shared},
+    {"what is acknowledged is not taken back", acknowledged_is_not_taken},
     {"100,000 silent connections", silent_connections},
     {"the send buffer follows a long path, and back", buffer_follows_long_path},
     {"a peer that never reads", never_reading_peer},
