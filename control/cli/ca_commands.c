@@ -39,8 +39,7 @@ static void say_where_it_goes(const char *type, bool known_hosts)
 	fprintf(stderr, "%s\n", text);
 }
 
-/* Patterns as known_hosts has them; anything else would make another line of it. */
-static bool patterns_fit(const char *patterns)
+bool host_patterns_fit(const char *patterns)
 {
 	for (const char *c = patterns; *c != '\0'; c++)
 		if (*c <= ' ' || *c == 0x7f || *c == '#' || *c == '@')
@@ -140,7 +139,7 @@ static int run_ca_show(const struct call *call)
 		return complain(
 		           "--known-hosts goes with --type host: clients trust no other CA by known_hosts"),
 		       EXIT_USAGE;
-	if (known_hosts != NULL && !patterns_fit(known_hosts))
+	if (known_hosts != NULL && !host_patterns_fit(known_hosts))
 		return complain("--known-hosts takes the hosts for which the CA is trusted, such as "
 		                "'*.example.com,198.51.100.*'"),
 		       EXIT_USAGE;

@@ -57,6 +57,9 @@ json_t *call_words(const struct call *call, const char *name);
 
 extern const struct command keygen_command, decrypt_command;
 
+/* Patterns of hosts as a line of known_hosts has them; anything else would make another line of it. */
+bool host_patterns_fit(const char *patterns);
+
 #define KEY_LINE_MAX 16384
 /* The first line of a public key file that is neither empty nor a comment. False after a message. */
 bool read_public_key(const char *path, char line[KEY_LINE_MAX]);

@@ -11,10 +11,10 @@
 #include "control/cli/socket.h"
 #include "control/cli/table.h"
 
-#define TYPES_MAX 8
+#define TYPES_MAX 5
 
 static const char *const types_offered[] = {"ssh-ed25519", "ssh-rsa"};
-static const char *const types_known[] = {
+static const char *const types_known[TYPES_MAX] = {
     "ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"};
 
 struct asked {
@@ -228,24 +228,32 @@ static int print_sshfp(const json_t *list)
 
 /* -- the commands -- */
 
-static bool take_types(const struct call *call, struct asked *asked)
+/* `words`: from --type, which may be a list and be repeated; they stay the caller's. */
+static bool take_types(const json_t *words, struct asked *asked)
 {
-	const char *type;
+	size_t i;
+	const json_t *word;
 
-	for (size_t i = 0; (type = call_option_at(call, "type", i)) != NULL; i++) {
-		bool known = false;
-		for (size_t k = 0; k < sizeof(types_known) / sizeof(types_known[0]); k++)
+	json_array_foreach(words, i, word)
+	{
+		const char *type = json_string_value(word);
+		bool known = false, taken = false;
+		for (size_t k = 0; k < TYPES_MAX; k++)
 			known = known || strcmp(type, types_known[k]) == 0;
-		if (!known || asked->type_count == TYPES_MAX) {
+		for (size_t k = 0; k < asked->type_count; k++)
+			taken = taken || strcmp(type, asked->types[k]) == 0;
+		if (!known) {
 			complain(
-			    "--type takes ssh-ed25519, ssh-rsa, ecdsa-sha2-nistp256, …384 or …521, not '%s'",
+			    "--type takes ssh-ed25519, ssh-rsa, ecdsa-sha2-nistp256, ecdsa-sha2-nistp384 and "
+			    "ecdsa-sha2-nistp521, not '%s'",
 			    type);
 			return false;
 		}
-		asked->types[asked->type_count++] = type;
+		if (!taken)
+			asked->types[asked->type_count++] = type;
 	}
-	for (size_t i = 0; i < 2 && call_option(call, "type") == NULL; i++)
-		asked->types[asked->type_count++] = types_offered[i];
+	for (size_t k = 0; k < 2 && json_array_size(words) == 0; k++)
+		asked->types[asked->type_count++] = types_offered[k];
 	return true;
 }
 
@@ -271,32 +279,44 @@ static int print_all(const struct call *call, struct asked *asked)
 	return status;
 }
 
+static int ask_known_hosts(const struct call *call, struct asked *asked)
+{
+	int status = EXIT_FAILED;
+
+	asked->socket = control_connect(call->socket_path);
+	json_t *seeds = asked->socket == NULL ? NULL : control_call(asked->socket, "host_key.seed", NULL);
+	if (seeds != NULL) {
+		asked->current = json_string_value(json_object_get(seeds, "current"));
+		asked->next = json_string_value(json_object_get(seeds, "next"));
+		status = print_all(call, asked);
+	}
+	json_decref(seeds);
+	control_close(asked->socket);
+	return status;
+}
+
 static int run_known_hosts(const struct call *call)
 {
 	struct asked asked = {.host = call->argument_count > 0 ? call->arguments[0] : NULL};
-	int status = EXIT_FAILED;
+	const char *ca_hosts = call_option(call, "ca-hosts");
 
+	if (ca_hosts != NULL && !host_patterns_fit(ca_hosts))
+		return complain("--ca-hosts takes the hosts for which the CA is trusted, such as "
+		                "'*.example.com,198.51.100.*'"),
+		       EXIT_USAGE;
 	if (call_option(call, "for") != NULL) {
 		asked.host = call_option(call, "for");
 		asked.only_host = true;
 	}
-	if (!take_types(call, &asked))
-		return EXIT_USAGE;
-	asked.socket = control_connect(call->socket_path);
-	json_t *seeds = asked.socket == NULL ? NULL : control_call(asked.socket, "host_key.seed", NULL);
-	if (seeds != NULL) {
-		asked.current = json_string_value(json_object_get(seeds, "current"));
-		asked.next = json_string_value(json_object_get(seeds, "next"));
-		status = print_all(call, &asked);
-	}
-	json_decref(seeds);
-	control_close(asked.socket);
+	json_t *types = call_words(call, "type");
+	int status = take_types(types, &asked) ? ask_known_hosts(call, &asked) : EXIT_USAGE;
+	json_decref(types);
 	return status;
 }
 
 const struct command known_hosts_command = {
     .group = "known-hosts",
-    .arguments = "[HOST] [--for NAME] [--type T] [--ca-hosts P] [--sshfp]",
+    .arguments = "[HOST] [--for NAME] [--type T,…] [--ca-hosts P] [--sshfp]",
     .argument_max = 1,
     .summary = "print known_hosts lines for what clients are shown",
     .text = "Prints the box's host keys for all origins (or for HOST: an address, a name, a target) as lines "
@@ -309,7 +329,7 @@ const struct command known_hosts_command = {
             "  KnownHostsCommand /usr/local/bin/reeve known-hosts --for %H\n\n"
             "--sshfp prints DNS records instead (RFC 4255, SHA-256), of names alone.",
     .options = {{"for", 0, "NAME", "one host, as KnownHostsCommand asks", false},
-        {"type", 0, "T", "key types (default: ssh-ed25519 and ssh-rsa)", true},
+        {"type", 0, "T,…", "key types (default: ssh-ed25519,ssh-rsa)", true},
         {"ca-hosts", 0, "P", "hosts of the @cert-authority lines, e.g. '*.example.com'", false},
         {"sshfp", 0, NULL, "SSHFP records", false}},
     .run = run_known_hosts,

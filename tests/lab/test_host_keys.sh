@@ -74,6 +74,15 @@ equal "and of the types that a rule adds" hello \
 policy_ssh ''
 capture reeve known-hosts nowhere
 equal "a host that nobody knows is an error" 1 "$status"
+equal "types are a list, and may be said again" "ssh-rsa ecdsa-sha2-nistp256 ssh-ed25519" \
+	"$(reeve known-hosts --type ssh-rsa,ecdsa-sha2-nistp256 --type ssh-ed25519,ssh-rsa origin | grep -v '^@' | cut -d' ' -f2 | paste -sd' ')"
+capture reeve known-hosts --type ssh-ed25519,ssh-dss
+equal "a type that is none is a usage error" "2 " "$status $out"
+contains "and told" "not 'ssh-dss'" "$err"
+for patterns in 'a b' '' '#a' $'a\nb'; do
+	capture reeve known-hosts --ca-hosts "$patterns"
+	equal "--ca-hosts '${patterns//$'\n'/\\n}' would break the line" "2 " "$status $out"
+done
 command="$BUILD/control/cli/reeve --socket $STATE/control.sock known-hosts --for %H"
 for host in origin 198.51.100.2; do
 	capture strict_client -o KnownHostsCommand="$command" "alice@$host" echo hello
