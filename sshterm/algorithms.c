@@ -7,8 +7,7 @@
 #include "control/rpc/legacy.h"
 
 /* A server needs no more: whoever knows none of these is old gear. No group exchange, whose moduli are in a
- * file, and no NIST curves (legacy.c says why); group 18 costs a stranger nothing to ask for, and us 100 ms.
- */
+ * file, and neither NIST curves nor group 18 but where a rule names them (legacy.c says why). */
 #define CLIENT_KEX                                                                                           \
 	"mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256," \
 	"curve25519-sha256@libssh.org,diffie-hellman-group16-sha512,diffie-hellman-group14-sha256"

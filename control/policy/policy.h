@@ -93,7 +93,7 @@ struct policy_context {
 
 struct policy_fault {
 	uint32_t line, column; /* 0: not tied to a place */
-	char text[768];        /* with file, line and column */
+	char text[1024];       /* with file, line and column */
 };
 
 /* Parses; one reference is the caller's. NULL: `fault` says what, where, and what was expected. */

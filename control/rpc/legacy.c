@@ -8,13 +8,14 @@
 /*
  * Group exchange is the origin's only: a server needs a file of moduli. The NIST curves are fit for the leg
  * to the origin as they are; clients are not offered them unasked, for every audit of servers complains of
- * them.
+ * them. Nor is group 18, which costs a stranger nothing to ask for, and the box 100 ms.
  */
 const struct legacy_algorithm legacy_algorithms[] = {
     {"diffie-hellman-group14-sha1", LEGACY_KEX, BOTH},
     {"diffie-hellman-group1-sha1", LEGACY_KEX, BOTH},
     {"diffie-hellman-group-exchange-sha256", LEGACY_KEX, LEGACY_ORIGIN},
     {"diffie-hellman-group-exchange-sha1", LEGACY_KEX, LEGACY_ORIGIN},
+    {"diffie-hellman-group18-sha512", LEGACY_KEX, LEGACY_CLIENT},
     {"ecdh-sha2-nistp256", LEGACY_KEX, LEGACY_CLIENT},
     {"ecdh-sha2-nistp384", LEGACY_KEX, LEGACY_CLIENT},
     {"ecdh-sha2-nistp521", LEGACY_KEX, LEGACY_CLIENT},

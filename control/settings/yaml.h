@@ -23,7 +23,7 @@
 #define YAML_NODES_MAX 1000000u
 #define YAML_KEYS_MAX 256u /* in one mapping */
 #define YAML_NAME_MAX 256  /* of the file, for messages */
-#define YAML_MESSAGE_MAX 768
+#define YAML_MESSAGE_MAX 1024
 
 enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };
 

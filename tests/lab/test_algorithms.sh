@@ -30,7 +30,7 @@ if [ -x "$newest" ]; then
 	lacks "and has nothing to warn of" "post-quantum" "$err"
 fi
 for old in KexAlgorithms=diffie-hellman-group14-sha1 KexAlgorithms=diffie-hellman-group1-sha1 KexAlgorithms=ecdh-sha2-nistp256 \
-	Ciphers=aes128-cbc Ciphers=3des-cbc; do
+	KexAlgorithms=diffie-hellman-group18-sha512 Ciphers=aes128-cbc Ciphers=3des-cbc; do
 	capture ssh_client -o "$old" alice@origin echo hello
 	contains "no $old by default" "no matching" "$err"
 	equal "and nobody gets in by it" "" "$out"
@@ -39,8 +39,9 @@ capture ssh_client -o Ciphers=aes128-ctr -o MACs=hmac-sha1 alice@origin echo hel
 contains "no hmac-sha1 by default" "no matching MAC" "$err"
 
 # -- old clients -----------------------------------------------------------------------------------------------------
-policy_ssh ', legacy: {client: [diffie-hellman-group14-sha1, diffie-hellman-group1-sha1, ecdh-sha2-nistp256, aes128-cbc, 3des-cbc, hmac-sha1]}'
-for old in KexAlgorithms=diffie-hellman-group14-sha1 KexAlgorithms=diffie-hellman-group1-sha1 KexAlgorithms=ecdh-sha2-nistp256; do
+policy_ssh ', legacy: {client: [diffie-hellman-group14-sha1, diffie-hellman-group1-sha1, diffie-hellman-group18-sha512, ecdh-sha2-nistp256, aes128-cbc, 3des-cbc, hmac-sha1]}'
+for old in KexAlgorithms=diffie-hellman-group14-sha1 KexAlgorithms=diffie-hellman-group1-sha1 KexAlgorithms=ecdh-sha2-nistp256 \
+	KexAlgorithms=diffie-hellman-group18-sha512; do
 	equal "$old where the rule names it" hello "$(ssh_client -q -o "$old" alice@origin echo hello)"
 done
 for cipher in aes128-cbc 3des-cbc; do

@@ -86,6 +86,15 @@ equal "a key that is enrolled later" in "$(reeve user change alice --key "$STATE
 equal "--no-keys takes it away" "" "$(reeve user change alice --no-keys >/dev/null; by_further_key)"
 contains "it is in the audit log" '"event":"user.change"' "$(tr -d ' ' <"$STATE/state/audit.jsonl")"
 
+# The list of what a leg can have is told whole.
+cat >"$STATE/legacy.yaml" <<-'YAML'
+	default: allow
+	rules:
+	  - {name: s, action: audit_ssh, match: {dst_port: 22}, ssh: {users: {groups: [sre]}, logins: [alice], legacy: {client: [foo]}}}
+YAML
+capture reeve policy check "$STATE/legacy.yaml"
+contains "a wrong legacy algorithm is told with all that there are" "hmac-sha1-etm@openssh.com, hmac-sha1" "$err"
+
 # A vault's target by the name that target name told.
 reeve target name 198.51.100.2 www.example.com >/dev/null
 vault() { printf 'secret\n' | limited "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" vault put --login root --password-stdin --target "$1"; }

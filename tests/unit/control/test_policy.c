@@ -202,6 +202,35 @@ Test(policy, refusals_say_where_and_what)
 	}
 }
 
+/* All of them, to the last, behind the longest name that can be wrong. */
+Test(policy, legacy_algorithms_are_all_told)
+{
+	static const char longest[] = "a234567890123456789012345678901234567890123456789012345678901234";
+	static const struct {
+		const char *name, *key;
+		uint8_t leg;
+	} legs[] = {
+	    {"client", "legacy: {client: [", LEGACY_CLIENT}, {"origin", "legacy: {origin: [", LEGACY_ORIGIN}};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct policy_fault fault;
+		char text[1024];
+		snprintf(text, sizeof(text),
+		    "default: allow\nrules:\n  - {name: a, action: audit_ssh, match: {dst_port: 22}, ssh: "
+		    "{users: "
+		    "{names: [a]}, logins: [root], %s%s]}}}\n",
+		    legs[i].key, longest);
+		cr_expect_null(parse(text, &fault));
+		cr_expect_not_null(strstr(fault.text, longest), "%s", fault.text);
+		for (size_t k = 0; k < legacy_count; k++)
+			cr_expect((strstr(fault.text, legacy_algorithms[k].name) != NULL) ==
+			              ((legacy_algorithms[k].legs & legs[i].leg) != 0),
+			    "%s: %s: %s", legs[i].name, legacy_algorithms[k].name, fault.text);
+		size_t len = strlen(fault.text);
+		cr_expect(len > 10 && strcmp(fault.text + len - 9, "hmac-sha1") == 0, "%s", fault.text);
+	}
+}
+
 Test(policy, recording_needs_a_recipient)
 {
 	struct policy_fault fault;
