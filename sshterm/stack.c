@@ -33,7 +33,7 @@ uint8_t *stack_map(void)
 }
 
 /* Frames that ended by a switch, or with their thread, and not by a return left their red zones behind. */
-static void forget_red_zones(uint8_t *stack)
+static void forget_red_zones(const uint8_t *stack)
 {
 #ifdef ADDRESS_SANITIZER
 	ASAN_UNPOISON_MEMORY_REGION(stack, STACK_SIZE);
