@@ -132,11 +132,19 @@ static int run_cert(const struct call *call)
 	if (key_path == NULL)
 		return complain("--key FILE.pub is missing: the public key to certify"), EXIT_USAGE;
 	int status = certificate_order_read(call, key_path, &range, &order);
-	return status != EXIT_OK ? status
-	                         : certificate_order_fill(call, &order, "user.cert",
-	                               json_pack("{s:s, s:s, s:I}", "name", call->arguments[0], "key",
-	                                   order.key, "ttl_s", (json_int_t)order.ttl_s),
-	                               "ssh finds it beside its private key");
+	if (status != EXIT_OK)
+		return status;
+	json_t *params =
+	    json_pack("{s:s, s:s, s:I, s:b, s:b}", "name", call->arguments[0], "key", order.key, "ttl_s",
+	        (json_int_t)order.ttl_s, "no_touch_required", call_option(call, "no-touch-required") != NULL,
+	        "verify_required", call_option(call, "verify-required") != NULL);
+	if (call_option(call, "source-address") != NULL)
+		json_object_set_new(
+		    params, "source_address", json_string(call_option(call, "source-address")));
+	if (call_option(call, "force-command") != NULL)
+		json_object_set_new(params, "force_command", json_string(call_option(call, "force-command")));
+	return certificate_order_fill(
+	    call, &order, "user.cert", params, "ssh finds it beside its private key");
 }
 
 const struct command user_commands[5] = {
@@ -199,7 +207,8 @@ const struct command user_commands[5] = {
         .run = run_rm},
     {.group = "user",
         .verb = "cert",
-        .arguments = "NAME --key FILE.pub [--ttl 8h] [-o FILE]",
+        .arguments = "NAME --key FILE.pub [--ttl 8h] [--source-address LIST] [--force-command CMD] "
+                     "[--no-touch-required] [--verify-required] [-o FILE]",
         .argument_min = 1,
         .argument_max = 1,
         .summary = "issue a certificate to a user",
@@ -208,9 +217,16 @@ const struct command user_commands[5] = {
             "FILE-cert.pub, where ssh finds it by itself. The box checks it at each login; origins never see "
             "it.\n"
             "With --json the certificate is printed, and written only where -o says.\n\n"
+            "It can say from where it may be used, the one command that it is for, and of a security key, "
+            "that\n"
+            "it need not be touched or that it must ask for PIN or fingerprint.\n\n"
             "Example: reeve user cert alice --key alice.pub --ttl 8h",
         .options = {{"key", 0, "FILE", "the public key to certify", false},
             {"ttl", 0, "TIME", "how long it is good: 30m, 8h (default), 7d", false},
+            {"source-address", 0, "LIST", "from where: 198.51.100.7,2001:db8::/32", false},
+            {"force-command", 0, "CMD", "what runs, whatever is asked for", false},
+            {"no-touch-required", 0, NULL, "a security key need not be touched", false},
+            {"verify-required", 0, NULL, "a security key asks for PIN or fingerprint", false},
             {"output", 'o', "FILE", "where to write it", false}},
         .run = run_cert},
 };

@@ -48,6 +48,11 @@ bool certificate_timely(uint64_t valid_after, uint64_t valid_before, uint64_t no
 	return false;
 }
 
+static bool is_security_key(const struct public_key *key)
+{
+	return key->type->kind == PUBLIC_KEY_SK_ED25519 || key->type->kind == PUBLIC_KEY_SK_ECDSA;
+}
+
 /* Reads the holder's key; *fields: all that follows its type's name. Security keys are people's, not hosts'.
  */
 static bool read_key(struct wire_span blob, uint32_t kind, struct public_key *key, struct wire_span *fields)
@@ -56,9 +61,7 @@ static bool read_key(struct wire_span blob, uint32_t kind, struct public_key *ke
 
 	(void)wire_string(&in);
 	*fields = (struct wire_span){in.at, wire_left(&in)};
-	return public_key_parse(blob, key) &&
-	       (kind == CERTIFICATE_USER ||
-	           (key->type->kind != PUBLIC_KEY_SK_ED25519 && key->type->kind != PUBLIC_KEY_SK_ECDSA));
+	return public_key_parse(blob, key) && (kind == CERTIFICATE_USER || !is_security_key(key));
 }
 
 /* At least one name, each short, none empty, none with a NUL or a control character. */
@@ -146,6 +149,7 @@ static void put_extensions(struct wire_out *out, uint32_t permits)
 		const char *name;
 		uint32_t permit;
 	} sorted[] = {
+	    {"no-touch-required", RPC_CERTIFY_NO_TOUCH},
 	    {"permit-X11-forwarding", RPC_PERMIT_X11_FORWARDING},
 	    {"permit-agent-forwarding", RPC_PERMIT_AGENT_FORWARDING},
 	    {"permit-port-forwarding", RPC_PERMIT_PORT_FORWARDING},
@@ -180,6 +184,10 @@ static void put_body(struct wire_out *out, uint32_t kind, const struct public_ke
 	uint8_t *options = begin_string(out);
 	put_option(out, "force-command", c->force_command);
 	put_option(out, "source-address", c->source_address);
+	if ((c->permits & RPC_CERTIFY_VERIFY_REQUIRED) != 0) { /* a flag: its data is empty */
+		wire_put_cstring(out, "verify-required");
+		wire_put_string(out, "", 0);
+	}
 	end_string(out, options);
 	put_extensions(out, c->permits);
 	wire_put_string(out, "", 0); /* reserved */
@@ -201,6 +209,9 @@ static bool make(const struct keyring *keyring, enum keyring_kind ca, uint32_t k
 		                           "ed25519-sk, ecdsa-sk or rsa key of 2048 to 16384 bits"
 		                         : "the public key is no ed25519, ecdsa (nistp256, 384, 521) or rsa "
 		                           "key of 2048 to 16384 bits");
+	if ((c->permits & (RPC_CERTIFY_NO_TOUCH | RPC_CERTIFY_VERIFY_REQUIRED)) != 0 &&
+	    !is_security_key(&key))
+		return refuse(error, "touch and verification are asked of security keys, and this is none");
 	if (!fields_valid(c, error))
 		return false;
 	if (ca_blob.len == 0)

@@ -117,7 +117,7 @@ struct certificate {
 	struct wire_span principals; /* each a string; at least one */
 	uint64_t valid_after, valid_before;
 	struct wire_span force_command, source_address; /* empty: left out */
-	uint32_t permits;                               /* enum rpc_permit */
+	uint32_t permits;                               /* enum rpc_permit, with RPC_CERTIFY_… */
 };
 /* Builds and signs a user certificate. False: error says what is wrong with it. */
 bool certificate_make(const struct keyring *keyring, enum keyring_kind ca,

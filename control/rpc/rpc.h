@@ -132,6 +132,9 @@ enum rpc_permit {
 	RPC_PERMIT_X11_FORWARDING = 1 << 3,
 	RPC_PERMIT_USER_RC = 1 << 4,
 	RPC_PERMIT_LOG_EXEC = 1 << 5, /* an exec's command line may stand in the session log */
+	/* Of key_certify alone: what a security key must notice (PROTOCOL.u2f). */
+	RPC_CERTIFY_NO_TOUCH = 1 << 16,        /* it need not be touched */
+	RPC_CERTIFY_VERIFY_REQUIRED = 1 << 17, /* it must know its holder, by PIN or fingerprint */
 };
 
 /*

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "control/certificate/certificate.h"
 #include "control/control.h"
 #include "control/socket/certificate_issue.h"
 
@@ -247,9 +248,41 @@ static void issued(void *context, void *argument, int error, struct wire_span bo
 	certificate_issued(argument, error, decoded, reply.error, reply.certificate);
 }
 
+/* What narrows a certificate, or widens it. */
+struct wishes {
+	const char *source_address, *force_command; /* empty: none */
+	uint32_t flags;                             /* RPC_CERTIFY_… */
+};
+
+/* False: answered. */
+static bool take_wishes(struct request *request, const json_t *params, struct wishes *wishes)
+{
+	bool no_touch = false, verify = false, malformed = false;
+
+	*wishes = (struct wishes){.source_address = "", .force_command = ""};
+	if (!params_string(request, params, "source_address", false, &wishes->source_address) ||
+	    !params_string(request, params, "force_command", false, &wishes->force_command) ||
+	    !params_bool(request, params, "no_touch_required", &no_touch) ||
+	    !params_bool(request, params, "verify_required", &verify))
+		return false;
+	wishes->flags = (no_touch ? RPC_CERTIFY_NO_TOUCH : 0) | (verify ? RPC_CERTIFY_VERIFY_REQUIRED : 0);
+	if (json_object_get(params, "source_address") != NULL)
+		(void)certificate_address_in(
+		    wishes->source_address, (struct wire_span){(const uint8_t[4]){0}, 4}, &malformed);
+	if (malformed)
+		request_fail(request, SERVER_BAD_INPUT,
+		    "the source address is no list of addresses and networks, such as "
+		    "198.51.100.7,2001:db8::/32");
+	else if (json_object_get(params, "force_command") != NULL && wishes->force_command[0] == '\0')
+		request_fail(request, SERVER_BAD_INPUT, "the forced command is empty");
+	else
+		return true;
+	return false;
+}
+
 /* Principals: the logins that the user has now; the key id names the user. */
-static void ask_certificate(
-    struct request *request, struct certificate_issue *issue, const struct user *user, struct wire_span key)
+static void ask_certificate(struct request *request, struct certificate_issue *issue, const struct user *user,
+    struct wire_span key, const struct wishes *wishes)
 {
 	static uint8_t room[WORDS_MAX * (WORD_SIZE + 4)];
 	struct wire_out out = wire_into(room, sizeof(room));
@@ -262,13 +295,15 @@ static void ask_certificate(
 	    .key_id = wire_span_of(user->name), .principals = {room, wire_written(&out)},
 	    .valid_after = (uint64_t)(time(NULL) - CERTIFICATE_BACKDATE_S),
 	    .valid_before = (uint64_t)issue->valid_before,
-	    .permits = RPC_PERMIT_PTY | RPC_PERMIT_PORT_FORWARDING | RPC_PERMIT_AGENT_FORWARDING |
-	               RPC_PERMIT_X11_FORWARDING | RPC_PERMIT_USER_RC,
+	    .source_address = wire_span_of(wishes->source_address),
+	    .force_command = wire_span_of(wishes->force_command),
+	    .permits = wishes->flags | RPC_PERMIT_PTY | RPC_PERMIT_PORT_FORWARDING |
+	               RPC_PERMIT_AGENT_FORWARDING | RPC_PERMIT_X11_FORWARDING | RPC_PERMIT_USER_RC,
 	    .serial = issue->serial);
 }
 
-static void certify_user(
-    struct request *request, const struct user *user, const struct public_key_line *key, int64_t ttl)
+static void certify_user(struct request *request, const struct user *user, const struct public_key_line *key,
+    int64_t ttl, const struct wishes *wishes)
 {
 	struct certificate_issue *issue = calloc(1, sizeof(*issue));
 	struct wire_span blob = {key->blob, key->blob_len};
@@ -286,20 +321,23 @@ static void certify_user(
 		request_fail(request, JSONRPC_INTERNAL, "control.db did not take it; see the log");
 		return;
 	}
-	ask_certificate(request, issue, user, blob);
+	ask_certificate(request, issue, user, blob, wishes);
 }
 
 static void user_cert(struct request *request, const json_t *params)
 {
-	static const char *const keys[] = {"name", "key", "ttl_s", NULL};
+	static const char *const keys[] = {"name", "key", "ttl_s", "source_address", "force_command",
+	    "no_touch_required", "verify_required", NULL};
 	const char *name = NULL, *text = NULL;
 	int64_t ttl = 8 * 3600;
+	struct wishes wishes;
 	struct user user;
 
 	if (!params_only(request, params, keys) || !params_string(request, params, "name", true, &name) ||
 	    !params_string(request, params, "key", true, &text) ||
 	    !params_integer(
-	        request, params, "ttl_s", false, CERTIFICATE_TTL_MIN_S, CERTIFICATE_TTL_MAX_S, &ttl))
+	        request, params, "ttl_s", false, CERTIFICATE_TTL_MIN_S, CERTIFICATE_TTL_MAX_S, &ttl) ||
+	    !take_wishes(request, params, &wishes))
 		return;
 	if (!users_find(&request->control->db, name, &user)) {
 		request_fail(
@@ -312,7 +350,7 @@ static void user_cert(struct request *request, const json_t *params)
 	if (wrong != NULL)
 		request_fail(request, SERVER_BAD_INPUT, "the key %s", wrong);
 	else
-		certify_user(request, &user, line, ttl);
+		certify_user(request, &user, line, ttl, &wishes);
 	free(line);
 	user_free(&user);
 }

@@ -85,6 +85,30 @@ for type in ed25519-sk ecdsa-sk; do
 	contains "$type, certified by the box's own CA" "in as alice" "$(try "dora-$type")"
 done
 
+# What such a certificate can say.
+recertified() { # KEY OPTION…
+	local key=$1
+	shift
+	reeve user cert dora --key "$keys/$key.pub" --ttl 1h "$@" >/dev/null || fail "reeve user cert $*"
+}
+ssh-keygen -q -t ed25519-sk -N '' -O no-touch-required -f "$keys/untouched-dora" || give_up "ssh-keygen -O no-touch-required"
+recertified untouched-dora
+lacks "not touched" "in as" "$(try untouched-dora)"
+recertified untouched-dora --no-touch-required
+contains "not touched, and --no-touch-required" "in as alice" "$(try untouched-dora)"
+recertified dora-ed25519-sk --verify-required
+lacks "touched, and --verify-required" "in as" "$(try dora-ed25519-sk)"
+recertified dora-ed25519-sk --source-address 203.0.113.0/24
+contains "from elsewhere than --source-address says" "may not be used from the address" "$(try dora-ed25519-sk)"
+recertified dora-ed25519-sk --source-address 203.0.113.0/24,198.51.100.0/24 --force-command 'echo forced'
+equal "from there, --force-command is what runs" forced "$(try dora-ed25519-sk | tail -n 1)"
+for wrong in --source-address=web1 --source-address= --force-command=; do
+	capture reeve user cert dora --key "$keys/dora-ed25519-sk.pub" "$wrong"
+	equal "$wrong is refused" 1 "$status"
+done
+capture reeve user cert dora --key "$keys/ed25519.pub" -o "$STATE/none-cert.pub" --verify-required
+contains "a key that is no security key is asked for nothing" "asked of security keys" "$err"
+
 certify ed25519 ed25519 -I mallory
 contains "a key id that nobody has here is told" "not enrolled" "$(try ed25519)"
 certify ed25519 ed25519 -V +1h:+2h
@@ -93,6 +117,11 @@ contains "clocks that differ are told" "this gateway's clock says" "$(try ed2551
 # limits: two at once.
 certify ed25519 ed25519
 holder() { client ssh -n -o BatchMode=yes -o IdentitiesOnly=yes -F none -o UserKnownHostsFile="$keys/known" -i "$keys/ed25519" alice@origin 'sleep 60' & }
+# The holders' ssh itself is not this shell's child: the box ends what it holds.
+end_live() {
+	local id
+	for id in $(reeve sessions --live --json | json '" ".join(r["session_id"] for r in rows)'); do reeve session kill "$id" >/dev/null; done
+}
 nobody_live() { [ "$(reeve sessions --live --json | json 'len(rows)')" = 0 ]; }
 wait_until 10 nobody_live || fail "a session of before is still live"
 holder; first=$!
@@ -101,7 +130,7 @@ two_live() { [ "$(reeve sessions --live --json | json 'len([r for r in rows if r
 eventually 15 "two sessions are there" two_live
 contains "a third is one too many" "you have 2 sessions under rule" "$(try ed25519)"
 equal "and counted" 1 "$(counter sessions_refused_by_user_limit)"
-kill "$first" "$second" 2>/dev/null
+end_live
 wait "$first" "$second" 2>/dev/null || true
 
 # And one from a source: all addresses of an IPv6 /64.
@@ -117,5 +146,5 @@ one_live() { [ "$(reeve sessions --live --json | json 'len([r for r in rows if r
 eventually 15 "a session from an IPv6 address is there" one_live
 contains "one from its neighbour is one too many" "too many connections from your network" "$(from 2001:db8::12 2001:db8::2 true)"
 contains "over IPv4 it is another source" "in as alice" "$(from 198.51.100.1 198.51.100.2 'echo in as $USER')"
-kill "$first" 2>/dev/null
+end_live
 wait "$first" 2>/dev/null || true

@@ -361,6 +361,34 @@ Test(certificate, keys_that_are_certified_or_not)
 	keyring_close(&keyring);
 }
 
+/* Critical options and extensions: in order, flags without data. `parts`: of the key. */
+static void lists_are(const uint8_t *room, size_t len, unsigned parts)
+{
+	static const char *const expected[2][3] = {
+	    {"force-command", "verify-required", NULL}, {"no-touch-required", "permit-X11-forwarding", NULL}};
+	struct wire in = wire_over(room, len);
+
+	for (unsigned i = 0; i < 2 + parts; i++)
+		wire_string(&in);
+	(void)wire_u64(&in);
+	(void)wire_u32(&in);
+	wire_string(&in);
+	wire_string(&in);
+	(void)wire_u64(&in);
+	(void)wire_u64(&in);
+	for (unsigned list = 0; list < 2; list++) {
+		struct wire_span options = wire_string(&in);
+		struct wire each = wire_over(options.at, options.len);
+		for (unsigned i = 0; expected[list][i] != NULL; i++) {
+			cr_expect(
+			    wire_span_is(wire_string(&each), expected[list][i]), "%s", expected[list][i]);
+			size_t data = wire_string(&each).len;
+			cr_expect_eq(data, list == 0 && i == 0 ? 8 : 0, "%s: %zu", expected[list][i], data);
+		}
+		cr_expect(wire_done(&each));
+	}
+}
+
 /* What a certificate has between nonce and serial is what the key has behind its type. */
 Test(certificate, of_a_security_key)
 {
@@ -391,6 +419,15 @@ Test(certificate, of_a_security_key)
 		cr_expect_eq(wire_u64(&in), 44);
 		out = wire_into(room, sizeof(room));
 		cr_expect_not(certificate_make_host(&keyring, &c, &out, error), "hosts have no such keys");
+		c.force_command = wire_span_of("true");
+		c.permits = RPC_CERTIFY_NO_TOUCH | RPC_CERTIFY_VERIFY_REQUIRED | RPC_PERMIT_X11_FORWARDING;
+		out = wire_into(room, sizeof(room));
+		cr_assert(certificate_make(&keyring, KEYRING_CLIENT_CA, &c, &out, error), "%s", error);
+		lists_are(room, wire_written(&out), i == 0 ? 2 : 3);
+		struct blob plain = ed25519_key();
+		c.public_key = span(&plain);
+		out = wire_into(room, sizeof(room));
+		cr_expect_not(certificate_make(&keyring, KEYRING_CLIENT_CA, &c, &out, error));
 	}
 	keyring_close(&keyring);
 }
