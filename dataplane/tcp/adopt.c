@@ -49,7 +49,9 @@ static void leg_begin(struct tcp_shard *shard, struct tcp_flow *flow, struct tcp
 	leg->last_heard_us = now_us;
 	leg->peer_mss_seen = leg->peer_full = MSS_DEFAULT_IPV4;
 	leg->mss = leg->mss_most = leg_mss(shard, flow, leg, peer);
-	leg->ip_id = (uint16_t)(peer->isn >> 16 ^ other->isn); /* no secret: DF is set (RFC 6864) */
+	leg->ip_id =
+	    (uint16_t)(peer->isn >> 16 ^
+	               other->isn); /* no secret: DF is set (RFC 6864), but on paths that nobody has */
 	sent_begin(leg);
 	leg->slab_head = leg->slab_tail = leg->slab_cursor = NONE;
 	leg->chunk_head = leg->chunk_tail = leg->run_tail = NONE;

@@ -18,6 +18,8 @@
  */
 #include "dataplane/tcp/flow.h"
 
+enum { TAKERS_ASKED = 8 /* for one frame, of those who may have nothing to give */ };
+
 static unsigned level_of(uint32_t unearned)
 {
 	return unearned == 0 ? 0 : 32 - (unsigned)__builtin_clz(unearned);
@@ -97,10 +99,10 @@ void chunk_shares_account(struct tcp_shard *shard, struct tcp_leg *leg)
 /* Takes chunks of somebody who has at least twice as many as `leg` would. False: nobody has. */
 static bool take_from_greedier(struct tcp_shard *shard, const struct tcp_leg *leg)
 {
-	unsigned mine = level_of(leg->unearned_chunks + 1);
+	unsigned mine = level_of(leg->unearned_chunks + 1), asked = 0;
 
 	for (unsigned level = CHUNK_LEVELS - 1; level > mine; level--) {
-		while (shard->takers[level].oldest != NONE) {
+		while (shard->takers[level].oldest != NONE && asked++ < TAKERS_ASKED) {
 			struct tcp_leg *taker = leg_numbered(shard, shard->takers[level].oldest);
 			uint32_t keeps = taker->chunks - (taker->unearned_chunks + 1) / 2;
 			uint32_t taken = chunks_cut(shard, taker, keeps);

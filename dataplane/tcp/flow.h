@@ -308,7 +308,7 @@ struct syn_note {
 	uint64_t at_us;
 };
 
-/* What a forwarded flow's ends said of its end. An RST may be anybody's: it counts until the flow goes on. */
+/* What a forwarded flow's ends said of its end; it counts until they go on. */
 enum pass_ends { PASS_FIN_CLIENT = 1, PASS_FIN_ORIGIN = 2, PASS_RESET = 4 };
 
 enum flow_flags {

@@ -238,6 +238,8 @@ bool tcp_pass(struct tcp_shard *shard, uint8_t link, enum tcp_port_side from, co
 	return true;
 }
 
+/* By its looks: no sequence number is followed, and a FIN or RST may be anybody's. So it only is the first to
+ * give way in a full table. */
 static bool pass_is_over(const struct tcp_flow *flow)
 {
 	const uint8_t both = PASS_FIN_CLIENT | PASS_FIN_ORIGIN;
@@ -249,6 +251,7 @@ enum tcp_verdict pass_input(struct tcp_shard *shard, struct tcp_flow *flow, enum
     const struct frame *frame, uint64_t now_us)
 {
 	bool was_half = flow->half, was_over = pass_is_over(flow);
+	uint8_t fin = from == flow->client_side ? PASS_FIN_CLIENT : PASS_FIN_ORIGIN;
 
 	/* A new connection under the same ports is the policy's to judge. */
 	if ((frame->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
@@ -264,7 +267,9 @@ enum tcp_verdict pass_input(struct tcp_shard *shard, struct tcp_flow *flow, enum
 	else
 		flow->ends &= (uint8_t)~PASS_RESET;
 	if (frame->tcp_flags & TCP_FIN)
-		flow->ends |= from == flow->client_side ? PASS_FIN_CLIENT : PASS_FIN_ORIGIN;
+		flow->ends |= fin;
+	else if (frame->payload_len > 0)
+		flow->ends &= (uint8_t)~fin;
 	if (pass_is_over(flow) && !was_over)
 		timer_append(
 		    &shard->time_waits, &flow->timer, now_us + (uint64_t)shard->config.time_wait_ms * 1000);

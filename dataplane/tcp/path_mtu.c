@@ -61,9 +61,10 @@ void leg_too_big(
 		return;
 	if (mtu == 0)
 		mtu = next_below(PLATEAUS, datagram);
-	if (ipv4 && mtu < MTU_LEAST_IPV4) { /* smaller pieces are the routers' to make */
+	if (ipv4 && mtu < MTU_LEAST_IPV4) {
+		if (datagram >= MTU_LEAST_IPV4) /* smaller pieces are the routers' to make */
+			leg->flags |= LEG_MAY_FRAGMENT;
 		mtu = MTU_LEAST_IPV4;
-		leg->flags |= LEG_MAY_FRAGMENT;
 	}
 	/* What fits was not too big; what we do not send any more says nothing new. */
 	if (mtu >= datagram || mtu >= leg_mtu(leg))
@@ -104,7 +105,7 @@ void leg_raised(struct tcp_shard *shard, struct tcp_leg *leg)
 {
 	leg->mss = leg->mss_most;
 	leg->raise_due = NEVER;
-	leg->flags &= ~(uint32_t)LEG_RAISE_OUT;
+	leg->flags &= ~(uint32_t)(LEG_RAISE_OUT | LEG_MAY_FRAGMENT);
 	shard->counters.path_mtu_raised++;
 }
 

@@ -234,7 +234,8 @@ bool segment_send(struct tcp_shard *shard, struct tcp_leg *leg, uint32_t seq, ui
 	    .family = flow->key.family,
 	    .ttl = leg->look.ttl,
 	    .dscp = leg->look.dscp,
-	    .may_fragment = leg->flags & LEG_MAY_FRAGMENT,
+	    /* What is tried whole proves nothing in pieces. */
+	    .may_fragment = (leg->flags & (LEG_MAY_FRAGMENT | LEG_RAISE)) == LEG_MAY_FRAGMENT,
 	    .ip_id = leg->ip_id,
 	    .flow_label = leg->look.flow_label,
 	    .seq = seq,

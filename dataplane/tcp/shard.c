@@ -238,8 +238,12 @@ static void idle_due(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_
 
 static void time_wait_due(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us)
 {
-	/* Its worker must be told first. */
-	if (flow->flags & FLOW_HAS_WORKER && !flow_orphaned(shard, flow, now_us))
+	/* Its worker must be told first; what is forwarded may have ended by its looks only. */
+	bool stays = flow->state == FLOW_PASS
+	                 ? now_us - flow->last_seen_us < PASS_IDLE_US
+	                 : (flow->flags & FLOW_HAS_WORKER) && !flow_orphaned(shard, flow, now_us);
+
+	if (stays)
 		timer_append(
 		    &shard->time_waits, &flow->timer, now_us + (uint64_t)shard->config.time_wait_ms * 1000);
 	else

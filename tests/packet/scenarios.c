@@ -27,7 +27,7 @@
  *   lost                it dies;   foul consumed|leg|data|word|other: it breaks the rules
  *   late                it speaks of the connection that had these ports before
  *   looks LEG TTL       frames towards the leg's peer have this TTL from now on
- *   may-fragment SIDE   routers may from now on cut what goes to this peer: before, never
+ *   may-fragment SIDE   routers may from now on cut what goes to this peer: before, never;   never-fragment SIDE
  *   jump MS             the lcore is held up: time passes and no timer is looked at
  *   no-worker | no-buffers | buffers
  *   icmp SIDE SEQ MTU   "too big", quoting our segment at SEQ, a full one; must be consumed
@@ -774,6 +774,8 @@ static void command_run(struct run *r)
 		looks(r);
 	else if (strcmp(command, "may-fragment") == 0)
 		r->may_fragment[leg_word(r) & 1] = true;
+	else if (strcmp(command, "never-fragment") == 0)
+		r->may_fragment[leg_word(r) & 1] = false;
 	else if (strcmp(command, "full") == 0)
 		r->box.full = true;
 	else if (strcmp(command, "room") == 0)

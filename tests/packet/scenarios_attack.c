@@ -43,10 +43,11 @@ const struct scenario scenarios_attack[] = {
 {"midstream pass: forgotten when idle", "setup midstream pass\nclient A 500 700\nto-origin A 500 700\nwait 59000\nclient A 500 700\nto-origin A 500 700\nwait 599000\nclient A 510 700\nto-origin A 510 700\nwait 599000\ncount passed 1\nwait 602000\ncount passed 0\ncount flows 0\nquiet\n"},
 {"midstream drop", "setup midstream drop\nclient A 500+10 700\norigin A 700 510\nclient R 510 0\nquiet\ncount flows 0\nclient S 0 0\nto-origin S 0 0\ncount syn_tracked 1\n"},
 {"midstream: an RST is not answered, and a connection can be made under the same ports", "setup\norigin R 500 0\nquiet\nadopt\nclient A 1+10 1\ngot client 10\n"},
-{"midstream pass: forgotten a while after both have closed", "setup midstream pass\nclient A 500 700\nto-origin A 500 700\nclient FA 500 700\nto-origin FA 500 700\nwait 5000\ncount passed 1\norigin A 700+10 501\nframes client 1\norigin FA 710 501\nto-client FA 710 501\n"
-	"client A 501 711\nto-origin A 501 711\nwait 900\ncount passed 1\nwait 110\ncount passed 0\ncount flows 0\n"},
-{"midstream pass: an RST may be anybody's", "setup midstream pass\nclient A 500 700\nto-origin A 500 700\nclient R 500 0\nto-origin R 500 0\nwait 900\norigin A 700+10 500\nframes client 1\nwait 599000\ncount passed 1\nclient R 500 0\nto-origin R 500 0\n"
-	"wait 1010\ncount passed 0\ncount flows 0\n"},
+{"midstream pass: once both have closed it gives way in a full table, and not before", "setup flows 1 midstream pass\nclient A 500 700\nto-origin A 500 700\nclient FA 500 700\nto-origin FA 500 700\nwait 5000\nclient S 0 0 port 40001\nquiet\ncount table_full 1\norigin A 700+10 501\nframes client 1\n"
+	"origin FA 710 501\nto-client FA 710 501\nclient A 501 711\nto-origin A 501 711\nclient S 0 0 port 40001\nframes origin 1\ncount passed 0\ncount time_wait_cut 1\n"},
+{"midstream pass: FINs and RSTs may be anybody's", "setup flows 1 midstream pass\nclient A 500 700\nto-origin A 500 700\nclient FA 9000 700\norigin FA 90000 501\nframes client 1\nframes origin 1\nwait 30000\norigin A 700+10 500\nframes client 1\nclient S 0 0 port 40001\n"
+	"quiet\ncount table_full 1\nwait 30000\nclient R 9000 0\nframes origin 1\nwait 599000\ncount passed 1\norigin A 700+10 500\nframes client 1\nclient S 0 0 port 40001\nquiet\ncount table_full 2\n"},
+{"midstream pass: a closed one is forgotten when idle", "setup midstream pass\nclient A 500 700\nto-origin A 500 700\nclient R 500 0\nto-origin R 500 0\nwait 599000\ncount passed 1\nwait 2010\ncount passed 0\ncount flows 0\n"},
 {"midstream pass: one frame and no more", "setup midstream pass handshake 8000\nclient A 500 700\nto-origin A 500 700\nwait 7900\ncount passed 1\nwait 200\ncount passed 0\ncount flows 0\n"},
 {"midstream pass: in a full table the one frame gives way", "setup flows 1 midstream pass\nclient A 500 700\nto-origin A 500 700\nwait 5010\nclient S 0 0 port 40001\nframes origin 1\ncount passed 0\ncount syn_tracked 1\n"},
 {NULL, NULL},

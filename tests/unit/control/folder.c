@@ -3,7 +3,9 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,4 +34,19 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 void folder_remove(const char *path)
 {
 	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+bool folder_damage(int directory, const char *file, off_t at)
+{
+	int fd = openat(directory, file, O_RDWR);
+	uint8_t byte;
+	bool done = fd >= 0 && pread(fd, &byte, 1, at) == 1;
+
+	if (done) {
+		byte = (uint8_t)(byte ^ 1);
+		done = pwrite(fd, &byte, 1, at) == 1;
+	}
+	if (fd >= 0)
+		close(fd);
+	return done;
 }

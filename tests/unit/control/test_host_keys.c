@@ -128,9 +128,7 @@ Test(host_keys, rsa_keys_are_searched_for_once)
 	key = blob_of(HOST_SEED_CURRENT, "one", "ssh-rsa");
 	cr_expect_eq(host_keys_searched(keeper.host_keys), 0, "it was searched for again after a restart");
 	cr_expect(key.len == len && memcmp(key.at, found, len) == 0, "it is another key");
-	int fd = openat(keeper.keyring.directory, path, O_WRONLY);
-	cr_assert_eq(pwrite(fd, "x", 1, 40), 1);
-	close(fd);
+	cr_assert(folder_damage(keeper.keyring.directory, path, 40));
 	stop_keys();
 	start_keys();
 	key = blob_of(HOST_SEED_CURRENT, "one", "ssh-rsa");
@@ -588,9 +586,7 @@ Test(host_keys, a_commit_that_fails_changes_nothing)
 	cr_expect_eq(seeds(RPC_HOST_SEED_COMMIT).error.len, 0);
 	/* One that was cut short had written the current seed beside itself, and one that is damaged is none.
 	 */
-	int fd = openat(keeper.keyring.directory, "host-previous.seed", O_WRONLY);
-	cr_assert_eq(pwrite(fd, "x", 1, 30), 1);
-	close(fd);
+	cr_assert(folder_damage(keeper.keyring.directory, "host-previous.seed", 30));
 	stop_keys();
 	start_keys();
 	cr_expect_not(host_keys_has(keeper.host_keys, HOST_SEED_PREVIOUS));
@@ -612,9 +608,7 @@ Test(host_keys, a_commit_that_fails_changes_nothing)
 Test(host_keys, a_damaged_next_seed_stops_the_start)
 {
 	cr_assert_eq(host_keys_rotate(keeper.host_keys), 0);
-	int fd = openat(keeper.keyring.directory, "host-next.seed", O_WRONLY);
-	cr_assert_eq(pwrite(fd, "x", 1, 30), 1);
-	close(fd);
+	cr_assert(folder_damage(keeper.keyring.directory, "host-next.seed", 30));
 	cr_expect_null(host_keys_open(&keeper.keyring));
 }
 

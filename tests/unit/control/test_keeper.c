@@ -143,9 +143,7 @@ Test(keyring, a_damaged_key_stops_the_start)
 	cr_assert_eq(keyring_open(&keyring, directory), 0);
 	cr_assert_eq(keyring_create(&keyring, KEYRING_USER_CA), 0);
 	keyring_close(&keyring);
-	int fd = openat(directory, "ca-user.key", O_WRONLY);
-	cr_assert_eq(pwrite(fd, "x", 1, 30), 1);
-	close(fd);
+	cr_assert(folder_damage(directory, "ca-user.key", 30));
 	cr_expect_eq(keyring_open(&keyring, directory), -EBADMSG);
 	struct stat st;
 	cr_expect_eq(fstatat(directory, "ca-user.key", &st, 0), 0, "the damaged file must stay");
