@@ -503,6 +503,8 @@ void leg_timer_fired(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_
 void leg_keepalive(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
 /* The RTO runs anew: something was acknowledged. */
 void leg_restart_rto(struct tcp_leg *leg, uint64_t now_us);
+/* And nothing was sent in vain yet. */
+void leg_begin_rto(struct tcp_leg *leg, uint64_t now_us);
 void leg_challenge(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us);
 /* Slabs of the worker, by sequence number. */
 bool leg_slab_append(

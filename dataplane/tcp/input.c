@@ -194,10 +194,8 @@ static void process_ack(struct tcp_shard *shard, struct tcp_leg *leg, const stru
 		leg->dup_acks++;
 	recovery_acked(shard, leg, &ack, delivered);
 	/* What was refused for want of room goes again soon; it was asked for in vain, not lost, so far. */
-	if (old_window == 0 && leg->snd_wnd > 0 && leg->sent_head != NONE) {
-		leg->backoff = 0;
-		leg_restart_rto(leg, now_us);
-	}
+	if (old_window == 0 && leg->snd_wnd > 0 && leg->sent_head != NONE)
+		leg_begin_rto(leg, now_us);
 	if (acked > 0 || leg->lost_bytes > 0 || leg->snd_nxt != leg->snd_end ||
 	    leg->timer_kind != LEG_TIMER_NONE)
 		leg_mark_dirty(shard, leg);

@@ -139,6 +139,12 @@ void leg_restart_rto(struct tcp_leg *leg, uint64_t now_us)
 	leg->rto_due = now_us + (rto < RTO_MAX_US ? rto : RTO_MAX_US);
 }
 
+void leg_begin_rto(struct tcp_leg *leg, uint64_t now_us)
+{
+	leg->backoff = 0;
+	leg_restart_rto(leg, now_us);
+}
+
 static uint8_t data_flags(const struct tcp_leg *leg, uint32_t end, bool fin)
 {
 	return (uint8_t)(TCP_ACK | (end == leg->snd_end ? TCP_PSH : 0) | (fin ? TCP_FIN : 0));
@@ -409,8 +415,7 @@ void leg_arm(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_us)
 	} else if (leg->sent_head != NONE) {
 		if (leg->timer_kind != LEG_TIMER_RTO && leg->timer_kind != LEG_TIMER_NONE) {
 			leg->unanswered = 0;
-			leg->backoff = 0;
-			leg_restart_rto(leg, now_us);
+			leg_begin_rto(leg, now_us);
 		}
 		leg->timer_kind = LEG_TIMER_RTO;
 		if (leg->flags & LEG_PROBE_ARM)
@@ -462,8 +467,7 @@ static void retransmission_timeout(struct tcp_shard *shard, struct tcp_leg *leg,
 		leg_time_out(shard, leg, ETIMEDOUT, now_us);
 		return;
 	}
-	if (leg->unanswered < UINT8_MAX)
-		leg->unanswered++;
+	leg->unanswered += leg->unanswered < UINT8_MAX;
 	if (!shut)
 		leg_black_hole(shard, leg, now_us);
 	recovery_timed_out(shard, leg, now_us);

@@ -241,7 +241,7 @@ static void time_wait_due(struct tcp_shard *shard, struct tcp_flow *flow, uint64
 	/* Its worker must be told first; what is forwarded may have ended by its looks only. */
 	bool stays = flow->state == FLOW_PASS
 	                 ? now_us - flow->last_seen_us < PASS_IDLE_US
-	                 : (flow->flags & FLOW_HAS_WORKER) && !flow_orphaned(shard, flow, now_us);
+	                 : !flow_orphaned(shard, flow, now_us) && (flow->flags & FLOW_HAS_WORKER);
 
 	if (stays)
 		timer_append(

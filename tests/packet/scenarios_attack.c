@@ -47,7 +47,7 @@ const struct scenario scenarios_attack[] = {
 	"origin FA 710 501\nto-client FA 710 501\nclient A 501 711\nto-origin A 501 711\nclient S 0 0 port 40001\nframes origin 1\ncount passed 0\ncount time_wait_cut 1\n"},
 {"midstream pass: FINs and RSTs may be anybody's", "setup flows 1 midstream pass\nclient A 500 700\nto-origin A 500 700\nclient FA 9000 700\norigin FA 90000 501\nframes client 1\nframes origin 1\nwait 30000\norigin A 700+10 500\nframes client 1\nclient S 0 0 port 40001\n"
 	"quiet\ncount table_full 1\nwait 30000\nclient R 9000 0\nframes origin 1\nwait 599000\ncount passed 1\norigin A 700+10 500\nframes client 1\nclient S 0 0 port 40001\nquiet\ncount table_full 2\n"},
-{"midstream pass: a closed one is forgotten when idle", "setup midstream pass\nclient A 500 700\nto-origin A 500 700\nclient R 500 0\nto-origin R 500 0\nwait 599000\ncount passed 1\nwait 2010\ncount passed 0\ncount flows 0\n"},
+{"midstream pass: a reset one is forgotten when idle, or gives way", "setup flows 1 midstream pass\nclient A 500 700\nto-origin A 500 700\nclient R 500 0\nto-origin R 500 0\nwait 599000\ncount passed 1\nwait 2010\ncount passed 0\ncount flows 0\nclient A 500 700\nto-origin A 500 700\nclient R 500 0\nto-origin R 500 0\nclient S 0 0 port 40001\nframes origin 1\ncount passed 0\n"},
 {"midstream pass: one frame and no more", "setup midstream pass handshake 8000\nclient A 500 700\nto-origin A 500 700\nwait 7900\ncount passed 1\nwait 200\ncount passed 0\ncount flows 0\n"},
 {"midstream pass: in a full table the one frame gives way", "setup flows 1 midstream pass\nclient A 500 700\nto-origin A 500 700\nwait 5010\nclient S 0 0 port 40001\nframes origin 1\ncount passed 0\ncount syn_tracked 1\n"},
 {NULL, NULL},

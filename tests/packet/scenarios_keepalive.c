@@ -17,6 +17,7 @@ const struct scenario scenarios_keepalive[] = {
 {"keepalive: a segment too old to count is no sign of life", "setup keepalive 8000\nadopt\nwait 7000\norigin A 1 1\nclient A 90000000 1\nto-client A 1 1\nwait 1010\nto-client A 0 1\n"},
 {"a window probe is answered, but no storm of them", "setup\nadopt\nclient A 0 1\nto-client A 1 1\nclient A 0 1\nclient A 0 1\nquiet\nwait 51\nclient A 0 1\nto-client A 1 1\nquiet\n"},
 {"keepalive: probes are a second apart at least", "setup keepalive 4000\nadopt\nwait 4010\nto-client A 0 1\nto-origin A 0 1\norigin A 1 1\nwait 900\nquiet\nwait 110\nto-client A 0 1\n"},
+{"keepalive: probes are 75 seconds apart at most", "setup keepalive 7200000\nadopt\nwait 7200010\nto-client A 0 1\nto-origin A 0 1\norigin A 1 1\nwait 74900\nquiet\nwait 110\nto-client A 0 1\n"},
 {"keepalive: probes are an eighth of the time apart", "setup keepalive 80000\nadopt\nwait 80010\nto-client A 0 1\nto-origin A 0 1\norigin A 1 1\nwait 9900\nquiet\nwait 110\nto-client A 0 1\n"},
 {NULL, NULL},
 };
