@@ -30,12 +30,19 @@ bool session_user_may(
 
 /* Who is known by the origin alone brings what the origin asks for, and gets nothing of ours. A command that
  * a certificate forces is the origin's to run: only our certificate there, which inherits it, says so. */
-static bool way_allowed(const struct session *session, uint8_t way)
+static bool way_fits(const struct session *session, uint8_t way)
 {
 	if (session->force_command != NULL)
 		return way == RPC_ORIGIN_CERTIFICATE;
 	return session->identity != RPC_IDENTITY_ORIGIN || way == RPC_ORIGIN_PASSWORD ||
 	       way == RPC_ORIGIN_KEYBOARD_INTERACTIVE;
+}
+
+bool session_way_allowed(const struct session *session, uint8_t way)
+{
+	const struct policy_ssh *ssh = session->rule->ssh;
+
+	return memchr(ssh->origin_auth, way, ssh->origin_auth_count) != NULL && way_fits(session, way);
 }
 
 /* How the box may log in at the origin for this session. */
@@ -45,7 +52,7 @@ static uint32_t origin_auth_of(const struct session *session, uint8_t methods[RP
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < ssh->origin_auth_count; i++)
-		if (way_allowed(session, ssh->origin_auth[i]))
+		if (way_fits(session, ssh->origin_auth[i]))
 			methods[count++] = ssh->origin_auth[i];
 	return count;
 }

@@ -13,9 +13,8 @@ static const char *may_have_secrets(struct session *session)
 	if (session == NULL || !session->granted || session->rule == NULL || session->target_id[0] == '\0' ||
 	    session->identity == RPC_IDENTITY_ORIGIN || session->identity == 0)
 		return "portreeve: no secret without permission";
-	if (memchr(session->rule->ssh->origin_auth, RPC_ORIGIN_VAULT,
-	        session->rule->ssh->origin_auth_count) == NULL)
-		return "portreeve: the rule takes nothing from the vault";
+	if (!session_way_allowed(session, RPC_ORIGIN_VAULT))
+		return "portreeve: this session takes nothing from the vault";
 	if (session->secrets >= SESSION_SECRETS_MAX)
 		return "portreeve: no further secret for this session";
 	return NULL;

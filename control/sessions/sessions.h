@@ -225,6 +225,10 @@ const char *keeper_failure(int error);
 /* What rule and enrolment say of a user and a login. False: they may not, and `why` tells that user. */
 bool session_user_may(
     const struct session *session, const struct user *user, const char *login, char *why, size_t size);
+/* Is this (enum rpc_origin_auth) among the ways in which MAY lets the session log in at its origin? Its rule
+ * must be known. To be asked again of whatever the way needs: a worker that was taken over does not keep to
+ * what MAY told it. */
+bool session_way_allowed(const struct session *session, uint8_t way);
 
 /* -- host keys (host_key.c) -- */
 /* Calls `shown`, maybe at once, with the target's host key of that type. certified: its certificate is what

@@ -13,6 +13,7 @@
 #define WITH_VAULT 0 /* the rules, by their places */
 #define WITHOUT 1
 #define WITH_SHA1 2
+#define BY_CERTIFICATE 3
 
 TestSuite(secret, .init = open_lab, .fini = close_lab, .timeout = 300);
 
@@ -29,7 +30,10 @@ static void apply_policy(void)
 	    "- {name: o, action: audit_ssh, match: {dst_port: 2302}, ssh: {users: {groups: [sre]}, logins: "
 	    "[root], "
 	    "identities: [key], origin_auth: [vault], command_logging: false, legacy: {origin: "
-	    "[ssh-rsa]}}}\n";
+	    "[ssh-rsa]}}}\n"
+	    "- {name: f, action: audit_ssh, match: {dst_port: 2303}, ssh: {users: {groups: [sre]}, logins: "
+	    "[root], "
+	    "identities: [certificate], origin_auth: [vault, certificate], command_logging: false}}\n";
 	json_t *response;
 
 	cr_assert(lab_result(&lab, "policy.apply", json_pack("{s:s}", "text", text), &response) != NULL);
@@ -181,6 +185,66 @@ Test(secret, not_for_whom_only_the_origin_knows)
 	cr_expect_not(secret_signed(1));
 }
 
+/* A certificate of our client CA's for alice as root, as `reeve user cert` issues it. */
+static struct mint_certificate issued_for(const struct mint_key *laptop)
+{
+	json_t *response;
+	uint64_t now = (uint64_t)time(NULL);
+	char *line = mint_line(laptop, "laptop");
+	const json_t *issued =
+	    lab_result(&lab, "user.cert", json_pack("{s:s, s:s}", "name", "alice", "key", line), &response);
+	const struct mint_certificate certificate = {
+	    .serial = (uint64_t)json_integer_value(json_object_get(issued, "serial")),
+	    .type = 1,
+	    .key_id = "alice",
+	    .principals = {"root"},
+	    .valid_after = now - 60,
+	    .valid_before = now + 600};
+
+	json_decref(response);
+	free(line);
+	return certificate;
+}
+
+static struct may let_in_by(
+    uint64_t flow, const struct mint_certificate *certificate, const struct mint_key *laptop)
+{
+	uint8_t blob[PUBLIC_KEY_BLOB_MAX];
+
+	begin_at(flow, BY_CERTIFICATE, 2303);
+	cr_assert_eq(sign(flow).error.len, 0);
+	cr_assert(who_is(flow,
+	    (struct wire_span){blob, mint_certificate(certificate, laptop, &lab.cas[RPC_CA_CLIENT], blob)},
+	    "root", 1)
+	              .accepted);
+	struct may answer = may(flow, "root");
+	cr_assert(answer.allowed, "%s", answer.message);
+	return answer;
+}
+
+/* What the vault has would get them a shell there: the origin knows nothing of the command. */
+Test(secret, not_for_whom_a_certificate_forces_a_command)
+{
+	struct mint_key laptop;
+
+	mint_key(&laptop);
+	add_user("alice", "root", "sre", &alice);
+	apply_policy();
+	struct mint_certificate certificate = issued_for(&laptop);
+	cr_expect_eq(let_in_by(1, &certificate, &laptop).origin_auth_count, 2);
+	cr_expect(secret_given(1) && secret_signed(1), "without a forced command");
+
+	certificate.critical[0] = (struct mint_option){"force-command", "uptime", false};
+	struct may answer = let_in_by(2, &certificate, &laptop);
+	cr_expect(answer.origin_auth_count == 1 && answer.origin_auth[0] == RPC_ORIGIN_CERTIFICATE);
+	/* Nor for a worker that asks all the same. */
+	lab.keeper_heard[0] = '\0';
+	cr_expect_not(secret_given(2));
+	cr_expect_not(secret_signed(2));
+	cr_expect(strstr(lab.keeper_heard, "SECRET") == NULL, "got %s", lab.keeper_heard);
+	cr_expect_eq(cert(2, &laptop).error.len, 0, "what keeps to it is theirs");
+}
+
 /* Has control the keeper tell it anew which keys the client CA has. */
 static void tell_client_cas(uint64_t old_until)
 {
@@ -194,7 +258,6 @@ static void tell_client_cas(uint64_t old_until)
 
 Test(secret, an_old_key_of_the_client_ca_counts_until_its_time_is_over)
 {
-	json_t *response;
 	struct mint_key laptop;
 	uint8_t blob[PUBLIC_KEY_BLOB_MAX];
 	uint64_t now = (uint64_t)time(NULL);
@@ -202,18 +265,7 @@ Test(secret, an_old_key_of_the_client_ca_counts_until_its_time_is_over)
 	mint_key(&laptop);
 	mint_key(&lab.cas[0]);
 	add_user("alice", "root", "sre", &alice);
-	char *line = mint_line(&laptop, "laptop");
-	const json_t *issued =
-	    lab_result(&lab, "user.cert", json_pack("{s:s, s:s}", "name", "alice", "key", line), &response);
-	struct mint_certificate certificate = {
-	    .serial = (uint64_t)json_integer_value(json_object_get(issued, "serial")),
-	    .type = 1,
-	    .key_id = "alice",
-	    .principals = {"root"},
-	    .valid_after = now - 60,
-	    .valid_before = now + 600};
-	json_decref(response);
-	free(line);
+	const struct mint_certificate certificate = issued_for(&laptop);
 	struct wire_span by_old = {blob, mint_certificate(&certificate, &laptop, &lab.cas[0], blob)};
 	begin(1);
 	target_of(1, &origin);
