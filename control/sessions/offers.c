@@ -82,6 +82,14 @@ static size_t find(const struct offers *offers, json_t *offer)
 	return i;
 }
 
+/* What control has verified once does not become untrue: an outcome that comes later may be the client's
+ * doing, or a worker's word. */
+static void set_verified(json_t *offer, const char *name, bool now, const json_t *before)
+{
+	(void)json_object_set_new(
+	    offer, name, json_boolean(now || json_is_true(json_object_get(before, name))));
+}
+
 void offers_note(
     struct offers *offers, struct wire_span blob, struct wire_span login, const struct offer_outcome *outcome)
 {
@@ -96,9 +104,10 @@ void offers_note(
 		json_decref(offer);
 		return;
 	}
+	const json_t *before = json_array_get(offers->list, at); /* NULL: it is new */
 	if (json_object_get(offer, "ca") != NULL)
-		(void)json_object_set_new(offer, "ca_trusted", json_boolean(outcome->attested));
-	(void)json_object_set_new(offer, "proven", json_boolean(outcome->proven));
+		set_verified(offer, "ca_trusted", outcome->attested, before);
+	set_verified(offer, "proven", outcome->proven, before);
 	if (outcome->refused != NULL)
 		set_text(offer, "refused", wire_span_of(outcome->refused));
 	if (is_new)

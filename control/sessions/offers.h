@@ -31,7 +31,8 @@ struct offer_outcome {
 	bool proven;
 };
 
-/* One that is there already (the same key or certificate, for the same login) has a new outcome. */
+/* One that is there already (the same key or certificate, for the same login) has a new outcome, but stays
+ * proven and attested once it was. */
 void offers_note(struct offers *offers, struct wire_span blob, struct wire_span login,
     const struct offer_outcome *outcome);
 /* Takes one out, of which something else will tell. */

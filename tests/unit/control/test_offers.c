@@ -203,6 +203,27 @@ Test(offers, who_is_let_in_leaves_those_before)
 	json_decref(event);
 }
 
+/* The client, or a worker that was taken over, offers it once more and says less of it. */
+Test(offers, what_was_proven_stays_so)
+{
+	struct wire_span expired = certificate(&lab.cas[RPC_CA_CLIENT], "alice", 7, -5);
+
+	begin_login(1);
+	cr_assert(who_is(1, mint_blob(&alice), "root", 1).accepted);
+	cr_expect_not(who_is(1, expired, "root", 0).accepted);
+	untaken(1, mint_blob(&alice));
+	untaken(1, expired);
+	fail_login(1, "{\"success\":false,\"reason\":\"denied\"}");
+	json_t *event = last("auth"), *offered = json_object_get(event, "offered");
+	cr_assert_eq(json_array_size(offered), 2);
+	const json_t *key = json_array_get(offered, 0), *old = json_array_get(offered, 1);
+	cr_expect(json_is_true(json_object_get(key, "proven")));
+	cr_expect(strstr(text_of(key, "refused"), "not judged: ") != NULL, "what came of it last");
+	cr_expect(json_is_true(json_object_get(old, "ca_trusted")));
+	cr_expect(json_is_false(json_object_get(old, "proven")), "nobody has shown it");
+	json_decref(event);
+}
+
 /* A worker's word that a key was proven is none. */
 Test(offers, what_was_not_proven_is_not_said_to_be)
 {
