@@ -138,11 +138,15 @@ int control_call(struct session *session, uint16_t type, uint16_t reply_type, rp
 	return call_within(session, &patience, type, reply_type, put, body, reply);
 }
 
-int control_ask(struct session *session, uint16_t type, uint16_t reply_type, rpc_put_fn put, const void *body,
-    struct control_reply *reply)
+int control_ask(struct session *session, uint64_t until_us, uint16_t type, uint16_t reply_type,
+    rpc_put_fn put, const void *body, struct control_reply *reply)
 {
-	const struct patience patience = {0, CONTROL_ASK_US};
+	uint64_t now = worker_now_us();
+	const struct patience patience = {0, until_us > now ? until_us - now : 0};
 
+	*reply = (struct control_reply){0};
+	if (patience.reply_us == 0)
+		return -ETIMEDOUT;
 	return call_within(session, &patience, type, reply_type, put, body, reply);
 }
 

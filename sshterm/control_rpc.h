@@ -18,7 +18,7 @@
 #define CONTROL_AWAY_US 2000000ull       /* how long a login waits for a control that is not there */
 #define CONTROL_AWAY_LIVE_US 30000000ull /* and a live session, at a rekey */
 #define CONTROL_REPLY_US 10000000ull     /* and for the answer of one that is */
-#define CONTROL_ASK_US 2000000ull        /* for that of a control_ask() */
+#define CONTROL_ASK_US 2000000ull        /* for those of the control_ask()s of one request */
 #define CONTROL_KEPT_MAX 4096            /* messages kept while control is away */
 
 struct session;
@@ -47,13 +47,14 @@ struct control_reply {
  * reply is of another type than `reply_type`; -ENOMEM. */
 int control_call(struct session *session, uint16_t type, uint16_t reply_type, rpc_put_fn put,
     const void *body, struct control_reply *reply);
-/* The same, for what a session can do without: it waits for no control that is away, and not long for an
- * answer. */
-int control_ask(struct session *session, uint16_t type, uint16_t reply_type, rpc_put_fn put, const void *body,
-    struct control_reply *reply);
+/* The same, for what a session can do without: it waits for no control that is away, and for an answer until
+ * `until_us` of worker_now_us(), one deadline for all questions that serve the same request of a peer. Later
+ * than that nothing is asked: -ETIMEDOUT. */
+int control_ask(struct session *session, uint64_t until_us, uint16_t type, uint16_t reply_type,
+    rpc_put_fn put, const void *body, struct control_reply *reply);
 void control_reply_free(struct control_reply *reply);
-#define CONTROL_ASK(session, NAME, name, reply, ...)                                                         \
-	control_ask((session), RPC_##NAME, RPC_##NAME##_REPLY, rpc_put_##name,                               \
+#define CONTROL_ASK(session, until_us, NAME, name, reply, ...)                                               \
+	control_ask((session), (until_us), RPC_##NAME, RPC_##NAME##_REPLY, rpc_put_##name,                   \
 	    &(struct rpc_##name){__VA_ARGS__}, (reply))
 #define CONTROL_CALL(session, NAME, name, reply, ...)                                                        \
 	control_call((session), RPC_##NAME, RPC_##NAME##_REPLY, rpc_put_##name,                              \

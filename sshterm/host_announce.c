@@ -50,8 +50,8 @@ size_t host_announcement(struct session *session, uint8_t **payload)
 	if (session->host_keys_told)
 		return 0;
 	session->host_keys_told = true;
-	if (cannot_cope(session) ||
-	    CONTROL_ASK(session, SES_HOST_KEYS, ses_host_keys, &reply, .flow = session->flow_id) != 0)
+	if (cannot_cope(session) || CONTROL_ASK(session, worker_now_us() + CONTROL_ASK_US, SES_HOST_KEYS,
+	                                ses_host_keys, &reply, .flow = session->flow_id) != 0)
 		return 0;
 	uint8_t *room = malloc(ANNOUNCED_MAX);
 	if (room != NULL && rpc_get_ses_host_keys_reply(reply.body, &answer) && answer.keys.len > 0) {
@@ -68,13 +68,14 @@ size_t host_announcement(struct session *session, uint8_t **payload)
 	return len;
 }
 
-static bool put_proof(struct session *session, struct wire_span key, struct wire_out *out)
+static bool put_proof(struct session *session, uint64_t until_us, struct wire_span key, struct wire_out *out)
 {
 	struct control_reply reply = {0};
 	struct rpc_ses_host_prove_reply answer;
-	bool good = CONTROL_ASK(session, SES_HOST_PROVE, ses_host_prove, &reply, .flow = session->flow_id,
-	                .public_key = key, .algorithm = wire_span_of(host_key_algorithm(session))) == 0 &&
-	            rpc_get_ses_host_prove_reply(reply.body, &answer) && answer.error.len == 0;
+	bool good =
+	    CONTROL_ASK(session, until_us, SES_HOST_PROVE, ses_host_prove, &reply, .flow = session->flow_id,
+	        .public_key = key, .algorithm = wire_span_of(host_key_algorithm(session))) == 0 &&
+	    rpc_get_ses_host_prove_reply(reply.body, &answer) && answer.error.len == 0;
 
 	if (good)
 		wire_put_string(out, answer.signature.at, answer.signature.len);
@@ -85,6 +86,8 @@ static bool put_proof(struct session *session, struct wire_span key, struct wire
 size_t host_proofs(struct session *session, struct wire_span keys, uint8_t **payload)
 {
 	struct wire in = wire_over(keys.at, keys.len);
+	/* Nothing else of the session moves meanwhile: all keys have the time of one question. */
+	uint64_t until_us = worker_now_us() + CONTROL_ASK_US;
 	uint8_t *room = session->host_key_proofs++ < PROOFS_ASKED_MAX ? malloc(PROOFS_BYTES_MAX) : NULL;
 	bool good = room != NULL && wire_left(&in) > 0;
 
@@ -94,7 +97,7 @@ size_t host_proofs(struct session *session, struct wire_span keys, uint8_t **pay
 	wire_put_u8(&out, CONN_REQUEST_SUCCESS);
 	for (unsigned i = 0; good && wire_left(&in) > 0; i++) {
 		struct wire_span key = wire_string(&in);
-		good = i < PROOFS_KEYS_MAX && !in.failed && put_proof(session, key, &out);
+		good = i < PROOFS_KEYS_MAX && !in.failed && put_proof(session, until_us, key, &out);
 	}
 	if (good)
 		return whole(&out, payload);

@@ -2,9 +2,11 @@
 /* Calls of sessions to control, control's end in the test's hands. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "box.h"
 
@@ -107,8 +109,8 @@ static void asks_briefly(struct session *session)
 {
 	struct control_reply reply;
 
-	results[session->channel_flow] =
-	    CONTROL_ASK(session, SES_BEGIN, ses_begin, &reply, .flow = session->flow_id);
+	results[session->channel_flow] = CONTROL_ASK(session, worker_now_us() + CONTROL_ASK_US, SES_BEGIN,
+	    ses_begin, &reply, .flow = session->flow_id);
 	control_reply_free(&reply);
 }
 
@@ -128,6 +130,67 @@ Test(control_rpc, what_can_be_done_without_waits_for_nobody)
 	control_detach(&box.worker);
 	box_turn(&box);
 	cr_assert_eq(results[3], -ETIMEDOUT, "it died with the question");
+}
+
+#define KEYS 15
+
+/* A client wants so many of our host keys proven. */
+static size_t proofs_len;
+static uint64_t proofs_took_us;
+
+static void proves(struct session *session)
+{
+	uint8_t keys[KEYS * 8], *payload = NULL;
+	struct wire_out out = wire_into(keys, sizeof(keys));
+	uint64_t begun = worker_now_us();
+
+	for (unsigned i = 0; i < KEYS; i++)
+		wire_put_cstring(&out, "key!");
+	proofs_len = host_proofs(session, (struct wire_span){keys, wire_written(&out)}, &payload);
+	proofs_took_us = worker_now_us() - begun;
+	results[session->channel_flow] = 0;
+	free(payload);
+}
+
+/* Answers each question after a while, for as long as any comes; how many did. */
+static unsigned answer_each_after(useconds_t delay_us)
+{
+	struct rpc_message message;
+	unsigned answered = 0;
+	struct pollfd control = {.fd = box.control.fd, .events = POLLIN};
+
+	while (results[1] != 0) {
+		if (poll(&control, 1, 0) == 1 && rpc_receive(&box.control, &message) == 1) {
+			cr_assert_eq(message.type, RPC_SES_HOST_PROVE);
+			usleep(delay_us);
+			cr_assert_eq(RPC_SEND(&box.control, SES_HOST_PROVE_REPLY, ses_host_prove_reply,
+			                 RPC_FLAG_REPLY, message.id, .signature = wire_span_of("sig")),
+			    0);
+			answered++;
+		}
+		settle();
+	}
+	return answered;
+}
+
+/* Its session stands still meanwhile: a control that is slow with each key must not add that up. */
+Test(control_rpc, all_host_keys_of_a_request_have_one_deadline)
+{
+	box_session = proves;
+	box_control(&box);
+	ask(1);
+	unsigned answered = answer_each_after(CONTROL_ASK_US / 8);
+	cr_expect_eq(proofs_len, 0, "%u were answered in %.1f s", answered, (double)proofs_took_us / 1e6);
+	cr_expect_lt(answered, KEYS);
+}
+
+Test(control_rpc, host_keys_are_proven_in_one_answer)
+{
+	box_session = proves;
+	box_control(&box);
+	ask(1);
+	cr_expect_eq(answer_each_after(0), KEYS);
+	cr_expect_eq(proofs_len, 1 + KEYS * (4 + 3));
 }
 
 Test(control_rpc, asks_the_successor_again)
