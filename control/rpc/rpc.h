@@ -352,8 +352,7 @@ enum rpc_permit {
 	F(u8, allowed)                                                                                       \
 	F(span, message)                                                                                     \
 	F(u32, permits) F(u8, recording) F(span, recipients) F(span, user_id) F(span, user_email)            \
-	    F(span, account_id) F(span, force_command) F(span, origin_auth) F(span, forwards)                \
-	        F(span, session_notice)
+	    F(span, account_id) F(span, origin_auth) F(span, forwards) F(span, session_notice)
 /* public_key: the session's fresh ssh-ed25519 key; control fills in the rest from what it decided. */
 #define SES_CERT_FIELDS(F) F(u64, flow) F(span, public_key)
 #define SES_CERT_REPLY_FIELDS(F) F(span, error) F(span, certificate)

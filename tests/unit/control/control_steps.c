@@ -143,7 +143,6 @@ struct may may(uint64_t flow, const char *login)
 		memcpy(answer.origin_auth, reply.origin_auth.at, reply.origin_auth.len);
 	copy(reply.message, answer.message, sizeof(answer.message));
 	copy(reply.user_id, answer.user_id, sizeof(answer.user_id));
-	copy(reply.force_command, answer.force_command, sizeof(answer.force_command));
 	return answer;
 }
 

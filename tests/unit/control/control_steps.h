@@ -38,7 +38,7 @@ struct who {
 struct may {
 	uint8_t allowed, recording, origin_auth[8];
 	uint32_t permits;
-	char message[640], user_id[64], force_command[64];
+	char message[640], user_id[64];
 	size_t recipients, origin_auth_count;
 };
 

@@ -36,7 +36,6 @@ struct fake_control {
 	unsigned sessions;
 	bool target_changed, mute;
 	enum rpc_recording recording;
-	char force_command[256];
 	/* What the rule says: who may be known how, and how the box logs in at the origin. */
 	uint32_t identities;
 	uint8_t origin_auth[RPC_ORIGIN_AUTHS_MAX];

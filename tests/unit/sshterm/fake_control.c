@@ -213,8 +213,7 @@ static int answer_may(struct fake_control *c, struct rpc_message *m)
 	    .permits = c->permits, .recording = (uint8_t)c->recording,
 	    .recipients = span(c->recipient, c->recording == RPC_RECORDING_NONE ? 0 : 32),
 	    .user_id = wire_span_of("u-1"), .user_email = wire_span_of("alice@example.org"),
-	    .account_id = wire_span_of("acme"), .force_command = wire_span_of(c->force_command),
-	    .origin_auth = span(c->origin_auth, c->origin_auth_count));
+	    .account_id = wire_span_of("acme"), .origin_auth = span(c->origin_auth, c->origin_auth_count));
 }
 
 static int answer_target(struct fake_control *c, struct rpc_message *m)
