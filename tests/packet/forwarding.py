@@ -4,7 +4,7 @@
 touch passes byte for byte and in order, what it touches fares as the rule says, policies are swapped under traffic.
 
   forwarding.py REEVE-DATAPLANE       exit status 77 where it cannot run here (not root, no such tools)"""
-import os, random, shutil, subprocess, sys, threading, time
+import os, random, shutil, statistics, subprocess, sys, threading, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from dataplane import *
@@ -288,8 +288,9 @@ def check_swaps_lose_nothing(wire, box, swaps=8, rules=10000):
     assert len(numbers) == sent[0], "swaps: %d of %d arrived; %r" % (len(numbers), sent[0], {k: v for k, v in lost.items() if v})
     assert numbers == sorted(numbers), "swaps: out of order"
     print("    %d swaps of %d rules: %d frames, none lost; in force after %s ms" % (swaps, rules, sent[0], ", ".join("%.0f" % (t * 1000) for t in took)))
-    # The machine may have something else to do at one time or another, but not each time.
-    assert min(took) < slack(), "in force only after %.2f s" % min(took)
+    # The machine may have something else to do at one time or another, but not half the time.
+    middle = statistics.median(took)
+    assert middle < slack(), "in force only after %.2f s" % middle
 
 
 def check_bad_policy(wire, box):
