@@ -242,8 +242,11 @@ static bool restore(struct control *control, struct session *session)
 	snprintf(session->target_id, sizeof(session->target_id), "%s", database_text(row, 2));
 	session->granted = sqlite3_column_int(row, 3) != 0;
 	session->permits = session->key_permits = (uint32_t)sqlite3_column_int64(row, 4);
-	if (database_text(row, 5)[0] != '\0')
-		session->force_command = strdup(database_text(row, 5));
+	const char *forced = database_text(row, 5);
+	if (forced[0] != '\0' && (session->force_command = strdup(forced)) == NULL) {
+		database_stop(row);
+		return false; /* without it anything would be allowed */
+	}
 	snprintf(session->rule_name, sizeof(session->rule_name), "%s", database_text(row, 6));
 	session->started_at = sqlite3_column_int64(row, 7);
 	uint64_t generation = (uint64_t)sqlite3_column_int64(row, 8);

@@ -66,14 +66,20 @@ static void accept_user(struct control *control, struct session *session, uint32
 		refuse_key(control, session, id, who, facts != NULL, "", "its signature does not hold");
 		return;
 	}
+	char *forced = NULL;
+	if (facts != NULL && facts->force_command[0] != '\0' &&
+	    (forced = strdup(facts->force_command)) == NULL) { /* without it anything would be allowed */
+		refuse_key(
+		    control, session, id, who, true, "", "control has no memory for its forced command");
+		return;
+	}
 	who_settle(session, user, who->login, facts != NULL ? RPC_IDENTITY_CERTIFICATE : RPC_IDENTITY_KEY);
 	json_t *told = offers_key(who->public_key);
 	snprintf(session->key_fingerprint, sizeof(session->key_fingerprint), "%s",
 	    json_string_value(json_object_get(told, "fingerprint")));
 	session_keep_key(session, who->public_key);
 	if (facts != NULL) {
-		session->force_command =
-		    facts->force_command[0] != '\0' ? strdup(facts->force_command) : NULL;
+		session->force_command = forced;
 		session->key_permits = facts->permits;
 	}
 	json_t *detail =
