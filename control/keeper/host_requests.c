@@ -71,6 +71,20 @@ static const char *find_signer(const struct keeper *keeper, const char *session_
 	return NULL;
 }
 
+/* True: the request is put off until the signer's key has been searched for. Otherwise *error says what is
+ * wrong so far. */
+static bool put_off(
+    struct keeper *keeper, struct rpc_message *message, const struct signer *signer, const char **error)
+{
+	if (*error != NULL)
+		return false;
+	enum host_waiting waiting = host_wait_for(
+	    keeper, message, signer->seed, signer->target_id, host_keys_type(signer->algorithm));
+	if (waiting == HOST_WAIT_FULL)
+		*error = busy;
+	return waiting == HOST_WAITS;
+}
+
 int on_host_sign(void *context, struct rpc_link *link, struct rpc_message *message)
 {
 	struct keeper *keeper = context;
@@ -84,15 +98,10 @@ int on_host_sign(void *context, struct rpc_link *link, struct rpc_message *messa
 	    !wire_span_copy(body.session_id, session_id, sizeof(session_id)))
 		return -EPROTO;
 	const char *error = find_signer(keeper, session_id, &body, &signer);
-	enum host_waiting waiting = error != NULL ? HOST_WAIT_NOT
-	                                          : host_wait_for(keeper, message, signer.seed,
-	                                                signer.target_id, host_keys_type(signer.algorithm));
-	if (waiting == HOST_WAITS)
+	if (put_off(keeper, message, &signer, &error))
 		return 0;
-	if (waiting == HOST_WAIT_FULL)
-		error = busy;
-	else if (error == NULL && !host_keys_sign(keeper->host_keys, signer.seed, signer.target_id,
-	                              signer.algorithm, body.hash, &out))
+	if (error == NULL && !host_keys_sign(keeper->host_keys, signer.seed, signer.target_id,
+	                         signer.algorithm, body.hash, &out))
 		error = "there is no host key for this algorithm";
 	if (error != NULL) {
 		rpc_log(RPC_LOG_WARNING, "refused to sign with a host key: %s", error);
@@ -156,14 +165,9 @@ int on_host_prove(void *context, struct rpc_link *link, struct rpc_message *mess
 	    !wire_span_copy(body.session_id, session_id, sizeof(session_id)))
 		return -EPROTO;
 	const char *error = find_prover(keeper, session_id, &body, &signer);
-	enum host_waiting waiting = error != NULL ? HOST_WAIT_NOT
-	                                          : host_wait_for(keeper, message, signer.seed,
-	                                                signer.target_id, host_keys_type(signer.algorithm));
-	if (waiting == HOST_WAITS)
+	if (put_off(keeper, message, &signer, &error))
 		return 0;
-	if (waiting == HOST_WAIT_FULL)
-		error = busy;
-	else if (error == NULL)
+	if (error == NULL)
 		error = prove(keeper, &signer, body.identifier, &out);
 	if (error != NULL) {
 		rpc_log(RPC_LOG_WARNING, "a host key was not proven: %s", error);
