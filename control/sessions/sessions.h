@@ -64,8 +64,8 @@ struct session {
 	char session_id[SESSION_ID_SIZE];
 	uint8_t client_addr[16], server_addr[16];
 	uint8_t addr_len; /* 4 or 16 */
-	uint16_t client_port, server_port, vlan;
 	uint8_t link;
+	uint16_t client_port, server_port, vlan;
 	int64_t started_at;
 	struct policy *policy; /* held; NULL where the generation is not known any more (after RESUME) */
 	const struct policy_rule *rule; /* NULL likewise */
@@ -96,14 +96,14 @@ struct session {
 	/* Set by MAY. With identity ORIGIN it may go on to the origin, and is granted once that has let it
 	 * in. */
 	bool to_origin, granted;
+	bool killed;
+	bool failure_told; /* the worker has said why nobody was let in */
 	uint32_t permits;
 	struct tally *by_source, *by_user; /* where it is counted, for the rule's limits */
-	bool killed;
-	struct offers offered;       /* until it is granted */
-	bool failure_told;           /* the worker has said why nobody was let in */
-	char asked_login[WORD_SIZE]; /* by the last WHO, of somebody who may be anybody */
-	char passed_over[WORD_SIZE]; /* the last login that its address's user may not have; "": none */
-	char refusal[512];           /* why the last WHO or MAY was answered no */
+	struct offers offered;             /* until it is granted */
+	char asked_login[WORD_SIZE];       /* by the last WHO, of somebody who may be anybody */
+	char passed_over[WORD_SIZE];       /* the last login that its address's user may not have; "": none */
+	char refusal[512];                 /* why the last WHO or MAY was answered no */
 	uint32_t programs, events, audited, certificates, secrets, proofs;
 };
 
