@@ -383,6 +383,7 @@ struct tcp_shard {
 	struct chunk_takers takers[CHUNK_LEVELS];       /* by the bit length of what they have unearned */
 	struct worker_flows *workers;
 	struct timer handshakes, time_waits, fin_waits, passes, idles, delayed_acks;
+	struct timer ended; /* forwarded flows that are over by their looks */
 	struct timer_wheel wheel;
 };
 

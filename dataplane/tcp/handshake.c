@@ -60,8 +60,8 @@ static bool forget_hanging(struct tcp_shard *shard, uint64_t now_us)
 	return true;
 }
 
-/* Then the one that has been over longest, of those whose worker knows: opening and closing fast keeps nobody
- * out. */
+/* Then the one that has been over longest, of those whose worker knows, and of those forwarded that seem to
+ * be: opening and closing fast keeps nobody out. */
 static bool forget_closed(struct tcp_shard *shard)
 {
 	struct timer *at = shard->time_waits.next;
@@ -74,7 +74,11 @@ static bool forget_closed(struct tcp_shard *shard)
 		flow_forget(shard, flow);
 		return true;
 	}
-	return false;
+	if (shard->ended.next == &shard->ended)
+		return false;
+	shard->counters.time_wait_cut++;
+	flow_forget(shard, flow_of_timer(shard->ended.next));
+	return true;
 }
 
 static struct tcp_flow *flow_admit(struct tcp_shard *shard, const struct flow_key *key, uint64_t now_us)
@@ -271,8 +275,7 @@ enum tcp_verdict pass_input(struct tcp_shard *shard, struct tcp_flow *flow, enum
 	else if (frame->payload_len > 0)
 		flow->ends &= (uint8_t)~fin;
 	if (pass_is_over(flow) && !was_over)
-		timer_append(
-		    &shard->time_waits, &flow->timer, now_us + (uint64_t)shard->config.time_wait_ms * 1000);
+		timer_append(&shard->ended, &flow->timer, now_us + PASS_IDLE_US);
 	else if (!pass_is_over(flow) && (was_over || was_half))
 		timer_append(&shard->passes, &flow->timer, now_us + PASS_IDLE_US);
 	return TCP_FORWARD;

@@ -137,7 +137,7 @@ struct tcp_shard *tcp_shard_create(const struct tcp_config *config, const struct
 	shard->congestion = congestion_algorithms[config->congestion];
 	shard->dirty_head = shard->dirty_tail = NONE;
 	struct timer *lists[] = {&shard->handshakes, &shard->time_waits, &shard->fin_waits, &shard->passes,
-	    &shard->idles, &shard->delayed_acks};
+	    &shard->ended, &shard->idles, &shard->delayed_acks};
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(*lists); i++)
 		timer_list_init(lists[i]);
 	wheel_init(&shard->wheel, 0);
@@ -238,16 +238,26 @@ static void idle_due(struct tcp_shard *shard, struct tcp_leg *leg, uint64_t now_
 
 static void time_wait_due(struct tcp_shard *shard, struct tcp_flow *flow, uint64_t now_us)
 {
-	/* Its worker must be told first; what is forwarded may have ended by its looks only. */
-	bool stays = flow->state == FLOW_PASS
-	                 ? now_us - flow->last_seen_us < PASS_IDLE_US
-	                 : !flow_orphaned(shard, flow, now_us) && (flow->flags & FLOW_HAS_WORKER);
-
-	if (stays)
+	/* Its worker must be told first. */
+	if (flow->flags & FLOW_HAS_WORKER && !flow_orphaned(shard, flow, now_us))
 		timer_append(
 		    &shard->time_waits, &flow->timer, now_us + (uint64_t)shard->config.time_wait_ms * 1000);
 	else
 		flow_forget(shard, flow);
+}
+
+/* Of a list of forwarded flows, of which one may be over by its looks only. */
+static void forget_idle(struct tcp_shard *shard, struct timer *list, uint64_t now_us)
+{
+	struct timer *due;
+
+	for (unsigned n = 0; n < TIMERS_A_TICK && (due = timer_expired(list, now_us)) != NULL; n++) {
+		struct tcp_flow *flow = flow_of_timer(due);
+		if (now_us - flow->last_seen_us >= PASS_IDLE_US)
+			flow_forget(shard, flow);
+		else
+			timer_append(list, due, now_us + PASS_IDLE_US);
+	}
 }
 
 static void flow_timers(struct tcp_shard *shard, uint64_t now_us)
@@ -266,14 +276,8 @@ static void flow_timers(struct tcp_shard *shard, uint64_t now_us)
 		if (!flow_orphaned(shard, flow, now_us))
 			flow_fin_wait_due(shard, flow, now_us);
 	}
-	for (unsigned n = 0; n < TIMERS_A_TICK && (due = timer_expired(&shard->passes, now_us)) != NULL;
-	     n++) {
-		struct tcp_flow *flow = flow_of_timer(due);
-		if (now_us - flow->last_seen_us >= PASS_IDLE_US)
-			flow_forget(shard, flow);
-		else
-			timer_append(&shard->passes, due, now_us + PASS_IDLE_US);
-	}
+	forget_idle(shard, &shard->passes, now_us);
+	forget_idle(shard, &shard->ended, now_us);
 }
 
 static void leg_timers(struct tcp_shard *shard, uint64_t now_us)
@@ -321,7 +325,7 @@ void tcp_tick(struct tcp_shard *shard, uint64_t now_us)
 static uint64_t next_due(const struct tcp_shard *shard, uint64_t now_us)
 {
 	const struct timer *lists[] = {&shard->handshakes, &shard->time_waits, &shard->fin_waits,
-	    &shard->passes, &shard->idles, &shard->delayed_acks};
+	    &shard->passes, &shard->ended, &shard->idles, &shard->delayed_acks};
 	uint64_t next = wheel_next(&shard->wheel);
 
 	if (shard->orphans_left > 0)
