@@ -335,14 +335,14 @@ Test(handoff, all_that_waited_for_room_have_their_turn)
 	cr_expect_eq(gone, 300u, "%u of 300 had their say", gone);
 }
 
-static const struct tcp_flow *stubborn;
+static const struct tcp_flow *slabless;
 
 /* The word of one flow waits for slabs, which do not come back. */
-static bool gone_or_stubborn(void *context, int number, uint64_t flow)
+static bool gone_but_slabless(void *context, int number, uint64_t flow)
 {
 	static const uint8_t block[SLAB_BYTES];
 
-	if (flow != flow_id(shard, stubborn))
+	if (flow != flow_id(shard, slabless))
 		return hooks.worker_gone(context, number, flow);
 	while (hooks.worker_data(context, number, FLOW(1), 0, block, sizeof(block)) > 0)
 		;
@@ -357,8 +357,8 @@ Test(handoff, who_waits_for_slabs_holds_up_nobody_else)
 	open_flow(1);
 	while (hooks.worker_fin(hooks.worker_context, 0, FLOW(1), 0))
 		;
-	stubborn = end_flow(0);
-	shard->hooks.worker_gone = gone_or_stubborn;
+	slabless = end_flow(0);
+	shard->hooks.worker_gone = gone_but_slabless;
 	for (uint16_t i = 1; i <= 300; i++)
 		end_flow(i);
 	cr_expect_eq(drain(), 0u, "there was room: nobody had to wait");
