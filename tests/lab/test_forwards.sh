@@ -67,12 +67,12 @@ serve() { # client|origin SCRIPT [ARG]: in the background until the lab is gone
 	disown
 }
 serve origin echo.py 7001
-serve origin echo.py /tmp/$LAB-origin.sock
+serve origin echo.py /home/alice/origin.sock
 serve client echo.py 7002
 serve client echo.py "$STATE/client/echo.sock"
 serve client x_display.py
 listens() { [ -n "$(lab exec "$1" ss -Hlntx | grep -F " $2 ")" ]; }
-for each in origin:127.0.0.1:7001 "origin:/tmp/$LAB-origin.sock" client:127.0.0.1:7002 "client:$STATE/client/echo.sock" client:127.0.0.1:6007; do
+for each in origin:127.0.0.1:7001 "origin:/home/alice/origin.sock" client:127.0.0.1:7002 "client:$STATE/client/echo.sock" client:127.0.0.1:6007; do
 	wait_until 10 listens "${each%%:*}" "${each#*:}" || give_up "nobody listens at $each"
 done
 
@@ -93,18 +93,18 @@ disconnected() { client ssh -q -S "$STATE/client/mux" -O exit alice@origin 2>/de
 # -- each kind is a program ----------------------------------------------------------------------------------
 
 rule
-connected -L 9001:localhost:7001 -L 9002:/tmp/$LAB-origin.sock -D 9003 -R 9004:localhost:7002 -R "/tmp/$LAB-back.sock:$STATE/client/echo.sock"
+connected -L 9001:localhost:7001 -L 9002:/home/alice/origin.sock -D 9003 -R 9004:localhost:7002 -R "/home/alice/back.sock:$STATE/client/echo.sock"
 equal "-L" "echo hello" "$(say 9001)"
 equal "-L to a socket" "echo hello" "$(say 9002)"
 equal "-D" "Hello from the origin." "$(client curl -s --socks5-hostname localhost:9003 http://localhost/)"
 equal "-R" "echo hello" "$(origin python3 "$STATE/say.py" 9004)"
-equal "-R of a socket" "echo hello" "$(origin python3 "$STATE/say.py" "/tmp/$LAB-back.sock")"
+equal "-R of a socket" "echo hello" "$(origin python3 "$STATE/say.py" "/home/alice/back.sock")"
 disconnected
 is_program "-L: where to, bytes each way" direct-tcpip "$ends_and_bytes" "[['localhost:7001', 6, 11], ['localhost:80', $(told direct-tcpip 'p["bytes_from_client"]' | grep -o '[0-9]*' | sed -n 2p), $(told direct-tcpip 'p["bytes_from_origin"]' | grep -o '[0-9]*' | sed -n 2p)]]"
-is_program "a socket" direct-streamlocal@openssh.com "$ends_and_bytes" "[['/tmp/$LAB-origin.sock', 6, 11]]"
+is_program "a socket" direct-streamlocal@openssh.com "$ends_and_bytes" "[['/home/alice/origin.sock', 6, 11]]"
 is_program "-R: where it was connected to" forwarded-tcpip "$ends_and_bytes" "[['localhost:9004', 11, 6]]"
 contains "-R: by whom" "127.0.0.1:" "$(told forwarded-tcpip 'p["originator"]')"
-is_program "-R of a socket" forwarded-streamlocal@openssh.com "$ends_and_bytes" "[['/tmp/$LAB-back.sock', 11, 6]]"
+is_program "-R of a socket" forwarded-streamlocal@openssh.com "$ends_and_bytes" "[['/home/alice/back.sock', 11, 6]]"
 equal "the session log says the same" "localhost:9004 11 6" "$(logged forwarded-tcpip '"%s %d %d" % (j["destination"], j["bytes_from_client"], j["bytes_from_origin"])')"
 shown=$(reeve session show "$(newest_session)")
 contains "and the table that a person reads" "localhost:7001" "$shown"
@@ -131,8 +131,8 @@ fi
 
 # -- by the rule ---------------------------------------------------------------------------------------------
 
-rule 'forward: {local: ["localhost:7001", "*.example.org:443", "198.51.100.0/24:22"], remote: ["localhost:9004"], unix_local: ["/tmp/*-origin.sock"], unix_remote: ["/tmp/*-back.sock"], tun: false}'
-connected -L 9001:localhost:7001 -L 9005:localhost:80 -L 9002:/tmp/$LAB-origin.sock -L 9006:/run/other.sock -R 9004:localhost:7002
+rule 'forward: {local: ["localhost:7001", "*.example.org:443", "198.51.100.0/24:22"], remote: ["localhost:9004"], unix_local: ["/home/*/origin.sock"], unix_remote: ["/home/*/back.sock"], tun: false}'
+connected -L 9001:localhost:7001 -L 9005:localhost:80 -L 9002:/home/alice/origin.sock -L 9006:/run/other.sock -R 9004:localhost:7002
 equal "what the rule lists passes: a name" "echo hello" "$(say 9001)"
 equal "a socket" "echo hello" "$(say 9002)"
 equal "a port to listen on" "echo hello" "$(origin python3 "$STATE/say.py" 9004)"
