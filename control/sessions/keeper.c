@@ -189,6 +189,8 @@ static const char *may_certify(const struct session *session, struct wire_span p
 		return "portreeve: no certificate without permission";
 	if (session->identity == RPC_IDENTITY_ORIGIN)
 		return "portreeve: no certificate for somebody whom only the origin knows";
+	if (!session_way_allowed(session, RPC_ORIGIN_CERTIFICATE))
+		return "portreeve: the rule has no certificate for the origin";
 	if (session->certificates >= SESSION_CERTIFICATES_MAX)
 		return "portreeve: no further certificate for this session";
 	if (!public_key_parse(public_key, &key) || key.type->kind != PUBLIC_KEY_ED25519)

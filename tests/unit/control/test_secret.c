@@ -23,7 +23,8 @@ static void apply_policy(void)
 	    "default: allow\nrules:\n"
 	    "- {name: v, action: audit_ssh, match: {dst_port: 2300}, ssh: {users: {groups: [sre]}, logins: "
 	    "[root], "
-	    "identities: [key, origin], origin_auth: [vault, password], command_logging: false}}\n"
+	    "identities: [key, origin], origin_auth: [vault, certificate, password], "
+	    "command_logging: false}}\n"
 	    "- {name: c, action: audit_ssh, match: {dst_port: 2301}, ssh: {users: {groups: [sre]}, logins: "
 	    "[root], "
 	    "identities: [key], origin_auth: [certificate], command_logging: false}}\n"
@@ -126,6 +127,17 @@ Test(secret, no_sha1_where_the_rule_allows_none)
 	cr_expect(secret_signed_by(1, "ssh-ed25519"));
 	granted_at(2, WITH_SHA1, 2302);
 	cr_expect(secret_signed_by(2, "ssh-rsa"));
+}
+
+/* A worker that was taken over would ask. */
+Test(secret, no_certificate_where_the_rule_has_none)
+{
+	add_user("alice", "root", "sre", &alice);
+	apply_policy();
+	granted_at(1, WITH_SHA1, 2302);
+	cr_expect(cert(1, &alice).error.len > 0);
+	granted_at(2, WITH_VAULT, 2300);
+	cr_expect_eq(cert(2, &alice).error.len, 0);
 }
 
 /* How often the keeper heard that a session lives (1) or is over (0). */
