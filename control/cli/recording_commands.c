@@ -134,15 +134,17 @@ static int fetch(struct control_socket *socket, const struct call *call, int num
 	return EXIT_OK;
 }
 
-/* Is the id a session's? Then its recordings' rows, else NULL. */
+/* The rows of the session's recordings; none where the id is no session's, NULL after a message. */
 static json_t *session_rows(struct control_socket *socket, const char *id)
 {
 	json_t *result = control_call(
 	    socket, "recordings.ls", json_pack("{s:s, s:i}", "session", id, "limit", PROGRAMS_MAX));
 	json_t *rows = json_incref(json_object_get(result, "recordings"));
 
+	if (result != NULL && !json_is_array(rows))
+		complain("the box's answer to recordings.ls has no recordings");
 	json_decref(result);
-	if (json_array_size(rows) > 0)
+	if (json_is_array(rows))
 		return rows;
 	json_decref(rows);
 	return NULL;
@@ -155,6 +157,8 @@ static int only_program(struct control_socket *socket, const char *id)
 	json_t *rows = session_rows(socket, id);
 	size_t count = json_array_size(rows);
 
+	if (rows == NULL)
+		return -1;
 	json_decref(rows);
 	if (count > 1)
 		return complain("%s is a session of %zu programs: --program takes the number of one, from 1 "
@@ -249,14 +253,14 @@ static int play_remote(
     const struct call *call, int number, const uint8_t key[FORMAT_KEY_SIZE], const struct replay_pace *pace)
 {
 	struct control_socket *socket = control_connect(call->socket_path);
-	int status;
+	int status = EXIT_FAILED;
 
 	if (socket == NULL)
 		return EXIT_FAILED;
-	json_t *rows = number == 0 ? session_rows(socket, call->arguments[0]) : NULL;
-	if (rows != NULL)
+	json_t *rows = number == 0 ? session_rows(socket, call->arguments[0]) : json_array();
+	if (json_array_size(rows) > 0)
 		status = play_session(socket, rows, key, pace);
-	else
+	else if (rows != NULL)
 		status = play_source(
 		    recording_remote(socket, call->arguments[0], number), call->arguments[0], key, pace);
 	json_decref(rows);
@@ -393,7 +397,7 @@ const struct command decrypt_command = {
         "term_data.txt` plays them), or data_from_client.txt and data_from_server.txt for any other.",
     .options = {{"input", 'i', "FILE", "the recording", false},
         {"key", 'k', "FILE", "the private key", false},
-        {"output", 'o', "FILE", "the zip (default: RECORDING.decrypted.zip)", false},
+        {"output", 'o', "FILE", "the zip (default: RECORDING.decrypted.zip); an older one goes", false},
         {"replay", 0, NULL, "replay to the terminal instead", false},
         {"speed", 0, "N", "with --replay: N times as fast", false},
         {"max-idle", 0, "S", "with --replay: cut pauses to S seconds", false},

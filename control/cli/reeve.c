@@ -13,11 +13,12 @@
  */
 #include "control/cli/command.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "control/cli/table.h"
 
 #define DEFAULT_SOCKET "/run/portreeve/control.sock"
 #define REEVE_VERSION "0.1.0"
@@ -60,11 +61,23 @@ int complain(const char *format, ...)
 	return EXIT_FAILED;
 }
 
+/* Prints them one behind the other. Returns the columns: some words have letters of several bytes ("…"). */
+static int print_joined(FILE *out, const char *const *words, size_t count)
+{
+	size_t columns = 0;
+
+	for (size_t i = 0; i < count; i++)
+		columns += print_safely(out, words[i]);
+	return (int)columns;
+}
+
 /* "group verb ARGUMENTS", as far as there are any. Returns the columns. */
 static int print_call(FILE *out, const struct command *c)
 {
-	return fprintf(out, "%s%s%s%s%s", c->group, c->verb != NULL ? " " : "",
-	    c->verb != NULL ? c->verb : "", c->arguments[0] != '\0' ? " " : "", c->arguments);
+	const char *words[] = {c->group, c->verb != NULL ? " " : "", c->verb != NULL ? c->verb : "",
+	    c->arguments[0] != '\0' ? " " : "", c->arguments};
+
+	return print_joined(out, words, 5);
 }
 
 static void print_words(const struct command *c)
@@ -108,7 +121,8 @@ static void print_command_help(const struct command *c)
 		char letter[8] = "    ";
 		if (o->letter != 0)
 			snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-		int width = printf("  %s--%s %s", letter, o->name, o->value != NULL ? o->value : "");
+		const char *words[] = {"  ", letter, "--", o->name, " ", o->value != NULL ? o->value : ""};
+		int width = print_joined(stdout, words, 6);
 		if (width >= 28)
 			width = printf("\n") - 1;
 		printf("%*s%s\n", 28 - width, "", o->help);
@@ -414,7 +428,6 @@ int main(int argc, char **argv)
 	const char *socket_path = getenv("PORTREEVE_SOCKET");
 	int i = 1;
 
-	signal(SIGPIPE, SIG_IGN);
 	call.socket_path = socket_path != NULL && *socket_path != '\0' ? socket_path : DEFAULT_SOCKET;
 	while (i < argc && argv[i][0] == '-') {
 		int taken = take_global(&call, argv + i, argc - i);
@@ -437,6 +450,6 @@ int main(int argc, char **argv)
 		return print_help(), EXIT_OK;
 	int status = run_words(&call, argv + i, argc - i, only_help);
 	if (fflush(stdout) != 0 || ferror(stdout))
-		return complain("could not write the output: is the disk full or the pipe closed?");
+		return complain("could not write the output: is the disk full?");
 	return status;
 }

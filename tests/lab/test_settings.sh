@@ -51,6 +51,11 @@ sleep 1
 at_least "sshterm.idle: poll: the worker never sleeps (1/100 s a second)" 80 "$(runnable_for_a_second sshterm)"
 equal "an auditor may look" 0 "$(setpriv --reuid nobody --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" sessions >/dev/null 2>&1; echo $?)"
 fails_to "but not change anything" setpriv --reuid nobody --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" user rm alice
+by_stranger() { setpriv --reuid daemon --regid nogroup --clear-groups "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" "$@" 2>&1; }
+equal "who has no role is told so, and nothing beyond it: get" "1 may not use this socket" \
+	"$(by_stranger get 12345678 -o /dev/null | sed 's/^reeve: uid [0-9]* \(may.*socket\).*/1 \1/')"
+equal "  and play" "1 may not use this socket" \
+	"$(cd "$STATE" && chmod 755 . && install -o daemon sshkey strangers && by_stranger play 12345678 -k strangers | sed 's/^reeve: uid [0-9]* \(may.*socket\).*/1 \1/')"
 # One after the other: of the places of those that have not logged in, a single source gets a share only.
 for n in one two; do
 	background "$STATE/$n" ssh alice@origin 'echo up; sleep 60'

@@ -23,6 +23,8 @@ equal "reeve help ca is the same" "$(reeve ca --help)" "$(reeve help ca)"
 equal "reeve help user add is reeve user add --help" "$(reeve user add --help)" "$(reeve help user add)"
 told "half a command" "create, show" reeve ca
 told "help on nothing" "unknown command 'nothing'" reeve help nothing
+equal "summaries stand in one column, also behind letters of several bytes" "[44]" "$(reeve help target | python3 -c 'import re, sys
+print(sorted({len(m[0]) for m in re.finditer("^  target .*?  (?=(list|pin|import|tell|take|accept) )", sys.stdin.buffer.read().decode(), re.M)}))')"
 
 for program in control/reeve-control control/keeper/reeve-keeper sshterm/reeve-sshterm recorder/reeve-recorder dataplane/reeve-dataplane; do
 	told "${program##*/} by hand" "started by reeved" "$BUILD/$program"
@@ -41,6 +43,11 @@ wait_until 10 listed 3
 two=$(reeve ls --json | json "rows[0]['SessionID']")
 told "of two it asks which" "a session of 2 programs: --program" reeve get "$two" -o "$STATE/two.sshlog"
 holds "--program 2 is an answer" reeve get "$two" --program 2 -o "$STATE/two.sshlog"
+
+# A reader that goes away (`reeve ls | head`) is no error to be told of: Python gives children SIGPIPE's default back.
+equal "it ends quietly where nobody reads" "-13 b''" "$(python3 -c 'import os, subprocess, sys
+r, w = os.pipe(); os.close(r)
+done = subprocess.run(sys.argv[1:], stdout=w, stderr=subprocess.PIPE); print(done.returncode, done.stderr)' "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" policy show)"
 
 # Files that are no recordings.
 head -c 100 "$STATE/one.sshlog" >"$STATE/cut"
