@@ -70,6 +70,9 @@ const char *known_line_parse(const char *text, size_t len, struct known_line *li
 	struct wire_span type = public_key_word(&at, end), base64 = public_key_word(&at, end);
 	if (wrong != NULL)
 		return wrong;
+	/* A .pub file, or a CA's key behind its marker: no host has such a name. */
+	if (public_key_type_of(patterns, &certificate) != NULL)
+		return "says no host before its key; expected hosts, key type and key";
 	if (type.len == 0)
 		return "is no line of a known_hosts file; expected hosts, key type and key";
 	/* Types that we do not speak (ssh-dss) are passed over, as OpenSSH does. */

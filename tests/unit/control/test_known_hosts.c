@@ -304,6 +304,8 @@ Test(known_hosts, lines)
 	    {"@friend web1 " KEY, "begins with a marker", KNOWN_KEY},
 	    {"web1", "is no line of a known_hosts file", KNOWN_KEY},
 	    {"@revoked web1", "is no line of a known_hosts file", KNOWN_KEY},
+	    {KEY, "says no host before its key", KNOWN_KEY},
+	    {"@cert-authority " KEY, "says no host before its key", KNOWN_KEY},
 	    {"web1 ssh-ed25519", "has no valid base64", KNOWN_KEY},
 	    {"web1 ssh-ed25519 !!!!", "has no valid base64", KNOWN_KEY},
 	    {"web1 ssh-ed25519 AAAA", "has a damaged key", KNOWN_KEY},
