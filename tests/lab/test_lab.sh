@@ -24,6 +24,7 @@ fails_to "but not to a login that it does not name" ssh_client -q root@origin tr
 contains "another run does not take the lab" "in use by another run (process $$)" \
 	"$(bash -c '. "$1/session.sh"; lab_up' second "$here")"
 equal "which goes on" "Hello from the origin." "$(client curl -s http://origin/)"
+fails_to "a name that no lab test has is no success" "$here/run" no-such-test
 
 lab wire stop
 lab down
