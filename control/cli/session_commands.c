@@ -74,6 +74,34 @@ static json_t *detail_words(const json_t *detail)
 	return json_stringn_nocheck(words, strnlen(words, sizeof(words)));
 }
 
+/* Is what passed in this program in a recording? */
+static json_t *recorded_words(const json_t *program)
+{
+	const char *error = json_string_value(json_object_get(program, "error"));
+	long long lost = json_integer_value(json_object_get(program, "lost_records"));
+
+	if (error != NULL && strcmp(error, "recording_failed") == 0)
+		return json_string("failed");
+	if (lost > 0)
+		return json_sprintf("%lld lost", lost);
+	return json_string(json_is_true(json_object_get(program, "recorded")) ? "yes" : "no");
+}
+
+static void prepare_programs(json_t *rows)
+{
+	size_t i;
+	json_t *program;
+
+	json_array_foreach(rows, i, program)
+	{
+		json_object_set_new(program, "recorded_words", recorded_words(program));
+		if (!json_is_null(json_object_get(program, "finished_at")))
+			continue; /* what it moves is told when it ends */
+		json_object_del(program, "bytes_from_client");
+		json_object_del(program, "bytes_from_origin");
+	}
+}
+
 static int run_show(const struct call *call)
 {
 	static const struct column one[] = {{"session", "session_id", COLUMN_ID},
@@ -87,7 +115,7 @@ static int run_show(const struct call *call)
 	    {"TYPE", "type", COLUMN_TEXT}, {"COMMAND", "command", COLUMN_TEXT},
 	    {"TO", "destination", COLUMN_TEXT}, {"STARTED", "started_at", COLUMN_TIME},
 	    {"FINISHED", "finished_at", COLUMN_TIME}, {"FROM CLIENT", "bytes_from_client", COLUMN_BYTES},
-	    {"FROM ORIGIN", "bytes_from_origin", COLUMN_BYTES}};
+	    {"FROM ORIGIN", "bytes_from_origin", COLUMN_BYTES}, {"RECORDED", "recorded_words", COLUMN_TEXT}};
 	static const struct column events[] = {{"TIME", "time", COLUMN_TIME}, {"EVENT", "event", COLUMN_TEXT},
 	    {"DETAIL", "detail_text", COLUMN_TEXT}};
 	json_t *result =
@@ -108,14 +136,7 @@ static int run_show(const struct call *call)
 	putchar('\n');
 	json_t *program_rows = json_object_get(result, "programs");
 	size_t i;
-	json_t *program;
-	json_array_foreach(program_rows, i, program)
-	{
-		if (!json_is_null(json_object_get(program, "finished_at")))
-			continue; /* what it moves is told when it ends */
-		json_object_del(program, "bytes_from_client");
-		json_object_del(program, "bytes_from_origin");
-	}
+	prepare_programs(program_rows);
 	table_print(program_rows, programs, sizeof(programs) / sizeof(programs[0]), "no programs");
 	json_t *event;
 	json_t *event_rows = json_object_get(result, "events");
