@@ -52,6 +52,9 @@ const char *call_option(const struct call *call, const char *name);
 /* The i-th value of a repeatable option, NULL past the last. */
 const char *call_option_at(const struct call *call, const char *name, size_t i);
 
+/* The number of --limit, `usual` where it was not given; -1 after a message. */
+long call_limit(const struct call *call, long usual, long max);
+
 /* All values of an option, each split at its commas: an array of strings. */
 json_t *call_words(const struct call *call, const char *name);
 

@@ -16,6 +16,7 @@
 #include "control/cli/zip_export.h"
 
 #define PATH_ROOM 4096
+#define LISTED 100        /* where no --limit is given */
 #define PROGRAMS_MAX 1000 /* that `play` goes through in one session: what the box lists at once */
 
 static int run_ls(const struct call *call)
@@ -25,25 +26,17 @@ static int run_ls(const struct call *call)
 	    {"USER", "user", COLUMN_TEXT}, {"LOGIN", "Username", COLUMN_TEXT},
 	    {"SERVER", "ServerAddress", COLUMN_TEXT}, {"STARTED", "ProgramStartDatetime", COLUMN_TIME},
 	    {"SIZE", "file_size", COLUMN_BYTES}, {"ENDED", "ended", COLUMN_TEXT}};
-	json_t *params = json_object();
 	const char *session = call_option(call, "session");
 	const char *user = call_option(call, "user");
-	const char *limit = call_option(call, "limit");
+	long limit = call_limit(call, LISTED, PROGRAMS_MAX);
 
+	if (limit < 0)
+		return EXIT_USAGE;
+	json_t *params = json_pack("{s:I}", "limit", (json_int_t)limit);
 	if (session != NULL)
 		json_object_set_new(params, "session", json_string(session));
 	if (user != NULL)
 		json_object_set_new(params, "user", json_string(user));
-	if (limit != NULL) {
-		char *end;
-		long n = strtol(limit, &end, 10);
-		if (*limit == '\0' || *end != '\0' || n < 1 || n > PROGRAMS_MAX) {
-			json_decref(params);
-			return complain("--limit takes a number from 1 to %d, not '%s'", PROGRAMS_MAX, limit),
-			       EXIT_USAGE;
-		}
-		json_object_set_new(params, "limit", json_integer(n));
-	}
 	json_t *result = control_ask(call->socket_path, "recordings.ls", params);
 	if (result == NULL)
 		return EXIT_FAILED;

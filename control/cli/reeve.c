@@ -166,6 +166,19 @@ const char *call_option(const struct call *call, const char *name)
 	return NULL;
 }
 
+long call_limit(const struct call *call, long usual, long max)
+{
+	const char *text = call_option(call, "limit");
+	char *end = NULL;
+
+	if (text == NULL)
+		return usual;
+	long n = strtol(text, &end, 10);
+	if (*text == '\0' || *end != '\0' || n < 1 || n > max)
+		return complain("--limit takes a number from 1 to %ld, not '%s'", max, text), -1;
+	return n;
+}
+
 static const struct command *find_command(const char *group, const char *verb, bool *group_known)
 {
 	*group_known = false;

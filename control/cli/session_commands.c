@@ -8,6 +8,9 @@
 #include "control/cli/socket.h"
 #include "control/cli/table.h"
 
+#define LISTED 1000 /* where no --limit is given */
+#define LISTED_MAX 10000
+
 static const struct column session_columns[] = {{"SESSION", "session_id", COLUMN_ID},
     {"USER", "user", COLUMN_TEXT}, {"LOGIN", "login", COLUMN_TEXT}, {"CLIENT", "client", COLUMN_HOST},
     {"SERVER", "server", COLUMN_TEXT}, {"RULE", "rule", COLUMN_TEXT}, {"STARTED", "started_at", COLUMN_TIME},
@@ -30,19 +33,28 @@ static void add_bytes(json_t *rows)
 
 static int run_sessions(const struct call *call)
 {
-	json_t *result = control_ask(
-	    call->socket_path, "sessions.ls", json_pack("{s:b}", "live", call_option(call, "live") != NULL));
+	bool live = call_option(call, "live") != NULL;
+	long limit = call_limit(call, LISTED, LISTED_MAX);
+
+	if (limit < 0)
+		return EXIT_USAGE;
+	/* One more than is shown tells whether there are more. */
+	json_t *result = control_ask(call->socket_path, "sessions.ls",
+	    json_pack("{s:b, s:I}", "live", live, "limit", (json_int_t)limit + 1));
 
 	if (result == NULL)
 		return EXIT_FAILED;
+	json_t *rows = json_object_get(result, "sessions");
+	bool more = json_array_size(rows) > (size_t)limit && json_array_remove(rows, (size_t)limit) == 0;
 	if (call->json)
 		print_json(result);
 	else {
-		json_t *rows = json_object_get(result, "sessions");
 		add_bytes(rows);
 		table_add_ended(rows);
 		table_print(rows, session_columns, sizeof(session_columns) / sizeof(session_columns[0]),
-		    call_option(call, "live") != NULL ? "no live sessions" : "no sessions yet");
+		    live ? "no live sessions" : "no sessions yet");
+		if (more)
+			puts("… and more (--limit N)");
 	}
 	json_decref(result);
 	return EXIT_OK;
@@ -171,10 +183,11 @@ static int run_kill(const struct call *call)
 
 const struct command session_commands[3] = {
     {.group = "sessions",
-        .arguments = "[--live]",
+        .arguments = "[--live] [--limit N]",
         .summary = "list sessions, newest first",
         .text = "Lists the SSH sessions that went through audited rules, refused ones too, newest first.",
-        .options = {{"live", 0, NULL, "only those that are open now", false}},
+        .options = {{"live", 0, NULL, "only those that are open now", false},
+            {"limit", 0, "N", "at most so many, up to 10000 (default: 1000)", false}},
         .run = run_sessions},
     {.group = "session",
         .verb = "show",

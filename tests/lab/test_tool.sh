@@ -44,6 +44,12 @@ two=$(reeve ls --json | json "rows[0]['SessionID']")
 told "of two it asks which" "a session of 2 programs: --program" reeve get "$two" -o "$STATE/two.sshlog"
 holds "--program 2 is an answer" reeve get "$two" --program 2 -o "$STATE/two.sshlog"
 
+# Lists say where they are cut short.
+contains "sessions --limit 1: there are more" "more (--limit N)" "$(reeve sessions --limit 1)"
+equal "and one is shown" 1 "$(reeve sessions --limit 1 --json | json 'len(rows)')"
+lacks "all of them are no more than all" "more (" "$(reeve sessions)"
+told "a limit that is none" "from 1 to 10000" reeve sessions --limit 0
+contains "ls --limit 1: there are more" "more (--limit N)" "$(reeve ls --limit 1)"
 # A reader that goes away (`reeve ls | head`) is no error to be told of: Python gives children SIGPIPE's default back.
 equal "it ends quietly where nobody reads" "-13 b''" "$(python3 -c 'import os, subprocess, sys
 r, w = os.pipe(); os.close(r)
