@@ -32,6 +32,8 @@ static int run_ls(const struct call *call)
 
 	if (limit < 0)
 		return EXIT_USAGE;
+	if ((session != NULL && *session == '\0') || (user != NULL && *user == '\0'))
+		return complain("--session and --user take one, not nothing"), EXIT_USAGE;
 	json_t *params = json_pack("{s:I}", "limit", (json_int_t)limit);
 	if (session != NULL)
 		json_object_set_new(params, "session", json_string(session));

@@ -334,6 +334,8 @@ static int parse_words(struct call *call, char **argv, int argc)
 		if (taken == 0) {
 			if (call->argument_count >= call->command->argument_max)
 				return usage_error(call, "one word too many:", argv[i]);
+			if (argv[i][0] == '\0') /* of "$ID" that is not set; it would mean all there are */
+				return usage_error(call, "a word is empty", NULL);
 			call->arguments[call->argument_count++] = argv[i];
 			taken = 1;
 		}

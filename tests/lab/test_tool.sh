@@ -44,6 +44,10 @@ two=$(reeve ls --json | json "rows[0]['SessionID']")
 told "of two it asks which" "a session of 2 programs: --program" reeve get "$two" -o "$STATE/two.sshlog"
 holds "--program 2 is an answer" reeve get "$two" --program 2 -o "$STATE/two.sshlog"
 
+# What a variable that is not set makes of a call does not mean everything.
+told "play ''" "a word is empty" reeve play "" -k "$STATE/sshkey"
+told "get ''" "a word is empty" reeve get ""
+told "ls --session ''" "not nothing" reeve ls --session ""
 # Lists say where they are cut short.
 contains "sessions --limit 1: there are more" "more (--limit N)" "$(reeve sessions --limit 1)"
 equal "and one is shown" 1 "$(reeve sessions --limit 1 --json | json 'len(rows)')"
