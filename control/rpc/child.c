@@ -19,7 +19,8 @@ static char log_name[48] = "reeve";
 static enum rpc_log_level log_level = RPC_LOG_INFO;
 static int supervisor_fd = -1;
 
-static enum rpc_log_level level_from_environment(void)
+/* What is no level is told of by one process, not by all. */
+static enum rpc_log_level level_from_environment(bool tell)
 {
 	static const char *const names[] = {"", "error", "warning", "notice", "info", "debug"};
 	const char *wanted = getenv("PORTREEVE_LOG");
@@ -27,6 +28,11 @@ static enum rpc_log_level level_from_environment(void)
 	for (unsigned i = 1; wanted != NULL && i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(wanted, names[i]) == 0)
 			return (enum rpc_log_level)i;
+	if (tell && wanted != NULL && *wanted != '\0')
+		rpc_log(RPC_LOG_WARNING,
+		    "PORTREEVE_LOG=%s is no level: expected error, warning, notice, info or debug; it is "
+		    "info now",
+		    wanted);
 	return RPC_LOG_INFO;
 }
 
@@ -49,7 +55,7 @@ int rpc_child_start(enum rpc_role role, uint32_t index, struct rpc_link *supervi
 		snprintf(log_name, sizeof(log_name), "reeved");
 	else
 		snprintf(log_name, sizeof(log_name), "reeve-%s", rpc_role_name(role));
-	log_level = level_from_environment();
+	log_level = level_from_environment(role == RPC_SUPERVISOR);
 	signal(SIGPIPE, SIG_IGN);
 	if (role == RPC_SUPERVISOR)
 		return 0;

@@ -9,6 +9,8 @@ starts_and_fails() {
 }
 lab_up
 cp "$STATE/reeved.yaml" "$STATE/good.yaml"
+contains "PORTREEVE_LOG: what is no level is told" "PORTREEVE_LOG=loud is no level: expected error," \
+	"$(PORTREEVE_LOG=loud "${reeved_command[@]}" -c "$STATE/reeved.yaml" --check 2>&1)"
 cat >"$STATE/policy.yaml" <<-'YAML'
 	default: allow
 	rules:
