@@ -223,7 +223,7 @@ interrupted() { # exit status
 session_end() {
 	local status=$?
 	trap - EXIT
-	trap '' INT TERM HUP
+	trap '' INT TERM HUP PIPE # of who looks at the beginning alone (| head)
 	[ "$status" != 0 ] || wire_end
 	# Who presses Ctrl-C knows why it ends.
 	if [ "$status" != 130 ] && [ "$status$failures" != 00 ]; then show_logs; fi
