@@ -214,8 +214,11 @@ static bool make(const struct keyring *keyring, enum keyring_kind ca, uint32_t k
 		return refuse(error, "touch and verification are asked of security keys, and this is none");
 	if (!fields_valid(c, error))
 		return false;
-	if (ca_blob.len == 0)
-		return refuse(error, "there is no such CA");
+	if (ca_blob.len == 0) {
+		snprintf(error, KEEPER_ERROR_MAX, "there is no %s CA yet (reeve ca create --type %s)",
+		    ca_name((uint8_t)ca), ca_name((uint8_t)ca));
+		return false;
+	}
 	put_body(out, kind, key.type, key_fields, c);
 	wire_put_string(out, ca_blob.at, ca_blob.len);
 	if (out->failed)

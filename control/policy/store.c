@@ -129,10 +129,10 @@ bool policies_open(struct control *control, struct policy_fault *fault)
 	if (policy != NULL) {
 		control->policies.in_force = policy;
 		rpc_log(RPC_LOG_NOTICE,
-		    "policy generation %llu, applied before, is in force again, %u rules; %s was not read "
-		    "(`reeve "
-		    "policy apply`)",
-		    (unsigned long long)policy->generation, policy->rule_count, control->config.policy);
+		    "policy generation %llu, applied before, is in force again, %u rule%s; %s was not read "
+		    "(`reeve policy apply`)",
+		    (unsigned long long)policy->generation, policy->rule_count,
+		    policy->rule_count == 1 ? "" : "s", control->config.policy);
 		return true;
 	}
 	if (fault->text[0] != '\0')
@@ -152,8 +152,9 @@ bool policies_open(struct control *control, struct policy_fault *fault)
 	policy->applied_at = time(NULL);
 	control->policies.in_force = policy;
 	control->policies.from_file = true;
-	rpc_log(RPC_LOG_NOTICE, "policy generation %llu is that of %s, %u rules",
-	    (unsigned long long)policy->generation, policy->name, policy->rule_count);
+	rpc_log(RPC_LOG_NOTICE, "policy generation %llu is that of %s, %u rule%s",
+	    (unsigned long long)policy->generation, policy->name, policy->rule_count,
+	    policy->rule_count == 1 ? "" : "s");
 	return true;
 }
 

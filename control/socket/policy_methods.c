@@ -52,8 +52,9 @@ static void applied(struct control *control, void *argument, enum policies_resul
 		request_audit(request, "policy.apply",
 		    json_pack("{s:I, s:I}", "generation", (json_int_t)policy->generation, "rules",
 		        (json_int_t)policy->rule_count));
-		rpc_log(RPC_LOG_NOTICE, "policy generation %llu is in force, %u rules (by uid %u)",
-		    (unsigned long long)policy->generation, policy->rule_count, (unsigned)request->uid);
+		rpc_log(RPC_LOG_NOTICE, "policy generation %llu is in force, %u rule%s (by uid %u)",
+		    (unsigned long long)policy->generation, policy->rule_count,
+		    policy->rule_count == 1 ? "" : "s", (unsigned)request->uid);
 		request_result(request, json_pack("{s:I, s:I}", "generation", (json_int_t)policy->generation,
 		                            "rules", (json_int_t)policy->rule_count));
 		return;

@@ -477,6 +477,8 @@ Test(certificate, fields_that_are_refused)
 	uint8_t room[4096];
 	out = wire_into(room, sizeof(room));
 	cr_expect_not(certificate_make(&keyring, KEYRING_HOST_CA, &good, &out, error));
+	cr_expect_not_null(
+	    strstr(error, "there is no host CA yet (reeve ca create --type host)"), "%s", error);
 	keyring_close(&keyring);
 }
 
