@@ -180,17 +180,16 @@ static void certified(void *context, void *argument, int error, struct wire_span
 	keeper_question_free(question);
 }
 
-/* NULL, or why there is no certificate. */
-static const char *may_certify(const struct session *session, struct wire_span public_key)
+/* NULL, or why there is no certificate: it may stand in `text`. */
+static const char *may_certify(struct control *control, const struct session *session,
+    struct wire_span public_key, char *text, size_t size)
 {
 	struct public_key key;
 
-	if (session == NULL || !session->granted || session->rule == NULL || session->target_id[0] == '\0')
-		return "portreeve: no certificate without permission";
-	if (session->identity == RPC_IDENTITY_ORIGIN)
-		return "portreeve: no certificate for somebody whom only the origin knows";
-	if (!session_way_allowed(session, RPC_ORIGIN_CERTIFICATE))
-		return "portreeve: the rule has no certificate for the origin";
+	if (session == NULL)
+		return "portreeve: no such session";
+	if (!session_may_get(control, session, RPC_ORIGIN_CERTIFICATE, text, size))
+		return text;
 	if (session->certificates >= SESSION_CERTIFICATES_MAX)
 		return "portreeve: no further certificate for this session";
 	if (!public_key_parse(public_key, &key) || key.type->kind != PUBLIC_KEY_ED25519)
@@ -237,11 +236,12 @@ int session_on_cert(void *context, struct rpc_link *link, struct rpc_message *me
 	struct control *control = context;
 	struct peer *worker = &control->peers.workers[link->index];
 	struct rpc_ses_cert cert;
+	char text[512];
 
 	if (!rpc_get_ses_cert(message->body, &cert))
 		return -EPROTO;
 	struct session *session = session_find(control, link->index, cert.flow);
-	const char *why = may_certify(session, cert.public_key);
+	const char *why = may_certify(control, session, cert.public_key, text, sizeof(text));
 	struct keeper_question *question =
 	    why != NULL ? NULL : keeper_question(control, session, message->id, (struct wire_span){0});
 	if (question == NULL) {

@@ -219,6 +219,22 @@ void sessions_tell_keeper(struct control *control)
 			session_tell_keeper(control, session, true);
 }
 
+/* Was its worker let in at the origin already? */
+static bool was_at_origin(struct control *control, const struct session *session)
+{
+	sqlite3_stmt *row = database_query(&control->db,
+	    "SELECT detail FROM events WHERE session_id = ? AND event = 'origin.auth'", "t",
+	    session->session_id);
+	bool in = false;
+
+	while (database_row(row)) {
+		json_t *detail = json_loads(database_text(row, 0), 0, NULL);
+		in = in || session_let_in_by(detail);
+		json_decref(detail);
+	}
+	return in;
+}
+
 /* What the database says of a session that a worker claims to go on with. False: it knows nothing of it as
  * this worker's, live, under this number. */
 static bool restore(struct control *control, struct session *session)
@@ -263,6 +279,7 @@ static bool restore(struct control *control, struct session *session)
 		session->identifier_len = (uint8_t)identifier.len;
 	}
 	database_stop(row);
+	session->at_origin = was_at_origin(control, session);
 	if (rule >= 0 && rule <= UINT32_MAX)
 		find_rule(control, session, generation, (uint32_t)rule);
 	if (users_find(&control->db, session->user, &user)) {

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "control/control.h"
+#include "control/identity/bindings.h"
 
 bool session_user_may(
     const struct session *session, const struct user *user, const char *login, char *why, size_t size)
@@ -38,11 +40,110 @@ static bool way_fits(const struct session *session, uint8_t way)
 	       way == RPC_ORIGIN_KEYBOARD_INTERACTIVE;
 }
 
-bool session_way_allowed(const struct session *session, uint8_t way)
+/* Is the client's address still the user's? */
+static bool is_bound(struct control *control, const struct session *session, char *why, size_t size)
 {
-	const struct policy_ssh *ssh = session->rule->ssh;
+	char address[TARGET_ADDRESS_SIZE];
+	int64_t expires_at = 0;
+	struct user user;
+	bool same = false;
 
-	return memchr(ssh->origin_auth, way, ssh->origin_auth_count) != NULL && way_fits(session, way);
+	binding_address((struct wire_span){session->client_addr, session->addr_len}, session->vlan, address);
+	if (bindings_find(&control->db, address, time(NULL), &user, &expires_at) == BINDING_GOOD) {
+		same = strcmp(user.user_id, session->user_id) == 0;
+		user_free(&user);
+	}
+	if (!same)
+		snprintf(why, size,
+		    "portreeve: your address %s is not signed in any more; sign in again (VPN, network "
+		    "access) "
+		    "and retry",
+		    address);
+	return same;
+}
+
+/* Is the key still the user's? */
+static bool is_enrolled(struct control *control, const struct session *session, char *why, size_t size)
+{
+	struct user user;
+	bool same = false;
+
+	if (users_find_by_key(
+	        &control->db, (struct wire_span){session->came_with, session->came_with_len}, &user)) {
+		same = strcmp(user.user_id, session->user_id) == 0;
+		user_free(&user);
+	}
+	if (!same)
+		snprintf(why, size,
+		    "portreeve: your key is not enrolled any more; ask the administrator of this gateway");
+	return same;
+}
+
+static bool is_unrevoked(struct control *control, const struct session *session, char *why, size_t size)
+{
+	char text[320];
+
+	if (revocations_check(&control->revocations,
+	        (struct wire_span){session->came_with, session->came_with_len}, text, sizeof(text)))
+		return true;
+	snprintf(why, size, "portreeve: %s", text);
+	return false;
+}
+
+/* Does what told who they are (WHO) tell it still? A person types the code of a second factor, or touches a
+ * key, for minutes: meanwhile an administrator may have taken it back. */
+static bool still_told(struct control *control, const struct session *session, char *why, size_t size)
+{
+	switch ((enum rpc_identity)session->identity) {
+	case RPC_IDENTITY_CERTIFICATE:
+		return is_unrevoked(control, session, why, size);
+	case RPC_IDENTITY_KEY:
+		return is_unrevoked(control, session, why, size) && is_enrolled(control, session, why, size);
+	case RPC_IDENTITY_ADDRESS:
+		return is_bound(control, session, why, size);
+	case RPC_IDENTITY_ORIGIN: /* the origin is yet to tell */
+		return true;
+	}
+	snprintf(why, size, "portreeve: not authenticated");
+	return false;
+}
+
+/* Whose session it is, as far as that still holds. False: it does not, and there is no user to be freed. */
+static bool find_user(
+    struct control *control, const struct session *session, struct user *user, char *why, size_t size)
+{
+	bool found = users_find(&control->db, session->user, user);
+
+	if (found && strcmp(user->user_id, session->user_id) == 0) {
+		if (still_told(control, session, why, size))
+			return true;
+	} else {
+		snprintf(why, size, "portreeve: user %s was removed", session->user);
+	}
+	if (found)
+		user_free(user);
+	return false;
+}
+
+bool session_may_get(
+    struct control *control, const struct session *session, uint8_t way, char *why, size_t size)
+{
+	struct user user;
+
+	if (!session->granted || session->rule == NULL || session->target_id[0] == '\0' ||
+	    session->identity == RPC_IDENTITY_ORIGIN)
+		snprintf(why, size, "portreeve: nothing without permission");
+	else if (session->at_origin)
+		snprintf(why, size, "portreeve: the origin has let this session in already");
+	else if (memchr(session->rule->ssh->origin_auth, way, session->rule->ssh->origin_auth_count) ==
+	             NULL ||
+	         !way_fits(session, way))
+		snprintf(why, size, "portreeve: the rule has no such way into the origin for this session");
+	else if (find_user(control, session, &user, why, size)) {
+		user_free(&user);
+		return true;
+	}
+	return false;
 }
 
 /* How the box may log in at the origin for this session. */
@@ -66,9 +167,9 @@ static const char *judge_may(
 	const char *verdict = why;
 	uint8_t ways[RPC_ORIGIN_AUTHS_MAX];
 
-	if (!users_find(&control->db, session->user, &user) || strcmp(user.user_id, session->user_id) != 0)
-		snprintf(why, size, "portreeve: user %s was removed", session->user);
-	else if (!session_user_may(session, &user, login, why, size))
+	if (!find_user(control, session, &user, why, size))
+		return why;
+	if (!session_user_may(session, &user, login, why, size))
 		verdict = why;
 	else if (session->force_command != NULL && origin_auth_of(session, ways) == 0)
 		snprintf(why, size,

@@ -208,6 +208,12 @@ static bool let_in_by_origin(struct session *session, const json_t *detail)
 	       (strcmp(method, "password") == 0 || strcmp(method, "keyboard-interactive") == 0);
 }
 
+bool session_let_in_by(const json_t *detail)
+{
+	return json_is_true(json_object_get(detail, "success")) &&
+	       !json_is_true(json_object_get(detail, "partial"));
+}
+
 /* What of a worker's event may stand in the log. False: nothing. */
 static bool keep_detail(struct control *control, struct session *session, const char *event, json_t *detail)
 {
@@ -226,6 +232,8 @@ static bool keep_detail(struct control *control, struct session *session, const 
 			return false;
 		session->failure_told = true;
 	}
+	if (strcmp(event, "origin.auth") == 0 && session_let_in_by(detail))
+		session->at_origin = true;
 	/* A transfer may have been asked for by a command line, too. */
 	const char *type = json_string_value(json_object_get(detail, "type"));
 	bool of_subsystem = strcmp(event, "exec") != 0 && type != NULL && strcmp(type, "subsystem") == 0;

@@ -7,14 +7,14 @@
 
 #include "control/control.h"
 
-/* NULL, or why this session gets nothing of the vault. */
-static const char *may_have_secrets(struct session *session)
+/* NULL, or why this session gets nothing of the vault: it may stand in `text`. */
+static const char *may_have_secrets(
+    struct control *control, const struct session *session, char *text, size_t size)
 {
-	if (session == NULL || !session->granted || session->rule == NULL || session->target_id[0] == '\0' ||
-	    session->identity == RPC_IDENTITY_ORIGIN || session->identity == 0)
-		return "portreeve: no secret without permission";
-	if (!session_way_allowed(session, RPC_ORIGIN_VAULT))
-		return "portreeve: this session takes nothing from the vault";
+	if (session == NULL)
+		return "portreeve: no such session";
+	if (!session_may_get(control, session, RPC_ORIGIN_VAULT, text, size))
+		return text;
 	if (session->secrets >= SESSION_SECRETS_MAX)
 		return "portreeve: no further secret for this session";
 	return NULL;
@@ -70,11 +70,12 @@ int session_on_secret(void *context, struct rpc_link *link, struct rpc_message *
 {
 	struct control *control = context;
 	struct rpc_ses_secret secret;
+	char text[512];
 
 	if (!rpc_get_ses_secret(message->body, &secret) || secret.box_key.len != crypto_box_PUBLICKEYBYTES)
 		return -EPROTO;
 	struct session *session = session_find(control, link->index, secret.flow);
-	const char *why = may_have_secrets(session);
+	const char *why = may_have_secrets(control, session, text, sizeof(text));
 	struct call_options options =
 	    keeper_call(control, RPC_KEY_SECRET, RPC_KEY_SECRET_REPLY, secret_given, NULL);
 	if (why == NULL) {
@@ -132,11 +133,12 @@ int session_on_secret_sign(void *context, struct rpc_link *link, struct rpc_mess
 {
 	struct control *control = context;
 	struct rpc_ses_secret_sign sign;
+	char text[512];
 
 	if (!rpc_get_ses_secret_sign(message->body, &sign) || sign.data.len > SECRET_DATA_MAX)
 		return -EPROTO;
 	struct session *session = session_find(control, link->index, sign.flow);
-	const char *why = may_have_secrets(session);
+	const char *why = may_have_secrets(control, session, text, sizeof(text));
 	if (why == NULL && !may_use(session, sign.algorithm))
 		why = "portreeve: the rule does not allow this algorithm";
 	struct call_options options =

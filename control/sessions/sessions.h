@@ -96,6 +96,7 @@ struct session {
 	/* Set by MAY. With identity ORIGIN it may go on to the origin, and is granted once that has let it
 	 * in. */
 	bool to_origin, granted;
+	bool at_origin; /* which has let it in: what its login there needed, it needs no more */
 	bool killed;
 	bool failure_told; /* the worker has said why nobody was let in */
 	uint32_t permits;
@@ -221,14 +222,19 @@ struct call_options keeper_call(
 /* What to tell a client when the keeper does not answer. */
 const char *keeper_failure(int error);
 
+/* -- what workers tell (programs.c) -- */
+/* Does the detail of an event `origin.auth` say that the origin has let the session in? */
+bool session_let_in_by(const json_t *detail);
+
 /* -- may they (may.c) -- */
 /* What rule and enrolment say of a user and a login. False: they may not, and `why` tells that user. */
 bool session_user_may(
     const struct session *session, const struct user *user, const char *login, char *why, size_t size);
-/* Is this (enum rpc_origin_auth) among the ways in which MAY lets the session log in at its origin? Its rule
- * must be known. To be asked again of whatever the way needs: a worker that was taken over does not keep to
- * what MAY told it. */
-bool session_way_allowed(const struct session *session, uint8_t way);
+/* May the session be given what this way (enum rpc_origin_auth) of logging in at its origin needs? Asked each
+ * time: a worker that was taken over does not keep to what MAY told it, and since MAY the user may have been
+ * removed, or what they came with revoked. False: `why` is for that user. */
+bool session_may_get(
+    struct control *control, const struct session *session, uint8_t way, char *why, size_t size);
 
 /* -- host keys (host_key.c) -- */
 /* Calls `shown`, maybe at once, with the target's host key of that type. certified: its certificate is what
