@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ca.*, seal.key */
+#include <arpa/inet.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,6 +160,20 @@ static void audit_step(struct request *request, uint8_t action, const char *type
 	        (int)json_array_size(json_object_get(ca, "keys"))));
 }
 
+/* What is believed of the CA's keys. Whatever became of the step: one that was not answered in time may be
+ * done later, one that was refused may have been done before, and what was retired must not be trusted on. No
+ * keys of the client CA: the keeper is asked for them at the next certificate. */
+static void settle_keys(struct control *control, const struct ca_call *call, struct wire_span keys)
+{
+	if (call->ca == RPC_CA_CLIENT)
+		client_cas_take(&control->client_cas, keys);
+	if (call->ca == RPC_CA_HOST && keys.len > 0)
+		control->has_host_ca = true;
+	if (call->ca == RPC_CA_HOST && call->action != RPC_CA_SHOW)
+		host_keys_recertify(
+		    &control->db, NULL); /* those that clients are shown are not by its present key */
+}
+
 static void ca_answered(void *context, void *argument, int error, struct wire_span body)
 {
 	struct control *control = context;
@@ -166,11 +181,13 @@ static void ca_answered(void *context, void *argument, int error, struct wire_sp
 	struct request *request = call.request;
 	struct rpc_key_ca_reply reply = {0};
 	const char *type = types[call.ca];
+	bool decoded = error == 0 && rpc_get_key_ca_reply(body, &reply);
 
 	free(argument);
+	settle_keys(control, &call, decoded ? reply.keys : (struct wire_span){0});
 	if (keeper_failed(request, error))
 		return;
-	if (!rpc_get_key_ca_reply(body, &reply) || reply.problem != RPC_PROBLEM_NONE) {
+	if (!decoded || reply.problem != RPC_PROBLEM_NONE) {
 		request_fail(request, request_problem_code(reply.problem), "%.*s", (int)reply.error.len,
 		    (const char *)reply.error.at);
 		return;
@@ -180,14 +197,7 @@ static void ca_answered(void *context, void *argument, int error, struct wire_sp
 		    "there is no %s CA yet; make it with: reeve ca create --type %s", type, type);
 		return;
 	}
-	if (call.ca == RPC_CA_CLIENT)
-		client_cas_take(&control->client_cas, reply.keys);
 	json_t *ca = ca_json(type, reply.keys);
-	if (call.ca == RPC_CA_HOST)
-		control->has_host_ca = true;
-	if (call.action != RPC_CA_SHOW && call.ca == RPC_CA_HOST)
-		host_keys_recertify(
-		    &control->db, NULL); /* those that clients are shown are not by its present key */
 	if (call.action != RPC_CA_SHOW)
 		audit_step(request, call.action, type, ca);
 	request_result(request, ca);
@@ -334,9 +344,29 @@ static void host_issued(void *context, void *argument, int error, struct wire_sp
 	certificate_issued(argument, error, decoded, reply.error, reply.certificate);
 }
 
+/* As ssh compares it with the host that it was told: an address in its one form, a name (or a pattern, of
+ * either) in small letters. False: it is neither. */
+static bool read_host_name(const char *typed, char name[HOST_NAME_MAX_LEN + 1])
+{
+	uint8_t address[16];
+	size_t len = strlen(typed);
+
+	if (len == 0 || len > HOST_NAME_MAX_LEN)
+		return false;
+	if (inet_pton(AF_INET, typed, address) == 1 || inet_pton(AF_INET6, typed, address) == 1)
+		return inet_ntop(strchr(typed, ':') != NULL ? AF_INET6 : AF_INET, address, name,
+		           HOST_NAME_MAX_LEN + 1) != NULL;
+	for (size_t i = 0; i <= len; i++)
+		name[i] = typed[i] >= 'A' && typed[i] <= 'Z' ? (char)(typed[i] - 'A' + 'a') : typed[i];
+	/* A colon is an address's, never a port's: the port is no part of what ssh looks for. */
+	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-_:*?") == len &&
+	       (strchr(name, ':') == NULL || strpbrk(name, "*?") != NULL);
+}
+
 /* Each name as a string; false: the request is answered. */
 static bool take_host_names(struct request *request, const json_t *names, struct wire_out *out)
 {
+	char name[HOST_NAME_MAX_LEN + 1];
 	size_t i;
 	const json_t *item;
 
@@ -347,16 +377,11 @@ static bool take_host_names(struct request *request, const json_t *names, struct
 	}
 	json_array_foreach((json_t *)names, i, item)
 	{
-		const char *name = json_string_value(item);
-		size_t len = strlen(name);
-		if (len == 0 || len > HOST_NAME_MAX_LEN ||
-		    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:*?") !=
-		        len) {
+		if (!read_host_name(json_string_value(item), name)) {
 			request_fail(request, SERVER_BAD_INPUT,
 			    "'%.80s' is neither a host name nor an address; expected such as "
-			    "web1.example.com or "
-			    "198.51.100.7",
-			    name);
+			    "web1.example.com or 198.51.100.7, without a port",
+			    json_string_value(item));
 			return false;
 		}
 		wire_put_cstring(out, name);

@@ -8,15 +8,15 @@ session_start
 holds "a host CA is made" reeve ca create --type host
 for type in ed25519 ecdsa rsa; do
 	ssh-keygen -q -t "$type" -N '' -f "$STATE/origin_$type" </dev/null
-	capture reeve ca sign-host "$STATE/origin_$type.pub" --names origin,198.51.100.2 --ttl 52w
+	capture reeve ca sign-host "$STATE/origin_$type.pub" --names Origin,198.51.100.2,2001:DB8:0::2 --ttl 52w
 	contains "sign-host: an origin's $type key is certified" "HostCertificate" "$out$err"
 	said=$(ssh-keygen -L -f "$STATE/origin_$type-cert.pub")
 	contains "  as a host certificate" "host certificate" "$said"
 	contains "  for its names" "198.51.100.2" "$said"
 	contains "  without options" "Critical Options: (none)" "$said"
 done
-line=$(reeve ca show --type host --known-hosts 'origin,198.51.100.*' 2>/dev/null)
-contains "ca show --known-hosts: a line of known_hosts" "@cert-authority origin,198.51.100.* ssh-ed25519 AAAA" "$line"
+line=$(reeve ca show --type host --known-hosts 'origin,198.51.100.*,2001:db8:*' 2>/dev/null)
+contains "ca show --known-hosts: a line of known_hosts" "@cert-authority origin,198.51.100.*,2001:db8:* ssh-ed25519 AAAA" "$line"
 
 # A stock client beside the box meets a stock sshd that shows the certificate: nothing to ask, nothing to learn.
 printf '%s\n' "$line" >"$STATE/client/certified_hosts"
@@ -39,6 +39,8 @@ for each in ed25519:ssh-ed25519 ecdsa:ecdsa-sha2-nistp256 rsa:rsa-sha2-512; do
 	contains "a client trusts the origin's ${each%:*} certificate" "Permission denied" \
 		"$(certified "${each%:*}" origin "${each#*:}-cert-v01@openssh.com")"
 done
+contains "under an address that was typed in capitals" "Permission denied" \
+	"$(certified ed25519 2001:db8::2 ssh-ed25519-cert-v01@openssh.com)"
 contains "and not under another name" "Host key verification failed" "$(certified ed25519 198.51.100.3 ssh-ed25519-cert-v01@openssh.com)"
 
 # -- a CA's key is replaced while people work ---------------------------------------------------------------------

@@ -296,6 +296,9 @@ Test(control_socket, users_and_cas)
 	cr_expect_eq(
 	    lab_error(&lab, "ca.sign_host", json_pack("{s:s, s:[s]}", "key", line, "names", "a b"), NULL), 2);
 	cr_expect_eq(
+	    lab_error(&lab, "ca.sign_host", json_pack("{s:s, s:[s]}", "key", line, "names", "web1:22"), NULL),
+	    2);
+	cr_expect_eq(
 	    lab_error(&lab, "ca.sign_host", json_pack("{s:s, s:[s]}", "key", "x", "names", "a"), NULL), 2);
 	cr_expect_eq(lab_error(&lab, "ca.sign_host",
 	                 json_pack("{s:s, s:[s], s:i}", "key", line, "names", "a", "ttl_s", 59), NULL),
@@ -304,6 +307,29 @@ Test(control_socket, users_and_cas)
 	cr_expect(strncmp(json_string_value(json_object_get(ca, "public_key")), "ssh-ed25519 AAAA", 16) == 0);
 	cr_expect(strncmp(json_string_value(json_object_get(ca, "fingerprint")), "SHA256:", 7) == 0);
 	json_decref(response);
+	free(line);
+}
+
+/* ssh looks for what it was told in small letters, and for addresses as inet_ntop() writes them. */
+Test(control_socket, host_names_as_clients_look_for_them)
+{
+	static const char *const wanted[] = {
+	    "web1.example.com", "198.51.100.7", "2001:db8::2", "*.example.com", "2001:db8::*"};
+	json_t *response;
+	char *line = mint_line(&alice, "host"), name[256];
+
+	lab.host_certificate = 64;
+	lab_result(&lab, "ca.sign_host",
+	    json_pack("{s:s, s:[s,s,s,s,s]}", "key", line, "names", "Web1.Example.COM", "198.51.100.7",
+	        "2001:DB8:0:0::2", "*.Example.com", "2001:DB8::*"),
+	    &response);
+	json_decref(response);
+	struct wire in = wire_over(lab.host_principals, lab.host_principals_len);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		cr_expect(wire_span_copy(wire_string(&in), name, sizeof(name)));
+		cr_expect_str_eq(name, wanted[i]);
+	}
+	cr_expect(wire_done(&in));
 	free(line);
 }
 

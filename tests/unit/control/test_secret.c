@@ -289,3 +289,32 @@ Test(secret, an_old_key_of_the_client_ca_counts_until_its_time_is_over)
 	tell_client_cas(now - 1);
 	cr_expect_not(who_is(1, by_old, "root", 0).accepted, "its time is over");
 }
+
+/* A step that the keeper did later than it was waited for, or had done before: what it retired is not trusted
+ * on, whatever the administrator was told. */
+Test(secret, a_retired_key_of_the_client_ca_counts_no_more_whatever_became_of_the_step)
+{
+	struct mint_key laptop;
+	uint8_t blob[PUBLIC_KEY_BLOB_MAX];
+
+	mint_key(&laptop);
+	mint_key(&lab.cas[0]);
+	add_user("alice", "root", "sre", &alice);
+	const struct mint_certificate certificate = issued_for(&laptop);
+	struct wire_span by_old = {blob, mint_certificate(&certificate, &laptop, &lab.cas[0], blob)};
+	begin(1);
+	target_of(1, &origin);
+	tell_client_cas(0);
+	cr_expect(who_is(1, by_old, "root", 0).accepted, "old, not retired");
+	lab.old_client_ca = false;
+	cr_expect_eq(lab_error(&lab, "ca.create", json_pack("{s:s}", "type", "client"), NULL), 5);
+	cr_expect_not(
+	    who_is(1, by_old, "root", 0).accepted, "the keeper's refusal says which keys there are");
+
+	tell_client_cas(0);
+	cr_expect(who_is(1, by_old, "root", 0).accepted);
+	lab.keeper_silent = true;
+	cr_expect_eq(lab_error(&lab, "ca.show", json_pack("{s:s}", "type", "client"), NULL), 4);
+	lab.keeper_silent = lab.old_client_ca = false;
+	cr_expect_not(who_is(1, by_old, "root", 0).accepted, "it did not answer, and did it");
+}
