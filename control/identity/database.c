@@ -212,9 +212,8 @@ static void gather(struct database *db)
 	db->batch_since_ms = now_ms();
 }
 
-static void settle(struct database *db)
+void database_batch_settle(struct database *db)
 {
-	db->must_settle = false;
 	if (!db->batch)
 		return;
 	db->batch = false;
@@ -226,24 +225,19 @@ static void settle(struct database *db)
 	}
 }
 
-void database_batch_must_settle(struct database *db)
-{
-	db->must_settle = true;
-}
-
 int database_batch_turn(struct database *db, int64_t now)
 {
 	int64_t left = db->batch_since_ms + DATABASE_BATCH_MS - now;
 
-	if (db->must_settle || (db->batch && left <= 0))
-		settle(db);
+	if (db->batch && left <= 0)
+		database_batch_settle(db);
 	return db->batch ? (int)left : -1;
 }
 
 void database_close(struct database *db)
 {
 	if (db->handle != NULL)
-		settle(db);
+		database_batch_settle(db);
 	for (unsigned i = 0; i < db->statements; i++)
 		sqlite3_finalize(db->cache[i].statement);
 	sqlite3_close(db->handle);
@@ -338,14 +332,14 @@ int database_changes(struct database *db)
 
 void database_durable(struct database *db, bool durable)
 {
-	settle(db);
+	database_batch_settle(db);
 	db->durable = durable;
 	(void)execute(db, durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
 }
 
 bool database_begin(struct database *db)
 {
-	settle(db);
+	database_batch_settle(db);
 	db->transaction = true;
 	db->transaction = database_run(db, "BEGIN IMMEDIATE", "");
 	return db->transaction;

@@ -109,6 +109,14 @@ void session_event(struct control *control, struct session *session, const char 
 /* -- rows -------------------------------------------------------------------------------------------------
  */
 
+/* What RESUME is believed by stands in the database before the worker is answered: else a session that was
+ * being logged in when this process died would be known to its successor as it was a moment before, or not at
+ * all. The rest can wait for the batch. */
+static void settle(struct control *control)
+{
+	database_batch_settle(&control->db);
+}
+
 void history_begin(struct control *control, const struct session *session)
 {
 	char client[64], server[64];
@@ -123,6 +131,7 @@ void history_begin(struct control *control, const struct session *session)
 	    (int64_t)(session->rule == NULL ? -1 : session->rule - session->policy->rules),
 	    (int64_t)(session->policy == NULL ? 0 : session->policy->generation), (int64_t)session->worker,
 	    (int64_t)session->flow, session->started_at);
+	settle(control);
 }
 
 bool history_identify(struct control *control, const struct session *session)
@@ -138,6 +147,7 @@ bool history_identify(struct control *control, const struct session *session)
 	}
 	(void)database_run(&control->db, "UPDATE sessions SET identifier = ? WHERE session_id = ?", "bt",
 	    identifier, session->session_id);
+	settle(control);
 	return true;
 }
 
@@ -152,6 +162,7 @@ void history_update(struct control *control, const struct session *session)
 	    session->force_command == NULL ? "" : session->force_command, (int64_t)session->identity,
 	    (struct wire_span){session->came_with, session->came_with_len}, session_seed(session),
 	    session->session_id);
+	settle(control);
 }
 
 void history_end(struct control *control, const struct session *session, const char *reason,

@@ -209,7 +209,6 @@ void session_start(struct control *control, struct session *session)
 		return;
 	control->sessions.granted++;
 	history_update(control, session);
-	database_batch_must_settle(&control->db); /* RESUME is believed by what stands there */
 	session_event(control, session, "session.start",
 	    json_pack("{s:s, s:b}", "fingerprint", session->key_fingerprint, "recorded",
 	        session->rule->ssh->recording != RPC_RECORDING_NONE));

@@ -66,12 +66,7 @@ static void take_back(struct control *control, struct session *session)
 	if (session->target_id[0] == '\0')
 		return;
 	session_forget_target(control, session);
-	/* In a transaction of its own: RESUME believes what stands there, so it stands there before the
-	 * worker hears of it. */
-	bool begun = database_begin(&control->db);
 	history_update(control, session);
-	if (begun)
-		(void)database_end(&control->db, true);
 }
 
 static void refuse_target(struct control *control, struct session *session, uint32_t request_id,

@@ -730,6 +730,39 @@ Test(control, a_session_is_taken_up_by_its_own_worker_only)
 	json_decref(response);
 }
 
+/* Killed right after any of its answers, without the time to write anything more; its successor goes on. */
+static void restart_within(uint64_t flow, const char *id)
+{
+	lab_kill(&lab);
+	lab_start(&lab);
+	resume_as(WORKER, flow, id, 1);
+}
+
+Test(control, a_login_goes_on_whenever_control_is_replaced)
+{
+	struct mint_key fresh;
+
+	mint_key(&fresh);
+	add_user("alice", "root", "sre", &alice);
+	struct begun begun = begin(1);
+	restart_within(1, begun.session_id);
+	cr_assert(target_of(1, &origin).verdict <= RPC_TARGET_FIRST_USE);
+	restart_within(1, begun.session_id);
+	cr_expect_eq(sign(1).error.len, 0);
+	restart_within(1, begun.session_id);
+	cr_expect(
+	    who_is(1, mint_blob(&alice), "root", 1).accepted, "its exchange hash is not known any more");
+	restart_within(1, begun.session_id);
+	cr_expect(may(1, "root").allowed);
+	restart_within(1, begun.session_id);
+	cr_expect_eq(cert(1, &fresh).error.len, 0);
+	/* Nor may what was signed for it be signed for another. */
+	begin(2);
+	target_of(2, &origin);
+	memcpy((uint8_t *)identifier_of(2).at, identifier_of(1).at, 32);
+	cr_expect(sign(2).error.len > 0);
+}
+
 /* What is no text would take the object that quotes it along: a session must not hide from the list so. */
 Test(control, a_session_cannot_hide_behind_bytes_that_are_no_text)
 {
