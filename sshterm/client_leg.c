@@ -116,6 +116,7 @@ static void mirror_software(struct session *session, ssh_session ssh)
 	if (line == NULL)
 		line = "";
 	(void)software_of((const uint8_t *)line, strlen(line), software);
+	software_without_login_bugs(software);
 	(void)inside_set_software(ssh, software);
 }
 

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+# What ends say before key exchange: old OpenSSH's versions, of which clients believe that they verify no RSA
+# certificate; SSH-1.99; lines before the identification; long ones; and what is no SSH at all. Runs beside others.
+. "$(dirname "${BASH_SOURCE[0]}")/session.sh"
+session_start
+policy_ssh ''
+LIMIT=200 origin /usr/bin/python3 "$here/greeting_origin.py" 2222 "$STATE/origin" >"$STATE/greeting.out" 2>&1 &
+wait_until 10 grep -qs ready "$STATE/greeting.out" || give_up "no fake origin: $(cat "$STATE/greeting.out")"
+keys=$STATE/client/.ssh
+ssh-keygen -q -t rsa -b 3072 -N '' -f "$keys/rsa"
+reeve user cert alice --key "$keys/rsa.pub" --ttl 1h >/dev/null || give_up "no certificate of an RSA key"
+
+greeting() { printf '%b' "$1" >"$STATE/origin/greeting"; }
+by() { capture ssh_client -v -p 2222 -o IdentitiesOnly=yes -o IdentityAgent=none -o CertificateFile="$keys/$1-cert.pub" -i "$keys/$1" alice@198.51.100.2 true; }
+shown() { sed -n 's/^debug1: Remote protocol version 2.0, remote software version //p' <<<"$err" | tr -d '\r'; }
+gets_in() { # WHAT GREETING SHOWN [KEY]
+	greeting "$2"
+	by "${4:-rsa}"
+	equal "$1: gets in" hello "$out"
+	equal "$1: what the client is shown" "$3" "$(shown)"
+}
+
+# -- versions ----------------------------------------------------------------------------------------------------
+gets_in "an RSA certificate at Ubuntu 18.04" 'SSH-2.0-OpenSSH_7.6p1 Ubuntu-4ubuntu0.7' 'OpenSSH_7.8p1 Ubuntu-4ubuntu0.7'
+gets_in "at CentOS 7" SSH-2.0-OpenSSH_7.4 OpenSSH_7.8
+gets_in "at Ubuntu 14.04" 'SSH-2.0-OpenSSH_6.6.1p1 Ubuntu-2ubuntu2' 'OpenSSH_6.4p1 Ubuntu-2ubuntu2'
+gets_in "at one of today" 'SSH-2.0-OpenSSH_9.2p1 Debian-2' 'OpenSSH_9.2p1 Debian-2'
+gets_in "at CentOS 6 another type of key" SSH-2.0-OpenSSH_5.3 OpenSSH_5.3 alice
+gets_in "at old gear" SSH-1.99-Cisco-1.25 Cisco-1.25
+greeting SSH-2.0-OpenSSH_7.4
+equal "paramiko, too, at CentOS 7" in "$(client /usr/bin/python3 - "$keys/rsa" <<'PY' 2>&1 | tail -n 1
+import socket, sys, paramiko
+t = paramiko.Transport(socket.create_connection(("198.51.100.2", 2222), 10))
+t.start_client(timeout=60)
+key = paramiko.RSAKey.from_private_key_file(sys.argv[1])
+key.load_certificate(sys.argv[1] + "-cert.pub")
+t.auth_publickey("alice", key)
+print("in" if t.is_authenticated() else "out")
+t.close()
+PY
+)"
