@@ -88,6 +88,8 @@ static void checked(void *context, void *argument, int error, struct wire_span b
 			session->refusal[0] = '\0';
 			session_event(control, session, "auth",
 			    json_pack("{s:b, s:s}", "success", 1, "method", "totp"));
+			if (session->by_origin)
+				session_start_by_origin(control, session);
 			answer(control, session, question->request_id, "");
 		}
 	} else if (session != NULL) {
@@ -104,9 +106,9 @@ int session_on_factor(void *context, struct rpc_link *link, struct rpc_message *
 	if (!rpc_get_ses_factor(message->body, &factor))
 		return -EPROTO;
 	struct session *session = session_find(control, link->index, factor.flow);
-	/* Whom the origin judges is granted its judgement first. */
-	if (session == NULL || session->rule == NULL || session->user_id[0] == '\0' ||
-	    (session->granted && session->identity != RPC_IDENTITY_ORIGIN) ||
+	/* Whom the origin judges is judged by it first. */
+	if (session == NULL || session->rule == NULL || session->user_id[0] == '\0' || session->granted ||
+	    (session->identity == RPC_IDENTITY_ORIGIN && !session->by_origin) ||
 	    session->rule->ssh->second_factor != RPC_FACTOR_TOTP) {
 		PEER_REPLY(&control->peers.workers[link->index], message->id, SES_FACTOR_REPLY,
 		    ses_factor_reply, .message = wire_span_of("portreeve: not authenticated"));

@@ -214,6 +214,15 @@ void session_start(struct control *control, struct session *session)
 	        session->rule->ssh->recording != RPC_RECORDING_NONE));
 }
 
+void session_start_by_origin(struct control *control, struct session *session)
+{
+	bool too_many = session_user_is_at_limit(control, session); /* others came in since MAY */
+
+	session_start(control, session);
+	if (too_many)
+		(void)session_kill(control, session, "portreeve: too many sessions at once");
+}
+
 static void grant(struct control *control, struct session *session, uint32_t id)
 {
 	const struct policy_ssh *ssh = session->rule->ssh;

@@ -204,7 +204,7 @@ static bool let_in_by_origin(struct session *session, const json_t *detail)
 	const char *method = json_string_value(json_object_get(detail, "method"));
 
 	return session->identity == RPC_IDENTITY_ORIGIN && session->to_origin && !session->granted &&
-	       json_is_true(json_object_get(detail, "success")) && method != NULL &&
+	       !session->by_origin && json_is_true(json_object_get(detail, "success")) && method != NULL &&
 	       (strcmp(method, "password") == 0 || strcmp(method, "keyboard-interactive") == 0);
 }
 
@@ -222,10 +222,10 @@ static bool keep_detail(struct control *control, struct session *session, const 
 		/* Which keys were offered is not what the worker says at the end. */
 		offers_put(&session->offered, detail);
 		if (let_in_by_origin(session, detail)) {
-			bool too_many = session_user_is_at_limit(control, session);
-			session_start(control, session);
-			if (too_many) /* others came in since MAY */
-				(void)session_kill(control, session, "portreeve: too many sessions at once");
+			session->by_origin = true;
+			/* A second factor is theirs to show now, and begins it. */
+			if (session->rule == NULL || session->rule->ssh->second_factor == RPC_FACTOR_NONE)
+				session_start_by_origin(control, session);
 			return true;
 		}
 		if (session->granted || !json_is_false(json_object_get(detail, "success")))

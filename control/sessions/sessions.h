@@ -93,9 +93,9 @@ struct session {
 	bool factor_shown;      /* what the rule wants beside it was right */
 	bool factor_looked;     /* the keeper was asked whether there is one */
 	uint32_t factors_asked; /* codes that the keeper was asked about */
-	/* Set by MAY. With identity ORIGIN it may go on to the origin, and is granted once that has let it
-	 * in. */
-	bool to_origin, granted;
+	/* Set by MAY. With identity ORIGIN it may go on to the origin; once that has let it in (by_origin),
+	 * and the second factor was shown where the rule wants one, it is granted. */
+	bool to_origin, by_origin, granted;
 	bool at_origin; /* which has let it in: what its login there needed, it needs no more */
 	bool killed;
 	bool failure_told; /* the worker has said why nobody was let in */
@@ -256,6 +256,8 @@ void session_text(struct wire_span span, char *text, size_t size);
 void session_event(struct control *control, struct session *session, const char *event, json_t *detail);
 /* The session is granted from now on, as MAY decided. */
 void session_start(struct control *control, struct session *session);
+/* The same of one whom the origin has let in since MAY: over the limit of sessions it ends at once. */
+void session_start_by_origin(struct control *control, struct session *session);
 void history_begin(struct control *control, const struct session *session);
 /* The session has its identifier. False: another one has had it. */
 bool history_identify(struct control *control, const struct session *session);

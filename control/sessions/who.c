@@ -47,7 +47,7 @@ void who_settle(
 	snprintf(session->email, sizeof(session->email), "%s", user->email);
 	(void)wire_span_copy(login, session->login, sizeof(session->login));
 	session->identity = identity;
-	session->to_origin = session->factor_shown = false;
+	session->to_origin = session->by_origin = session->factor_shown = false;
 	session->key_fingerprint[0] = '\0';
 	session_keep_key(session, (struct wire_span){0});
 	free(session->force_command);

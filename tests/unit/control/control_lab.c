@@ -48,7 +48,7 @@ const char lab_policy[] =
     "    ssh: {users: {groups: [sre]}, logins: [root], limits: {sessions_per_user: 2, "
     "sessions_per_source: 3}}\n"
     "  - {name: totp-ssh, action: audit_ssh, match: {dst_port: 2202}, ssh: {users: "
-    "{groups: [sre]}, logins: [root], "
+    "{groups: [sre]}, logins: [\"{user}\", root], limits: {sessions_per_user: 1}, "
     "identities: [key, address, origin], origin_auth: [certificate, password], second_factor: totp}}\n"
     "  - {name: address-ssh, action: audit_ssh, match: {dst_port: 2203}, ssh: {users: "
     "{groups: [sre]}, logins: [root], identities: [address]}}\n"

@@ -132,7 +132,74 @@ Test(factor, of_every_identity)
 	cr_expect_not(may(1, "root").allowed);
 	begin_totp(2);
 	cr_expect_eq(who_by(2, RPC_WHO_ORIGIN, "alice").second_factor, RPC_FACTOR_TOTP);
-	cr_expect_not(may(2, "alice").allowed);
+	cr_expect(may(2, "alice").allowed, "theirs comes once the origin has judged them");
+	cr_expect_not(audited("session.start", "alice"));
+}
+
+static void let_in_by_origin(uint64_t flow)
+{
+	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = flow, .event = wire_span_of("auth"),
+	    .detail = wire_span_of("{\"success\":true,\"method\":\"password\"}"));
+}
+
+static unsigned granted_sessions(void)
+{
+	json_t *response;
+	json_t *result = lab_result(&lab, "sessions.ls", json_object(), &response);
+	unsigned count = 0;
+	size_t i;
+	json_t *row;
+
+	json_array_foreach(json_object_get(result, "sessions"), i, row)
+	{
+		count += json_is_true(json_object_get(row, "granted"));
+	}
+	json_decref(response);
+	return count;
+}
+
+/* Whom the origin has let in begins a session with the right code, and not before. */
+Test(factor, a_session_begins_with_the_code)
+{
+	struct rpc_message message;
+	struct rpc_ses_kill kill;
+
+	add_user("alice", "alice", "sre", &alice);
+	begin_totp(1);
+	cr_assert(who_by(1, RPC_WHO_ORIGIN, "alice").accepted);
+	cr_expect_str_eq(code(1, "123456").message, "portreeve: not authenticated", "the origin comes first");
+	cr_assert(may(1, "alice").allowed);
+	cr_expect_str_eq(code(1, "123456").message, "portreeve: not authenticated", "and is to let them in");
+	let_in_by_origin(1);
+	lab.totp_verdict = RPC_TOTP_WRONG;
+	cr_expect_str_eq(code(1, "000000").message, "portreeve: that code is not right");
+	let_in_by_origin(1); /* saying it twice gives nothing more */
+	LAB_SEND(WORKER, SES_END, ses_end, 0, .flow = 1, .reason = wire_span_of("gave_up"));
+	lab_settle(&lab);
+	cr_expect(audited("auth", "\"method\":\"password\""));
+	cr_expect(audited("client.disconnect", "gave_up"));
+	cr_expect_not(audited("session.start", "alice"), "nobody was let in");
+	cr_expect_not(audited("session.end", "alice"));
+	cr_expect_eq(granted_sessions(), 0);
+
+	lab.totp_verdict = RPC_TOTP_GOOD;
+	for (uint64_t flow = 2; flow <= 3; flow++) {
+		begin_totp(flow);
+		cr_assert(who_by(flow, RPC_WHO_ORIGIN, "alice").accepted);
+		cr_assert(may(flow, "alice").allowed, "what was refused counts for no limit");
+		let_in_by_origin(flow);
+	}
+	lab_settle(&lab);
+	cr_expect_not(audited("session.start", "alice"));
+	cr_expect(code(2, "123456").accepted);
+	cr_expect(audited("session.start", "\"user\":\"alice\""));
+	cr_expect_eq(granted_sessions(), 1);
+	cr_expect_not(code(2, "123456").accepted, "once is enough");
+	LAB_SEND(WORKER, SES_FACTOR, ses_factor, 12, .flow = 3, .code = wire_span_of("123456"));
+	lab_await(&lab, WORKER, RPC_SES_KILL, &message);
+	cr_assert(rpc_get_ses_kill(message.body, &kill));
+	cr_expect(kill.flow == 3 && wire_span_is(kill.reason, "portreeve: too many sessions at once"),
+	    "the rule has one at once");
 }
 
 Test(factor, one_connection_does_not_guess_on)
