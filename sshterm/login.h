@@ -21,6 +21,15 @@
 
 struct leg_failure;
 
+/* How the origin answered. */
+enum origin_verdict {
+	ORIGIN_OVER = -1, /* a leg or the session is over; *failure is filled in */
+	ORIGIN_DENIED,    /* not so; answers.methods can continue */
+	ORIGIN_PARTIAL,   /* well, and answers.methods must follow */
+	ORIGIN_IN,
+	ORIGIN_LATER, /* agent: once the client is in and has forwarded it */
+};
+
 struct login {
 	struct session *session;
 	struct userauth auth;          /* the client's requests */
@@ -35,23 +44,18 @@ struct login {
 	bool pretending; /* to somebody whose login is nobody's: as if the origin refused them */
 	struct offered_ways pretended; /* that it has, then */
 
+	bool looked;               /* the origin was asked what it offers, */
+	enum origin_verdict first; /* and so answered (answers.methods) */
+
 	enum rpc_who_method known_by;
 	enum rpc_factor second_factor;             /* still to be given */
 	uint8_t origin_auth[RPC_ORIGIN_AUTHS_MAX]; /* enum rpc_origin_auth, in the rule's order */
 	unsigned origin_auth_count;
-	uint32_t tried; /* bit set of them: the box's own, each once */
+	uint32_t tried;             /* bit set of them: the box's own, each once */
+	enum rpc_secret vault_kind; /* 0: the vault has not been asked */
 	char vault_said[2 *
 	                SESSION_TEXT_MAX]; /* why the vault was of no use; empty: it was, or was not asked */
 	unsigned questions;                /* of the origin in the dialogue of the pending request */
-};
-
-/* How the origin answered. */
-enum origin_verdict {
-	ORIGIN_OVER = -1, /* a leg or the session is over; *failure is filled in */
-	ORIGIN_DENIED,    /* not so; answers.methods can continue */
-	ORIGIN_PARTIAL,   /* well, and answers.methods must follow */
-	ORIGIN_IN,
-	ORIGIN_LATER, /* agent: once the client is in and has forwarded it */
 };
 
 /* Each returns 0, or -1 with *failure filled in. */
@@ -65,11 +69,20 @@ int factor_ask(struct login *login, struct leg_failure *failure);
 /* May they? Fills in session->grant and login->origin_auth. */
 int may_ask(struct login *login, struct leg_failure *failure);
 
+/* What MAY allowed is not so any more. */
+void may_forget(struct session *session);
+
+/* How the origin takes session->login without anything: asked once, which is what it may be without penalty.
+ */
+enum origin_verdict origin_look(struct login *login, struct leg_failure *failure);
 /* The whole of our login at the origin: ORIGIN_IN, ORIGIN_LATER, or ORIGIN_OVER. */
 enum origin_verdict origin_login(struct login *login, struct leg_failure *failure);
 /* One of its ways: the client is asked for password or keyboard-interactive, as far as rule and origin have
  * them. */
 enum origin_verdict relay_login(struct login *login, struct leg_failure *failure);
+
+/* What of it there is, of the rule's ways and those that the origin offers now. */
+struct offered_ways relay_ways(const struct login *login);
 
 /* Waits until the origin has answered or asked. 0, or -1 with *failure filled in. */
 int origin_await(struct login *login, struct leg_failure *failure);

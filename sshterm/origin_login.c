@@ -31,10 +31,12 @@ static bool origin_offers(const struct login *login, uint8_t way)
 		return inside_answers_offer(&login->answers, "password");
 	case RPC_ORIGIN_KEYBOARD_INTERACTIVE:
 		return inside_answers_offer(&login->answers, "keyboard-interactive");
-	case RPC_ORIGIN_VAULT: /* which of them it needs, the vault says */
-		return inside_answers_offer(&login->answers, "publickey") ||
-		       inside_answers_offer(&login->answers, "password") ||
-		       inside_answers_offer(&login->answers, "keyboard-interactive");
+	case RPC_ORIGIN_VAULT: /* which of them it needs, the vault says when it is asked first */
+		return (login->vault_kind != RPC_SECRET_PASSWORD &&
+		           inside_answers_offer(&login->answers, "publickey")) ||
+		       (login->vault_kind != RPC_SECRET_KEY &&
+		           (inside_answers_offer(&login->answers, "password") ||
+		               inside_answers_offer(&login->answers, "keyboard-interactive")));
 	default:
 		return inside_answers_offer(&login->answers, "publickey");
 	}
@@ -52,6 +54,12 @@ static uint8_t next_way(const struct login *login)
 			return way;
 	}
 	return 0;
+}
+
+/* The vault may have found that what it has fits nothing that the origin offers yet. */
+static bool was_tried(const struct login *login, uint8_t way)
+{
+	return !is_relayed(way) && (login->tried & 1u << way) != 0;
 }
 
 static const char *way_name(uint8_t way)
@@ -90,12 +98,12 @@ static void fail_login(struct login *login, struct leg_failure *failure)
 	if (login->known_by == RPC_WHO_ORIGIN)
 		leg_fail(
 		    failure, "origin_failed", "the origin offers no way to log in that works through here");
+	else if (login->vault_said[0] != '\0')
+		leg_fail(failure, "origin_failed", "%s", login->vault_said);
 	else if (login->answers.partial)
 		leg_fail(failure, "origin_failed",
 		    "the origin wants a further method for login '%s' (%s), which the rule does not provide",
 		    name, login->answers.methods);
-	else if (login->vault_said[0] != '\0')
-		leg_fail(failure, "origin_failed", "%s", login->vault_said);
 	else if (own)
 		leg_fail(failure, "origin_failed",
 		    "the origin did not accept Portreeve's certificate for login '%s'; its TrustedUserCAKeys "
@@ -150,8 +158,12 @@ enum origin_verdict origin_login(struct login *login, struct leg_failure *failur
 			return ORIGIN_OVER;
 		}
 		verdict = try_way(login, way, failure);
-		if (!is_relayed(way) && verdict != ORIGIN_OVER && verdict != ORIGIN_LATER)
+		if (was_tried(login, way) && verdict != ORIGIN_OVER && verdict != ORIGIN_LATER)
 			origin_tell(login, way, verdict);
+		/* What it said of a step that went well is no reason any more. */
+		if (verdict == ORIGIN_PARTIAL &&
+		    (way == RPC_ORIGIN_VAULT || !was_tried(login, RPC_ORIGIN_VAULT)))
+			login->vault_said[0] = '\0';
 	}
 	if (verdict != ORIGIN_OVER)
 		inside_answers_pass_banners(&login->answers, session->ssh[LEG_CLIENT]);

@@ -29,6 +29,15 @@ static enum origin_verdict deny(struct login *login, const char *format, ...)
 	return ORIGIN_DENIED;
 }
 
+/* What the vault has is for a method that the origin does not offer, not yet perhaps: another way of the rule
+ * comes first then. */
+static enum origin_verdict leave(struct login *login, const char *what)
+{
+	login->tried &= ~(1u << RPC_ORIGIN_VAULT);
+	return deny(login, "the origin takes no %s for login '%s', and the vault has one (it takes: %s)",
+	    what, login->session->login, login->answers.methods);
+}
+
 /* Asks the origin, and waits for its verdict or question (answers.question). */
 static int ask(struct login *login, uint8_t type, const struct wire_out *payload, struct leg_failure *failure)
 {
@@ -123,10 +132,12 @@ static enum origin_verdict with_password(
     struct login *login, struct wire_span password, struct leg_failure *failure)
 {
 	const struct inside_answers *answers = &login->answers;
-	uint8_t *room = sodium_malloc(REQUEST_MAX);
 	bool by_dialogue = !inside_answers_offer(answers, "password");
 	int rc = 0;
 
+	if (by_dialogue && !inside_answers_offer(answers, "keyboard-interactive"))
+		return leave(login, "password");
+	uint8_t *room = sodium_malloc(REQUEST_MAX);
 	if (room == NULL) {
 		leg_fail(failure, "error", "the appliance has no memory for another session");
 		return ORIGIN_OVER;
@@ -137,10 +148,6 @@ static enum origin_verdict with_password(
 	    login->session->login);
 	if (!by_dialogue)
 		rc = try_password(login, password, room, failure);
-	else if (!inside_answers_offer(answers, "keyboard-interactive"))
-		(void)deny(login,
-		    "the origin takes no password for login '%s', and the vault has one (it takes: %s)",
-		    login->session->login, answers->methods);
 	/* Some gear offers both, and takes the password in a dialogue alone. Once: it counts what it refused.
 	 */
 	bool refused = answers->failure && !answers->partial;
@@ -204,9 +211,7 @@ static enum origin_verdict with_key(struct login *login, struct wire_span blob, 
 	struct rpc_ses_secret_sign_reply answer;
 
 	if (!inside_answers_offer(&login->answers, "publickey"))
-		return deny(login,
-		    "the origin takes no key for login '%s', and the vault has one (it takes: %s)",
-		    session->login, login->answers.methods);
+		return leave(login, "key");
 	wire_put_string(&out, identifier.at, identifier.len);
 	wire_put_u8(&out, USERAUTH_REQUEST);
 	uint8_t *request = out.at;
@@ -261,6 +266,9 @@ enum origin_verdict vault_login(struct login *login, struct leg_failure *failure
 	    .box_key = {public_key, sizeof(public_key)});
 	if (error == 0 && !rpc_get_ses_secret_reply(reply.body, &answer))
 		error = -EPROTO;
+	if (error == 0 && answer.error.len == 0 &&
+	    (answer.kind == RPC_SECRET_PASSWORD || answer.kind == RPC_SECRET_KEY))
+		login->vault_kind = (enum rpc_secret)answer.kind;
 	if (error != 0)
 		leg_fail_control(failure, error);
 	else if (answer.error.len > 0)

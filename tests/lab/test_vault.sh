@@ -8,6 +8,7 @@ policy <<'YAML'
 default: allow
 rules:
   - {name: gear, action: audit_ssh, match: {dst_port: 2201-2209}, ssh: {users: {groups: [sre]}, logins: [alice, picky, stern], origin_auth: [certificate, vault]}}
+  - {name: vault-first, action: audit_ssh, match: {dst_port: 2211-2219}, ssh: {users: {groups: [sre]}, logins: [alice], origin_auth: [vault, certificate]}}
   - {name: s, action: audit_ssh, match: {dst_port: 22}, ssh: {users: {groups: [sre]}, logins: ["{user}"], origin_auth: [vault]}}
 YAML
 told() { # WHAT TEXT CMD…
@@ -61,6 +62,19 @@ put '[198.51.100.2]:2204' >/dev/null
 equal "dropbear, which knows no certificates" in "$(login 2204)"
 contains "put again: in the place of the former one" "in the place" "$(printf 'wr0ng\n' | limited "$BUILD/control/cli/reeve" --socket "$STATE/control.sock" vault put --target '[198.51.100.2]:2204' --login alice --password-stdin)"
 contains "a password that is not right any more" "did not accept the vault's password" "$(login 2204)"
+
+# Gear that wants a certificate, then a password: the rule may have the two in either order.
+both=(-o UsePAM=yes -o PasswordAuthentication=yes -o KbdInteractiveAuthentication=yes -o TrustedUserCAKeys="$STATE/origin/user_ca.pub")
+gear 2206 "${both[@]}" -o AuthenticationMethods=publickey,password
+gear 2211 "${both[@]}" -o AuthenticationMethods=publickey,password
+gear 2212 "${both[@]}" -o AuthenticationMethods=publickey,keyboard-interactive
+contains "a vault that lacks the password says so" "vault put" "$(login 2206)"
+contains "also where it comes first" "vault put" "$(login 2211)"
+for port in 2206 2211 2212; do put "[198.51.100.2]:$port" >/dev/null; done
+equal "a certificate, then the vault's password" in "$(login 2206)"
+equal "the vault being first in the rule" in "$(login 2211)"
+equal "also for a question" in "$(login 2212)"
+for port in 2206 2211 2212; do reeve vault rm --target "[198.51.100.2]:$port" --login alice >/dev/null; done
 
 # Gear that offers both and takes a password in a dialogue alone.
 ssh-keygen -q -t ed25519 -N '' -f "$STATE/gear_2205"
