@@ -74,6 +74,61 @@ int key_untaken(struct login *login, const struct userauth_request *request, str
 
 /* Each returns 1: accepted, and `request` is taken over; 0: answered, go on; -1: over. */
 
+/* Whose login it is that the origin would be asked about, and that the rule lets them: 1 or 0. Who asks has
+ * shown nothing yet: what the rule says of that login is not for them. */
+static int ask_unproven(struct login *login, const char *name, struct leg_failure *failure)
+{
+	struct session *session = login->session;
+	struct who who = {.method = RPC_WHO_ORIGIN, .login = name};
+	struct leg_failure denied = {0};
+	int known = ask_who(login, &who, failure);
+
+	if (known <= 0)
+		return known;
+	snprintf(session->login, sizeof(session->login), "%s", name);
+	login->known_by = RPC_WHO_ORIGIN;
+	if (may_ask(login, &denied) == 0)
+		return 1;
+	session->user[0] = '\0';
+	if (strcmp(denied.close_reason, "denied") == 0)
+		return 0;
+	*failure = denied;
+	return -1;
+}
+
+static bool takes_keys(const struct login *login)
+{
+	return (login->identities & (RPC_IDENTITY_CERTIFICATE | RPC_IDENTITY_KEY)) != 0;
+}
+
+/* A client's first question is what there is, and it goes by the answer: one that begins a dialogue where the
+ * origin has none gives up dialogues for good, and then has none for a second factor or the origin's next
+ * method. So the origin is asked first; of a login that is nobody's it does not hear. From here on the login
+ * stays what it is, as it does at the origin. */
+static int look_at_origin(
+    struct login *login, const struct userauth_request *request, struct leg_failure *failure)
+{
+	struct session *session = login->session;
+	struct offered_ways ways = {true, true}; /* where none works, who comes so is told that */
+
+	if ((login->identities & RPC_IDENTITY_ORIGIN) == 0 || session->login[0] != '\0')
+		return 0;
+	int known = ask_unproven(login, request->login, failure);
+	if (known < 0 || (known > 0 && origin_look(login, failure) == ORIGIN_OVER))
+		return -1;
+	struct offered_ways there = relay_ways(login);
+	if (known == 0)
+		ways = offered_last(session);
+	else if (there.keyboard || there.password)
+		offered_note(session, ways = there);
+	snprintf(session->login, sizeof(session->login), "%s", request->login);
+	userauth_offer(&login->auth, takes_keys(login), ways.keyboard, ways.password);
+	/* That was all: who it is, is yet to be shown. */
+	may_forget(session);
+	session->user[0] = '\0';
+	return 0;
+}
+
 static int try_address(struct login *login, struct userauth_request *request, struct leg_failure *failure)
 {
 	struct who who = {.method = RPC_WHO_ADDRESS, .login = request->login};
@@ -81,6 +136,8 @@ static int try_address(struct login *login, struct userauth_request *request, st
 
 	if (known > 0)
 		settle(login, request, RPC_WHO_ADDRESS);
+	if (known == 0 && look_at_origin(login, request, failure) != 0)
+		return -1;
 	/* Every client asks so first: that it may not is no attempt. */
 	return known != 0 ? known : userauth_pass_over(&login->auth, failure);
 }
@@ -159,29 +216,14 @@ static int pretend_on(struct login *login, struct userauth_request *request, str
 
 static int try_origin(struct login *login, struct userauth_request *request, struct leg_failure *failure)
 {
-	struct session *session = login->session;
-	struct who who = {.method = RPC_WHO_ORIGIN, .login = request->login};
-	struct leg_failure denied = {0};
-
 	if ((login->identities & RPC_IDENTITY_ORIGIN) == 0)
 		return userauth_refuse(&login->auth, failure);
-	int known = ask_who(login, &who, failure);
-	if (known < 0)
-		return -1;
+	int known = ask_unproven(login, request->login, failure);
 	if (known == 0)
 		return pretend_first(login, request, failure);
-	settle(login, request, RPC_WHO_ORIGIN);
-	if (may_ask(login, &denied) == 0)
-		return 1;
-	if (strcmp(denied.close_reason, "denied") != 0) {
-		*failure = denied;
-		return -1;
-	}
-	/* Who asks has shown nothing yet: what the rule says of that login is not for them. */
-	*request = login->pending;
-	login->pending = (struct userauth_request){0};
-	session->user[0] = '\0';
-	return pretend_first(login, request, failure);
+	if (known > 0)
+		settle(login, request, RPC_WHO_ORIGIN);
+	return known;
 }
 
 static int try_request(struct login *login, struct userauth_request *request, struct leg_failure *failure)
@@ -203,11 +245,10 @@ static int try_request(struct login *login, struct userauth_request *request, st
 
 int identify(struct login *login, struct leg_failure *failure)
 {
-	bool keys = (login->identities & (RPC_IDENTITY_CERTIFICATE | RPC_IDENTITY_KEY)) != 0;
 	bool by_origin = (login->identities & RPC_IDENTITY_ORIGIN) != 0;
 	int known = 0;
 
-	userauth_offer(&login->auth, keys, by_origin, by_origin);
+	userauth_offer(&login->auth, takes_keys(login), by_origin, by_origin);
 	while (known == 0) {
 		struct userauth_request request;
 		if (userauth_next(&login->auth, &request, failure) != 0)

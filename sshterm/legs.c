@@ -179,14 +179,6 @@ static int target(struct session *session, struct leg_failure *failure)
 	return failure->close_reason == NULL ? 0 : -1;
 }
 
-static void free_grant(struct session_grant *grant)
-{
-	free(grant->forwards);
-	free(grant->session_notice);
-	grant->forwards = NULL;
-	grant->session_notice = NULL;
-}
-
 /* -- the order -- */
 
 static int prepare_bridge(struct session *session, enum leg leg, struct leg_failure *failure)
@@ -471,7 +463,7 @@ void session_run(struct session *session)
 	ssh_free(session->ssh[LEG_CLIENT]);
 	ssh_free(session->ssh[LEG_ORIGIN]);
 	session->ssh[LEG_CLIENT] = session->ssh[LEG_ORIGIN] = NULL;
-	free_grant(&session->grant);
+	may_forget(session);
 	end(session, reason);
 	hang_up(session);
 }

@@ -32,6 +32,13 @@ static int take_long_grant(struct session_grant *grant, const struct rpc_ses_may
 	return 0;
 }
 
+void may_forget(struct session *session)
+{
+	free(session->grant.forwards);
+	free(session->grant.session_notice);
+	session->grant = (struct session_grant){0};
+}
+
 static int take_grant(struct session_grant *grant, const struct rpc_ses_may_reply *answer)
 {
 	grant->permits = answer->permits;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * offered: what an origin let us ask a client for, when somebody who is known by the origin alone last logged
- * in there.
+ * offered: what an origin let us ask a client for, when it was last asked about a login that somebody has.
  *
  * Somebody whose login is nobody's is offered the same: the origin does not hear of them, and what it would
  * say to them must not be told from what it says to others. A worker remembers the latest targets, by rule;

@@ -135,10 +135,18 @@ static enum origin_verdict try_way(struct login *login, uint8_t way, struct leg_
 	}
 }
 
+enum origin_verdict origin_look(struct login *login, struct leg_failure *failure)
+{
+	if (!login->looked)
+		login->first = origin_leg_none(login->session, &login->answers, failure);
+	login->looked = true;
+	return login->first;
+}
+
 enum origin_verdict origin_login(struct login *login, struct leg_failure *failure)
 {
 	struct session *session = login->session;
-	enum origin_verdict verdict = origin_leg_none(session, &login->answers, failure);
+	enum origin_verdict verdict = origin_look(login, failure);
 	uint8_t way = 0;
 
 	if (verdict == ORIGIN_IN) { /* some let anyone in */

@@ -30,6 +30,12 @@ static bool can_relay(const struct login *login, enum userauth_method method)
 	       inside_answers_offer(&login->answers, "keyboard-interactive");
 }
 
+struct offered_ways relay_ways(const struct login *login)
+{
+	return (struct offered_ways){
+	    can_relay(login, USERAUTH_KEYBOARD), can_relay(login, USERAUTH_PASSWORD)};
+}
+
 /* Hands a packet of the client's on and forgets it. */
 static int hand_on(struct login *login, struct inside_packet *packet, struct leg_failure *failure)
 {
@@ -141,9 +147,7 @@ static int await_client(struct login *login, bool *answer_owed, struct leg_failu
 enum origin_verdict relay_login(struct login *login, struct leg_failure *failure)
 {
 	bool answer_owed = false;
-
-	const struct offered_ways ways = {
-	    can_relay(login, USERAUTH_KEYBOARD), can_relay(login, USERAUTH_PASSWORD)};
+	const struct offered_ways ways = relay_ways(login);
 
 	userauth_offer(&login->auth, false, ways.keyboard, ways.password);
 	if (login->known_by == RPC_WHO_ORIGIN && !login->answers.partial)

@@ -280,6 +280,8 @@ static bool restore(struct control *control, struct session *session)
 	}
 	database_stop(row);
 	session->at_origin = was_at_origin(control, session);
+	session->by_origin =
+	    session->at_origin && session->identity == RPC_IDENTITY_ORIGIN && !session->granted;
 	if (rule >= 0 && rule <= UINT32_MAX)
 		find_rule(control, session, generation, (uint32_t)rule);
 	if (users_find(&control->db, session->user, &user)) {

@@ -35,7 +35,7 @@ class Asking:
 
     # login -> what its first failure offers
     METHODS = {
-        "change": "password", "passwords": "password", "bye": "password",
+        "change": "password", "passwords": "password", "bye": "password", "pwkb": "password",
         "two": "publickey", "pkpw": "publickey", "three": "publickey", "keyed": "publickey", "late": "publickey", "open": "none", "both": "password,keyboard-interactive",
         "picky": "password,keyboard-interactive", "stern": "password,keyboard-interactive",
     }
@@ -87,7 +87,7 @@ class Asking:
             return self.result(password == PASSWORD and new == "a new one")
         right = password == PASSWORD and self.login not in ("picky", "stern")
         say(self.login, f"password {'right' if right else 'wrong'}")
-        if right and self.login == "three":
+        if right and self.login in ("three", "pwkb"):
             return self.next_method("keyboard-interactive")
         return self.result(right)
 

@@ -32,18 +32,37 @@ printf '%s\n' "$shadow" >"$STATE/origin/etc/shadow" # in place: it is mounted
 stock=(-F none -o UserKnownHostsFile="$STATE/client/.ssh/known" -o StrictHostKeyChecking=accept-new -o GlobalKnownHostsFile=none
 	-o IdentitiesOnly=yes -o IdentityFile=none -o NumberOfPasswordPrompts=1)
 # login_ssh PASSWORD LOGIN [SSH OPTION…]: a stock ssh that gets PASSWORD whenever it asks.
-printf '#!/bin/sh\nprintf "%%s\\n" "$1" >>~/asked\nsleep "$THINK"\nprintf "%%s\\n" "$WORD"\n' >"$STATE/client/askpass"
+printf '#!/bin/sh\nprintf "%%s\\n" "$1" >>~/asked\nsleep "$THINK"\ncase $1 in *code*) WORD=$CODE ;; esac\nprintf "%%s\\n" "$WORD"\n' >"$STATE/client/askpass"
 chmod +x "$STATE/client/askpass"
 login_ssh() {
 	local word=$1 login=$2
 	shift 2
-	client env WORD="$word" THINK="${THINK:-0}" SSH_ASKPASS="$STATE/client/askpass" SSH_ASKPASS_REQUIRE=force setsid -w \
+	client env WORD="$word" CODE="${CODE:-}" THINK="${THINK:-0}" SSH_ASKPASS="$STATE/client/askpass" SSH_ASKPASS_REQUIRE=force setsid -w \
 		ssh "$@" "${stock[@]}" "$login@origin" 'echo in as $USER' 2>&1
 }
 # login_plink PASSWORD LOGIN [OPTION]
 login_plink() {
 	client plink ${3:-} -batch -ssh -noagent -hostkey "$hostkey" -pw "$1" "$2@origin" 'echo in as $USER' 2>&1
 }
+
+# typed COMMAND…: what it says when PASSWORD and CODE are typed at its questions.
+typed() {
+	look_at_load
+	cat >"$STATE/typed.exp" <<-EXP
+		set timeout $((25 * patience))
+		spawn -noecho $here/lab exec client $*
+		expect {
+			-re "(?i)code: ?\$" { send "${CODE:-}\r"; exp_continue }
+			-re "assword: ?\$" { send "$password\r"; exp_continue }
+			-re "Press Return" { send "\r"; exp_continue }
+			eof
+			timeout { puts TIMEOUT }
+		}
+	EXP
+	limited expect -f "$STATE/typed.exp" 2>&1
+}
+typed_plink() { typed plink -ssh -noagent -hostkey "$hostkey" alice@origin {echo in as alice}; }
+typed_dbclient() { typed dbclient -y -y alice@origin {echo in as alice}; }
 
 # -- what the origin makes of a password tells who somebody is --
 sshd_with 'UsePAM yes' 'PasswordAuthentication yes' 'KbdInteractiveAuthentication yes'
@@ -66,6 +85,16 @@ contains "a wrong password" "Permission denied" "$(login_ssh wrong alice)"
 contains "somebody who is not enrolled" "Permission denied" "$(login_ssh "$password" mallory)"
 lacks "of whom the origin never hears" mallory "$(cat "$STATE/origin/sshd.log")"
 contains "a login that is not hers to have" "Permission denied" "$(login_ssh "$password" root)"
+
+# -- a password, and then a question: who begins with a dialogue and is asked nothing there has none later --
+sshd_with 'UsePAM yes' 'PasswordAuthentication yes' 'KbdInteractiveAuthentication yes' 'AuthenticationMethods password,keyboard-interactive'
+policy_login 'identities: [origin], origin_auth: [password, keyboard-interactive]'
+contains "a question after the password: stock ssh" "in as alice" "$(login_ssh "$password" alice)"
+contains "plink" "in as alice" "$(typed_plink)"
+contains "dropbear's client" "in as alice" "$(typed_dbclient)"
+ssh-keygen -q -t ed25519 -N '' -f "$STATE/client/.ssh/stray"
+policy_login 'identities: [certificate, key, origin], origin_auth: [password, keyboard-interactive]'
+contains "who has a key that nobody knows" "in as alice" "$(login_ssh "$password" alice -o IdentityFile="$STATE/client/.ssh/stray")"
 
 # -- a certificate from us, an answer from her --
 sshd_with 'UsePAM yes' 'KbdInteractiveAuthentication yes' 'AuthenticationMethods publickey,keyboard-interactive'
@@ -116,6 +145,27 @@ for login in alice mallory; do
 	contains "$login with a wrong password" "Permission denied" "$(login_ssh wrong "$login")"
 	lacks "is not asked for a code" "Verification code" "$(cat "$STATE/client/asked")"
 done
+
+# -- the code where the origin has no dialogue of its own; a session begins with it --
+sshd_with 'UsePAM yes' 'PasswordAuthentication yes' 'KbdInteractiveAuthentication no'
+policy_login 'identities: [certificate, key, origin], second_factor: totp, origin_auth: [password]'
+other_code() { # each is good once
+	local secret
+	reeve user totp alice --remove >/dev/null
+	secret=$(reeve user totp alice --json | json 'j["secret"]')
+	CODE=$(oathtool --totp -b "$secret")
+}
+started() { audit_log | grep -c '"event":"session.start"'; }
+before=$(started)
+contains "a wrong code after the password" "Permission denied" "$(CODE=000000 login_ssh "$password" alice)"
+equal "is no session" "$before false" "$(started) $(reeve sessions --json | json 'rows[0]["granted"]')"
+other_code
+contains "the right one: stock ssh" "in as alice" "$(login_ssh "$password" alice)"
+equal "is one" "$((before + 1)) true" "$(started) $(reeve sessions --json | json 'rows[0]["granted"]')"
+other_code
+contains "plink, too" "in as alice" "$(typed_plink)"
+other_code
+contains "and dropbear's client" "in as alice" "$(typed_dbclient)"
 
 # -- nothing stays --
 reeved_stop

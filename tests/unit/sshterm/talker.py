@@ -10,6 +10,8 @@
                                          a request, good or not, and behind it, in one write, a global request, an
                                          open, a request for a program
     talker.py PORT late LOGIN KEY TYPE…  logs in, sends a message of each type where it has no place, runs a program
+    talker.py PORT look LOGIN            `none`, a dialogue, a wrong password, then another login's name
+    talker.py PORT keyed_later LOGIN KEY `none`, then a signed request
     talker.py PORT guess LOGIN KEY       a wrong password, `none`, a key, then another login's name
     talker.py PORT astray TYPE           sends such a message instead of a request
     talker.py PORT rename | strayed | flood | mute | nones | rekey | farewell | parting
@@ -146,6 +148,25 @@ def guess(t, login, file):
         raw.send(request)
         raw.wait(lambda: len(raw.got) > n)
     raw.end()
+
+
+def look(t, login):
+    """What there is, a dialogue, a wrong password, another login's name."""
+    raw = Raw(t)
+    t._handler_table[53] = lambda tt, m: raw.got.append(m.get_text().strip())
+    for n, request in enumerate((message(REQUEST, login, "ssh-connection", "none"), dialogue(login), password(login, "wrong"),
+                                 password("another", "wrong"))):
+        raw.send(request)
+        raw.wait(lambda: len(raw.got) > n)
+    raw.end()
+
+
+def keyed_later(t, login, file):
+    raw = Raw(t)
+    raw.send(message(REQUEST, login, "ssh-connection", "none"))
+    raw.wait(lambda: raw.got)
+    raw.send(signed(t, login, file))
+    raw.settle(2)
 
 
 def strayed(t):

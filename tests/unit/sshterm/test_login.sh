@@ -69,6 +69,11 @@ wiped() { # WHAT TEXT
 
 # -- the origin judges: password and keyboard-interactive, handed on --
 up --grace 100 --identities 8 --origin-auth 3,4
+# What begins a dialogue and is asked nothing gives dialogues up: the first of this box is told of none.
+got=$(login_as "assword|$secret" pwkb -o NumberOfPasswordPrompts=1)
+has "a password, and only then a question of the origin's" 'in as pwkb' "$got"
+is "each is asked for once" "pwkb@127.0.0.1's password: (pwkb@127.0.0.1) Password: " "$(paste -sd '' asked)"
+lacks "and the origin for nothing that it does not have" 'not offered' "$(grep '^pwkb' origin.log)"
 got=$(login_as "Password|$secret" someone)
 has "keyboard-interactive, answered at the origin" 'in as someone' "$got"
 has "the origin's banner comes before its question" 'the origin is about to ask' "$got"
@@ -97,8 +102,8 @@ is "two thousand prompts at once" 'in as many' "$(talk echo many)"
 is "one of 30,000 characters, and such an answer" 'in as huge' "$(talk echo huge)"
 has "an origin that lets anyone in tells nobody who somebody is" "lets anyone in as 'open'" "$(login_as 'x|x' open)"
 told 'event auth .*"success":true' && ok "once it let somebody in, who that was is told" || not_ok "once it let somebody in, who that was is told"
-has "requests before any answer: answered in their order" 'failure password,keyboard-interactive False | failure password False | failure password False | success' \
-	"$(talk pipeline passwords | sed 's/failure keyboard-interactive,password/failure password,keyboard-interactive/')"
+has "requests before any answer: answered in their order" 'failure password False | failure password False | failure password False | success' \
+	"$(talk pipeline passwords)"
 has "answers nobody asked for, a dialogue begun anew" 'success' "$(talk strayed)"
 has "other keys while a question is open" 'success' "$(talk rekey | tail -n 1)"
 has "an origin that wants other keys before it asks" 'in as rekeys' "$(login_as "Password|$secret" rekeys)"
@@ -138,7 +143,7 @@ down
 grep -q -e "$secret" -e 'a new one' out err && not_ok "no secret in what control is told" || ok "no secret in what control is told"
 
 # Whether a login is somebody's is not to be told from how a wrong password for it goes on.
-up --grace 100 --identities 11 --origin-auth 3,4
+up --grace 100 --identities 11 --origin-auth 1,3,4
 is "a wrong password: the name stays, a key is of no use, the origin's methods alone" \
 	'failure password False | failure password False | failure password False | portreeve: the login name cannot be changed any more (over)' "$(talk guess passwords enrolled)"
 for login in nobody refused; do
@@ -148,6 +153,13 @@ done
 for login in passwords nobody refused; do
 	told "who $login untaken" && ok "control is told which key it was: $login" || not_ok "control is told which key it was: $login"
 done
+# Nor from what a client's first question is answered.
+for login in passwords nobody refused; do
+	is "what there is, told first: $login" 'failure publickey,password False | failure password False | failure password False | the login name cannot be changed' \
+		"$(talk look "$login" | sed 's/portreeve: //; s/ any more (over)//')"
+done
+grep -q -e '^nobody:' -e '^refused:' origin.log && not_ok "the origin hears of neither" || ok "the origin hears of neither"
+has "whose key comes after that has it taken" 'success' "$(talk keyed_later keyed enrolled)"
 login_as "assword|wrong" nobody -o NumberOfPasswordPrompts=1 >/dev/null
 is "nobody is asked for what the origin takes" "nobody@127.0.0.1's password: " "$(cat asked)"
 down
@@ -257,7 +269,7 @@ has "an address and a code, then the origin's question" 'in as someone' "$(login
 down
 up --grace 100 --totp --identities 8 --origin-auth 3,4
 has "a code in the origin's dialogue" 'in as someone' "$(login_as $'code|123456\n'"Password|$secret" someone)"
-got=$(login_as $'code|123456\n'"assword|$secret" passwords -o PreferredAuthentications=password,keyboard-interactive)
+got=$(login_as $'code|123456\n'"assword|$secret" passwords -o NumberOfPasswordPrompts=1)
 has "a password, then a code" 'in as passwords' "$got"
 is "and the password is asked for once" 1 "$(grep -c "'s password" asked)"
 got=$(login_as $'code|000000\n'"assword|$secret" passwords -o PreferredAuthentications=password,keyboard-interactive)
