@@ -152,8 +152,11 @@ struct recording {
 	struct format_context context;
 	uint64_t offset;
 	uint64_t block;
-	struct wire plain; /* what is left of the block that is open */
-	uint8_t *sealed;   /* `room` bytes, and as many in `opened` */
+	uint64_t opened_bytes; /* of all blocks so far: what data_size counts */
+	bool in_block;         /* the end came in the middle of one */
+	bool ended, differs;   /* the end came; it is not where the header says */
+	struct wire plain;     /* what is left of the block that is open */
+	uint8_t *sealed;       /* `room` bytes, and as many in `opened` */
 	uint8_t *opened;
 	size_t room;
 };
@@ -304,9 +307,7 @@ static int open_block(struct recording *r)
 	if (got < 0)
 		return -1;
 	if (n == 0 || (size_t)got < n) {
-		fprintf(stderr,
-		    "reeve: %s ends in the middle of block %llu: it is still being written, or was cut off\n",
-		    r->name, (unsigned long long)r->block);
+		r->in_block = true;
 		return 0;
 	}
 	if (format_open(&r->context, r->sealed, n, r->opened) != 0)
@@ -317,14 +318,51 @@ static int open_block(struct recording *r)
 		           r->name, (unsigned long long)r->block),
 		       -1;
 	r->plain = wire_over(r->opened, n - FORMAT_TAG_SIZE);
+	r->opened_bytes += n - FORMAT_TAG_SIZE;
 	r->block++;
 	return 1;
+}
+
+/* The header of a recording that was closed says how much it holds. One that was not (its program runs, or
+ * the power went) has no close_reason, nor need those of other producers: nothing is known of their end. */
+static void judge_end(struct recording *r)
+{
+	const struct format_header *h = &r->header;
+	bool closed = h->close_reason[0] != '\0';
+	unsigned long long have = r->opened_bytes, said = h->data_size;
+
+	r->ended = true;
+	r->differs = closed && (have != said || r->in_block);
+	if (r->differs && have < said)
+		complain(
+		    "%s was cut off after it was closed: of its %llu bytes the last %llu are missing (it "
+		    "ends %s block %llu)",
+		    r->name, said, said - have, r->in_block ? "in the middle of" : "before",
+		    (unsigned long long)r->block);
+	else if (r->differs)
+		complain("%s was changed after it was closed: it holds more than the %llu bytes that its "
+		         "header tells of",
+		    r->name, said);
+	else if (r->in_block)
+		fprintf(stderr,
+		    "reeve: %s ends in the middle of block %llu: it is still being written, or was cut off\n",
+		    r->name, (unsigned long long)r->block);
+	else if (r->block == 0)
+		fprintf(stderr, "reeve: %s holds no data, so that no key can be told to be the wrong one\n",
+		    r->name);
+}
+
+bool recording_is_whole(const struct recording *recording)
+{
+	return recording->ended && !recording->differs;
 }
 
 int recording_next(struct recording *r, struct format_record *record)
 {
 	while (wire_left(&r->plain) == 0) {
-		int opened = open_block(r);
+		int opened = r->ended ? 0 : open_block(r);
+		if (opened == 0 && !r->ended)
+			judge_end(r);
 		if (opened <= 0)
 			return opened;
 	}

@@ -30,8 +30,10 @@ struct recording *recording_open(
 void recording_close(struct recording *recording);
 const struct format_header *recording_header(const struct recording *recording);
 /* 1: the next record (its data is valid until the next call); 0: the end; -1: damaged, after a message. An
- * end in the middle of a block (the recording was cut off) is told on stderr and is an end. */
+ * end that is not where the recording's writer left it is told on stderr and is an end. */
 int recording_next(struct recording *recording, struct format_record *record);
+/* After the end: false where the recording was closed and holds less or more than its header says. */
+bool recording_is_whole(const struct recording *recording);
 
 /* A file as a source. NULL after a message. */
 struct recording_source *recording_file(const char *path);

@@ -19,6 +19,58 @@
 #define LISTED 100        /* where no --limit is given */
 #define PROGRAMS_MAX 1000 /* that `play` goes through in one session: what the box lists at once */
 
+/* Adds a part's rows. What began between two questions moves the rest on, so that a row may come twice. */
+static size_t add_rows(json_t *rows, json_t *known, const json_t *part)
+{
+	size_t before = json_array_size(rows), i;
+	json_t *row;
+
+	json_array_foreach(part, i, row)
+	{
+		const char *id = json_string_value(json_object_get(row, "ProgramID"));
+		if (id == NULL || json_object_get(known, id) != NULL)
+			continue;
+		json_object_set_new(known, id, json_true());
+		json_array_append(rows, row);
+	}
+	return json_array_size(rows) - before;
+}
+
+/* recordings.ls until `limit` rows are there: the box gives as many at once as one message holds. An answer
+ * with all their rows, NULL after a message. */
+static json_t *list_recordings(
+    struct control_socket *socket, const char *session, const char *user, long limit)
+{
+	json_t *rows = json_array(), *known = json_object(), *part;
+	json_int_t offset = 0;
+	bool more = true;
+
+	while (more && json_array_size(rows) < (size_t)limit) {
+		json_t *params = json_pack("{s:I, s:I, s:s*, s:s*}", "limit",
+		    (json_int_t)(limit - (long)json_array_size(rows)), "offset", offset, "session", session,
+		    "user", user);
+		json_t *answer = control_call(socket, "recordings.ls", params);
+		part = json_object_get(answer, "recordings");
+		if (answer != NULL && !json_is_array(part))
+			complain("the box's answer to recordings.ls has no recordings");
+		if (!json_is_array(part)) {
+			json_decref(answer);
+			json_decref(rows);
+			json_decref(known);
+			return NULL;
+		}
+		offset += (json_int_t)json_array_size(part);
+		more = json_is_true(json_object_get(answer, "more"));
+		/* Rows that are all known already, or none: a box that gives no more, whatever it says. */
+		bool any = add_rows(rows, known, part) > 0;
+		json_decref(answer);
+		if (!any)
+			break;
+	}
+	json_decref(known);
+	return json_pack("{s:o, s:b}", "recordings", rows, "more", more);
+}
+
 static int run_ls(const struct call *call)
 {
 	static const struct column columns[] = {{"PROGRAM", "ProgramID", COLUMN_ID},
@@ -34,12 +86,9 @@ static int run_ls(const struct call *call)
 		return EXIT_USAGE;
 	if ((session != NULL && *session == '\0') || (user != NULL && *user == '\0'))
 		return complain("--session and --user take one, not nothing"), EXIT_USAGE;
-	json_t *params = json_pack("{s:I}", "limit", (json_int_t)limit);
-	if (session != NULL)
-		json_object_set_new(params, "session", json_string(session));
-	if (user != NULL)
-		json_object_set_new(params, "user", json_string(user));
-	json_t *result = control_ask(call->socket_path, "recordings.ls", params);
+	struct control_socket *socket = control_connect(call->socket_path);
+	json_t *result = socket == NULL ? NULL : list_recordings(socket, session, user, limit);
+	control_close(socket);
 	if (result == NULL)
 		return EXIT_FAILED;
 	if (call->json)
@@ -132,17 +181,11 @@ static int fetch(struct control_socket *socket, const struct call *call, int num
 /* The rows of the session's recordings; none where the id is no session's, NULL after a message. */
 static json_t *session_rows(struct control_socket *socket, const char *id)
 {
-	json_t *result = control_call(
-	    socket, "recordings.ls", json_pack("{s:s, s:i}", "session", id, "limit", PROGRAMS_MAX));
+	json_t *result = list_recordings(socket, id, NULL, PROGRAMS_MAX);
 	json_t *rows = json_incref(json_object_get(result, "recordings"));
 
-	if (result != NULL && !json_is_array(rows))
-		complain("the box's answer to recordings.ls has no recordings");
 	json_decref(result);
-	if (json_is_array(rows))
-		return rows;
-	json_decref(rows);
-	return NULL;
+	return rows;
 }
 
 /* Which program of the session to fetch, where the id is a session's: its only one. 0: the id is no
@@ -195,7 +238,7 @@ static int play_source(struct recording_source *source, const char *name, const 
 	if (source == NULL)
 		return EXIT_FAILED;
 	struct recording *recording = recording_open(source, name, key);
-	if (recording != NULL && replay_run(recording, pace) == 0)
+	if (recording != NULL && replay_run(recording, pace) == 0 && recording_is_whole(recording))
 		status = EXIT_OK;
 	recording_close(recording);
 	recording_source_close(source);
@@ -215,6 +258,7 @@ static int play_session(struct control_socket *socket, json_t *rows, const uint8
     const struct replay_pace *pace)
 {
 	static json_t *order[PROGRAMS_MAX];
+	int status = EXIT_OK;
 	size_t count = 0, i;
 	json_t *row;
 
@@ -236,12 +280,13 @@ static int play_session(struct control_socket *socket, json_t *rows, const uint8
 			fprintf(stderr, "-- program %zu of %zu: %s %.8s\n", i + 1, count,
 			    type != NULL ? type : "", program);
 		}
+		/* One that is damaged does not keep the next from being seen. */
 		if (play_source(recording_remote(socket, program, 0), program, key, pace) != EXIT_OK)
-			return EXIT_FAILED;
+			status = EXIT_FAILED;
 		if (json_is_true(json_object_get(order[i], "live")))
 			fprintf(stderr, "\nreeve: so far: %.8s goes on\n", program);
 	}
-	return EXIT_OK;
+	return status;
 }
 
 static int play_remote(
@@ -375,8 +420,12 @@ static int run_decrypt(const struct call *call)
 	struct recording_source *source = recording_file(input);
 	struct recording *recording = source != NULL ? recording_open(source, input, key) : NULL;
 	sodium_memzero(key, sizeof(key));
-	if (recording != NULL && zip_export(recording, output) == 0)
+	/* What is left of one that was cut off is written, and is no success. */
+	if (recording != NULL && zip_export(recording, output) == 0) {
 		status = said_file(call, output);
+		if (!recording_is_whole(recording))
+			status = EXIT_FAILED;
+	}
 	recording_close(recording);
 	recording_source_close(source);
 	return status;
@@ -389,7 +438,8 @@ const struct command decrypt_command = {
     .text =
         "Opens a recording with the auditor's private key, as `ssh-log-cli decrypt` does: into a zip with\n"
         "term_data.txt and term_times.txt for a terminal session (`scriptreplay --timing term_times.txt\n"
-        "term_data.txt` plays them), or data_from_client.txt and data_from_server.txt for any other.",
+        "term_data.txt` plays them), or data_from_client.txt and data_from_server.txt for any other.\n"
+        "Of a recording that was cut off, what is left is written, and the command fails.",
     .options = {{"input", 'i', "FILE", "the recording", false},
         {"key", 'k', "FILE", "the private key", false},
         {"output", 'o', "FILE", "the zip (default: RECORDING.decrypted.zip); an older one goes", false},

@@ -62,6 +62,32 @@ done = subprocess.run(sys.argv[1:], stdout=w, stderr=subprocess.PIPE); print(don
 # Files that are no recordings.
 head -c 100 "$STATE/one.sshlog" >"$STATE/cut"
 told "cut off within its header" "ends within its header, after 100 of" reeve decrypt -i "$STATE/cut" -k "$STATE/sshkey"
+# Of a recording that was closed and cut off afterwards, at a block's end or within one, what is left is written and told.
+client bash -c 'ssh -q alice@origin "echo a; sleep 1; echo b"' >/dev/null
+wait_until 10 listed 4
+reeve get "$(reeve ls --json --limit 1 | json "rows[0]['ProgramID']")" -o "$STATE/whole.sshlog" >/dev/null
+blocks=$(python3 -c 'import sys
+file, at = open(sys.argv[1], "rb").read(), 4096
+while at < len(file): print(at); at += 4 + int.from_bytes(file[at:at + 4], "big")' "$STATE/whole.sshlog")
+last=$(tail -n 1 <<<"$blocks")
+at_least "it has two blocks" 2 "$(wc -l <<<"$blocks")"
+for size in "$last" $((last + 9)); do
+	head -c "$size" "$STATE/whole.sshlog" >"$STATE/cut"
+	told "cut to $size bytes: decrypt" "was cut off after it was closed" reeve decrypt -i "$STATE/cut" -k "$STATE/sshkey" -o "$STATE/cut.zip"
+	contains "and the rest is written" a "$(unzip -p "$STATE/cut.zip" data_from_server.txt)"
+	told "cut to $size bytes: play" "are missing" reeve play -i "$STATE/cut" -k "$STATE/sshkey" --no-wait
+	contains "and plays" a "$out"
+done
+# One without a block opens with any key: it is told that there is nothing to open.
+head -c 4096 "$STATE/whole.sshlog" >"$STATE/cut"
+told "cut off behind its header" "before block 0" reeve decrypt -i "$STATE/cut" -k "$STATE/sshkey" -o "$STATE/cut.zip"
+ssh_client -q alice@origin true
+wait_until 10 listed 5
+reeve get "$(reeve ls --json --limit 1 | json "rows[0]['ProgramID']")" -o "$STATE/empty.sshlog" >/dev/null
+reeve keygen -o "$STATE/stranger" >/dev/null
+capture reeve decrypt -i "$STATE/empty.sshlog" -k "$STATE/stranger" -o "$STATE/cut.zip"
+equal "a program that said nothing: no failure" 0 "$status"
+contains "and told" "holds no data" "$err"
 told "a folder" "cannot read the recording $STATE: Is a directory" reeve decrypt -i "$STATE" -k "$STATE/sshkey"
 
 # --json, where there is no table as well.

@@ -3,6 +3,8 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,9 +16,15 @@
 #include "control/cli/zip_export.h"
 
 /* The tool's own, from reeve.c, which has main(). */
+static char complaint[1024];
+
 int complain(const char *format, ...)
 {
-	(void)format;
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(complaint, sizeof(complaint), format, arguments);
+	va_end(arguments);
 	return EXIT_FAILED;
 }
 
@@ -98,6 +106,48 @@ static void remove_recording(struct made *made)
 	cr_assert_eq(rmdir(made->directory), 0, "something was left behind in %s", made->directory);
 }
 
+/* What the box does at a program's end: the last header in the first one's place. */
+static void close_recording(const struct made *made, uint64_t data_size)
+{
+	uint8_t bytes[FORMAT_HEADER_SIZE];
+	struct format_header header;
+	size_t consumed;
+	int fd = open(made->path, O_RDWR);
+
+	cr_assert_eq(pread(fd, bytes, sizeof(bytes), 0), (ssize_t)sizeof(bytes));
+	cr_assert_eq(format_header_decode(bytes, sizeof(bytes), &header, &consumed), 0);
+	strcpy(header.close_reason, "closed");
+	header.data_size = data_size;
+	cr_assert_eq(format_header_encode(&header, bytes), 0);
+	cr_assert_eq(pwrite(fd, bytes, sizeof(bytes), 0), (ssize_t)sizeof(bytes));
+	close(fd);
+}
+
+/* Bytes of all records: the file's without its header, and each block's length and tag. */
+static uint64_t data_size_of(const struct made *made)
+{
+	return made->size - FORMAT_HEADER_SIZE - LINES * (4 + FORMAT_TAG_SIZE);
+}
+
+/* Reads to the end and says whether all is there that the header tells of. */
+static bool read_is_whole(const struct made *made)
+{
+	struct recording_source *source = recording_file(made->path);
+	struct recording *recording = recording_open(source, "test", made->secret);
+	struct format_record record;
+	int got;
+
+	cr_assert_not_null(recording);
+	while ((got = recording_next(recording, &record)) > 0)
+		cr_expect_not(recording_is_whole(recording), "whole before its end");
+	cr_expect_eq(got, 0);
+	cr_expect_eq(recording_next(recording, &record), 0, "behind the end there is no end");
+	bool whole = recording_is_whole(recording);
+	recording_close(recording);
+	recording_source_close(source);
+	return whole;
+}
+
 /* Reads all records; how many there were, or -1 - how many before damage. */
 static int count_records(struct made *made, const uint8_t key[FORMAT_KEY_SIZE])
 {
@@ -142,6 +192,52 @@ Test(recording, cut_at_each_byte_reads_to_the_last_whole_block)
 	cr_expect_eq(last, 0);
 	cr_assert_eq(truncate(made.path, FORMAT_HEADER_SIZE - 1), 0);
 	cr_expect_lt(count_records(&made, made.secret), 0);
+	remove_recording(&made);
+}
+
+Test(recording, a_closed_one_that_was_cut_is_told_at_each_byte)
+{
+	struct made made;
+
+	make_recording(&made, false, true);
+	close_recording(&made, data_size_of(&made));
+	cr_expect(read_is_whole(&made));
+	cr_expect_str_empty(complaint);
+	for (size_t size = made.size - 1; size >= FORMAT_HEADER_SIZE; size--) {
+		cr_assert_eq(truncate(made.path, (off_t)size), 0);
+		complaint[0] = '\0';
+		cr_expect_not(read_is_whole(&made), "cut to %zu bytes: not told", size);
+		cr_expect_not_null(strstr(complaint, "are missing"), "cut to %zu: %s", size, complaint);
+	}
+	remove_recording(&made);
+}
+
+Test(recording, a_closed_one_that_holds_more_is_told)
+{
+	struct made made;
+
+	make_recording(&made, false, true);
+	close_recording(&made, data_size_of(&made) - 1);
+	cr_expect_not(read_is_whole(&made));
+	cr_expect_not_null(strstr(complaint, "holds more"), "%s", complaint);
+	/* A few bytes behind the last block, which are no block. */
+	close_recording(&made, data_size_of(&made));
+	complaint[0] = '\0';
+	cr_assert_eq(truncate(made.path, (off_t)made.size + 3), 0);
+	cr_expect_not(read_is_whole(&made));
+	cr_expect_not_null(strstr(complaint, "holds more"), "%s", complaint);
+	remove_recording(&made);
+}
+
+Test(recording, one_that_was_never_closed_is_whole_wherever_it_ends)
+{
+	struct made made;
+
+	make_recording(&made, false, false);
+	cr_expect(read_is_whole(&made));
+	cr_assert_eq(truncate(made.path, (off_t)made.size - 1), 0);
+	cr_expect(read_is_whole(&made));
+	cr_expect_str_empty(complaint);
 	remove_recording(&made);
 }
 
