@@ -56,6 +56,52 @@ static void protocol_error(struct recorder *recorder, const struct channel *chan
 		rpc_log(RPC_LOG_WARNING, "worker %u: %s", channel->worker, what);
 }
 
+/* -- handles whose open failed -- */
+
+/* Its place, or REFUSED_KEPT. */
+static uint32_t refused_at(const struct channel *channel, uint64_t flow)
+{
+	for (uint32_t i = 0; i < channel->refused_count; i++)
+		if (channel->refused[i] == flow)
+			return i;
+	return REFUSED_KEPT;
+}
+
+static void refused_forget(struct channel *channel, uint64_t flow)
+{
+	uint32_t at = refused_at(channel, flow);
+
+	if (at == REFUSED_KEPT)
+		return;
+	channel->refused[at] = channel->refused[--channel->refused_count];
+	channel->refused_next = channel->refused_count;
+}
+
+static void refused_keep(struct channel *channel, uint64_t flow)
+{
+	if (refused_at(channel, flow) != REFUSED_KEPT)
+		return;
+	if (channel->refused_next == REFUSED_KEPT)
+		channel->refused_next = 0;
+	channel->refused[channel->refused_next++] = flow;
+	if (channel->refused_count < channel->refused_next)
+		channel->refused_count = channel->refused_next;
+}
+
+/* What its worker sent before it could know: to be answered, and no breach of the rules. */
+static bool of_refused(struct recorder *recorder, struct channel *channel, const struct slab_desc *desc)
+{
+	if (refused_at(channel, desc->flow) == REFUSED_KEPT ||
+	    (desc->type != SLAB_REC_BLOCK && desc->type != SLAB_REC_CLOSE))
+		return false;
+	if (desc->type == SLAB_REC_CLOSE)
+		refused_forget(channel, desc->flow);
+	else
+		recorder->counters.blocks_refused++;
+	held_return(channel, desc->slab, SLAB_STATUS_FAILED);
+	return true;
+}
+
 static void read_open(
     struct recorder *recorder, struct channel *channel, const struct slab_desc *desc, const char *json)
 {
@@ -63,8 +109,10 @@ static void read_open(
 
 	if (program_by_flow(recorder, channel, desc->flow) != NULL)
 		protocol_error(recorder, channel, "opened a handle that is open");
-	else
+	else {
 		status = program_open(recorder, channel, desc->flow, json, desc->len);
+		(status == SLAB_STATUS_FAILED ? refused_keep : refused_forget)(channel, desc->flow);
+	}
 	held_return(channel, desc->slab, status);
 }
 
@@ -115,6 +163,8 @@ static void read_descriptor(
 		read_words(recorder, channel, desc, bytes, NULL);
 	} else if (program != NULL && program->state == PROGRAM_FINISHED) {
 		read_again(recorder, channel, desc, program);
+	} else if (program == NULL && of_refused(recorder, channel, desc)) {
+		return;
 	} else if (program == NULL || program->state != PROGRAM_OPEN) {
 		protocol_error(recorder, channel, "a block or close for a handle that is not open");
 		held_return(channel, desc->slab, SLAB_STATUS_FAILED);

@@ -17,7 +17,7 @@
 	C(blocks_written)                                                                                    \
 	C(blocks_resent)        /* acknowledged without writing: the file held them */                       \
 	C(blocks_out_of_order)  /* refused: a gap in their numbers */                                        \
-	C(blocks_refused)       /* refused: the file is broken, or no block's length */                      \
+	C(blocks_refused)       /* refused: the file is broken or was never opened, or no block's length */  \
 	C(bytes_written)        /* of files, lengths included, headers not */                                \
 	C(bytes_cut)            /* of half blocks, at a resume or after a failed write */                    \
 	C(flushed_acknowledged) /* blocks acknowledged once they were flushed */                             \

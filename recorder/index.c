@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "control/rpc/rpc.h"
+#include "recorder/owed.h"
 
 #define PATH_SIZE 4096
 
@@ -21,6 +22,7 @@ struct index {
 	sqlite3 *db;
 	sqlite3_stmt *prepared[STATEMENTS];
 	bool in_transaction;
+	struct owed owed;
 };
 
 static const char schema[] =
@@ -45,15 +47,20 @@ static const char schema[] =
 	"json_extract(" parameter ", '$.UserID'), json_extract(" parameter ", '$.UserEmail'),"               \
 	" json_extract(" parameter ", '$.Username')"
 
+#define ENTER                                                                                                \
+	"INSERT INTO programs(" COLUMNS ", user_id, user_email, username)"                                   \
+	" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, " USER_OF("?13") ")"
+
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
-    [INSERT] = "INSERT INTO programs(" COLUMNS ", user_id, user_email, username)"
-               " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, " USER_OF("?13") ")",
-    [FINISH] = "UPDATE programs SET open = 0, finished_at = ?9, blocks = ?10, file_size = ?11,"
-               " close_reason = ?12, log = ?13, (user_id, user_email, username) = (SELECT " USER_OF(
-                   "?13") ")"
-                          " WHERE program_id = ?1",
+    [INSERT] = ENTER,
+    /* Also where its first row never came to the disk. */
+    [FINISH] = ENTER " ON CONFLICT(program_id) DO UPDATE SET open = excluded.open,"
+                     " finished_at = excluded.finished_at, blocks = excluded.blocks,"
+                     " file_size = excluded.file_size, close_reason = excluded.close_reason,"
+                     " log = excluded.log, user_id = excluded.user_id, user_email = excluded.user_email,"
+                     " username = excluded.username",
     [FIND] = "SELECT " COLUMNS " FROM programs WHERE program_id = ?1",
     [OPEN_ONES] = "SELECT " COLUMNS " FROM programs WHERE open = 1",
 };
@@ -92,6 +99,7 @@ int index_open(struct index **out, const char *path, bool *made)
 
 	if (index == NULL)
 		return -ENOMEM;
+	owed_init(&index->owed);
 	if (snprintf(file, sizeof(file), "%s/index.db", path) >= (int)sizeof(file)) {
 		free(index);
 		return -ENAMETOOLONG;
@@ -124,6 +132,8 @@ void index_close(struct index *index)
 	if (index == NULL)
 		return;
 	(void)index_commit(index);
+	index_retry(index);
+	owed_clear(&index->owed);
 	for (unsigned i = 0; i < STATEMENTS; i++)
 		sqlite3_finalize(index->prepared[i]);
 	sqlite3_close(index->db);
@@ -149,15 +159,31 @@ static int begin(struct index *index)
 	return 0;
 }
 
+/* What the last transaction changed is kept, to be made again. */
+static int transaction_lost(struct index *index)
+{
+	bool first = index->owed.count == 0;
+
+	rpc_log(first ? RPC_LOG_ERROR : RPC_LOG_DEBUG,
+	    "index.db cannot be written: %s; what changed is kept, and tried again",
+	    sqlite3_errmsg(index->db));
+	/* SQLite may have rolled back by itself already. */
+	if (sqlite3_get_autocommit(index->db) == 0)
+		(void)sqlite3_exec(index->db, "ROLLBACK", NULL, NULL, NULL);
+	return -EIO;
+}
+
 int index_commit(struct index *index)
 {
 	if (!index->in_transaction)
 		return 0;
 	index->in_transaction = false;
-	if (step(index, COMMIT))
+	if (step(index, COMMIT)) {
+		owed_kept(&index->owed);
 		return 0;
-	int error = failed(index, "a transaction was lost");
-	(void)sqlite3_exec(index->db, "ROLLBACK", NULL, NULL, NULL);
+	}
+	int error = transaction_lost(index);
+	owed_lost(&index->owed);
 	return error;
 }
 
@@ -178,30 +204,76 @@ static void bind_row(sqlite3_stmt *s, const struct index_row *row, const char *l
 	sqlite3_bind_text(s, 13, log, -1, SQLITE_STATIC);
 }
 
-static int run(struct index *index, enum statement which, const struct index_row *row, const char *log)
+/* SQLITE_DONE, or why not. */
+static int enter(struct index *index, enum statement which, const struct index_row *row, const char *log)
 {
 	sqlite3_stmt *s = index->prepared[which];
-	int error = begin(index);
 
-	if (error != 0)
-		return error;
 	bind_row(s, row, log);
-	if (sqlite3_step(s) != SQLITE_DONE)
-		error = failed(
-		    index, which == INSERT ? "a program was not entered" : "a program was not finished");
+	int code = sqlite3_step(s);
 	sqlite3_reset(s);
 	sqlite3_clear_bindings(s);
-	return error;
+	return code;
 }
 
 int index_insert(struct index *index, const struct index_row *row, const char *log)
 {
-	return run(index, INSERT, row, log);
+	int error = begin(index);
+
+	if (error != 0)
+		return error;
+	if (enter(index, INSERT, row, log) != SQLITE_DONE)
+		return failed(index, "a program was not entered");
+	owed_note(&index->owed, false, row, log);
+	return 0;
 }
 
 int index_finish(struct index *index, const struct index_row *row, const char *log)
 {
-	return run(index, FINISH, row, log);
+	int error = begin(index);
+
+	owed_note(&index->owed, true, row, log);
+	if (error == 0 && enter(index, FINISH, row, log) != SQLITE_DONE)
+		error = failed(index, "a program was not finished");
+	/* Not in the transaction, or there is none: alone it is lost, whatever becomes of the others. */
+	if (error != 0)
+		owed_lost(&index->owed);
+	return error;
+}
+
+bool index_owes(const struct index *index)
+{
+	return index->owed.count > 0;
+}
+
+/* All lost changes once more, in their order. A program that came to the disk meanwhile is not entered. */
+static bool make_again(struct index *index)
+{
+	const struct owed_change *change;
+
+	if (!step(index, BEGIN))
+		return false;
+	STAILQ_FOREACH(change, &index->owed.lost, link)
+	{
+		int code = enter(index, change->finish ? FINISH : INSERT, &change->row, change->log);
+		if (code != SQLITE_DONE && code != SQLITE_CONSTRAINT)
+			return false;
+	}
+	return step(index, COMMIT);
+}
+
+void index_retry(struct index *index)
+{
+	if (!index_owes(index) || index->in_transaction)
+		return;
+	if (!make_again(index)) {
+		(void)transaction_lost(index);
+		return;
+	}
+	rpc_log(RPC_LOG_NOTICE,
+	    "index.db can be written again: %u changes made up for, %u were too many to keep",
+	    index->owed.count, index->owed.dropped);
+	owed_clear(&index->owed);
 }
 
 static void column_text(sqlite3_stmt *s, int column, char *text, size_t size)

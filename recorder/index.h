@@ -2,6 +2,7 @@
 /*
  * index.db: which programs there are, and which of them are open. SQLite with a write-ahead log; changes are
  * gathered into one transaction until index_commit. What it says can be had again from the sidecars.
+ * Changes that the disk did not take are kept in memory until it does (owed.h).
  */
 #ifndef RECORDER_INDEX_H
 #define RECORDER_INDEX_H
@@ -41,6 +42,9 @@ void index_close(struct index *index);
 int index_insert(struct index *index, const struct index_row *row, const char *log);
 int index_finish(struct index *index, const struct index_row *row, const char *log);
 int index_commit(struct index *index);
+/* A transaction that was lost is kept; index_retry makes it again, where the disk takes it now. */
+bool index_owes(const struct index *index);
+void index_retry(struct index *index);
 /* 1 and the row (with *log, malloc'ed, where `log` is not NULL); 0: not there; -EIO. */
 int index_find(struct index *index, const char *program_id, struct index_row *row, char **log);
 /* Calls `found` for each open program; stops where it returns false. 0 or -EIO. */

@@ -22,6 +22,7 @@
 #define FLUSH_AFTER_MS 500     /* best_effort: a block is flushed within a second of its first byte */
 #define RESUME_WITHIN_MS 10000 /* after a restart of the recorder */
 #define TABLE_BUCKETS 16384
+#define REFUSED_KEPT 1024
 
 /* A slab that a worker gave and that was not returned yet; one a slab number, so nothing is allocated. */
 struct held {
@@ -45,6 +46,10 @@ struct channel {
 	uint32_t worker;
 	uint32_t epoch;
 	uint32_t programs; /* that it has open */
+	/* Handles whose open failed: the worker goes on until it reads that. Of more than these, the oldest
+	 * are forgotten. */
+	uint64_t refused[REFUSED_KEPT];
+	uint32_t refused_count, refused_next;
 	bool leaving; /* nothing more will come: what is left is read, written, settled, then it is freed */
 };
 TAILQ_HEAD(channel_list, channel);

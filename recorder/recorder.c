@@ -58,6 +58,7 @@
 #define TURNS_WITHOUT_POLL 16 /* busy, so many turns go by before RPC is looked at */
 #define STOP_WITHIN_MS 5000   /* behind the grace: for the disk to finish */
 #define GATHER_MS 1
+#define INDEX_RETRY_MS 1000
 #define REFUSED_MS 2 /* after which a kernel without memory is asked again */
 #define RPC_LINKS 2  /* the first of what is slept on */
 
@@ -69,8 +70,9 @@ static struct process {
 	struct rpc_link control;
 	enum state state;
 	int bell;
-	bool settled;     /* while stopping: the grace is over */
-	uint64_t stop_at; /* ms: end of the grace */
+	bool settled;            /* while stopping: the grace is over */
+	uint64_t stop_at;        /* ms: end of the grace */
+	uint64_t index_retry_at; /* ms: when what the index's disk did not take is tried again */
 } process;
 
 static void read_clocks(struct recorder *recorder)
@@ -295,6 +297,10 @@ static bool turn(struct recorder *recorder)
 	busy |= storage_reap(&recorder->storage) > 0;
 	if (index_commit(recorder->index) != 0)
 		recorder->counters.index_errors++;
+	if (recorder->now >= process.index_retry_at) {
+		index_retry(recorder->index);
+		process.index_retry_at = recorder->now + INDEX_RETRY_MS;
+	}
 	channels_publish(recorder);
 	channels_release(recorder);
 	return busy;
@@ -312,6 +318,8 @@ static int sleep_for(struct recorder *recorder)
 		return REFUSED_MS;
 	if ((recorder->orphans > 0 || process.state == STOPPING) && (timeout < 0 || timeout > 50))
 		timeout = 50;
+	if (index_owes(recorder->index) && (timeout < 0 || timeout > INDEX_RETRY_MS))
+		timeout = INDEX_RETRY_MS;
 	return timeout;
 }
 
