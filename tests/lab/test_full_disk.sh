@@ -42,3 +42,13 @@ contains "and says why" "cannot be recorded any more" "$err"
 find "$STATE/recordings" -name '*.sshlog' -size +1000k -delete
 equal "with room again a strict session passes" "in" "$(ssh_client -q alice@origin echo in)"
 equal "and is recorded" yes "$(recorded)"
+
+# Not a byte is left: what begins is not recorded, its worker is told so, and that it went on meanwhile is no fault of it.
+cat /dev/zero >"$STATE/recordings/ballast" 2>/dev/null
+recording best_effort
+equal "best_effort: a program that cannot be recorded runs" "in" "$(ssh_client -q alice@origin echo in)"
+at_least "and is counted" 1 "$(reeve stats --json | json "j['recorder']['programs_refused']")"
+lacks "and no rule is said to be broken" "handle that is not open" "$(cat "$REEVED_LOG")"
+rm "$STATE/recordings/ballast"
+none_is_live() { [ "$(reeve ls --limit 1000 --json | json 'sum(r["live"] for r in rows)')" = 0 ]; }
+eventually 10 "with room again the index tells that all programs are over" none_is_live

@@ -144,3 +144,19 @@ vault() { printf 'secret\n' | limited "$BUILD/control/cli/reeve" --socket "$STAT
 holds "vault put --target NAME" vault www.example.com
 told "and of a name that nobody has" "no host key is pinned for nowhere" vault nowhere
 as_json "vault rm" vault rm --target www.example.com --login root
+
+# More recordings than one of the box's messages tells of (rows with a long command line, straight into the index).
+before=$(reeve ls --json | json 'len(rows)')
+python3 - "$STATE/recordings/index.db" <<-'PYTHON'
+	import json, sqlite3, sys, uuid
+	with sqlite3.connect(sys.argv[1], timeout=20) as db:
+	    for n in range(450):
+	        db.execute("INSERT INTO programs(program_id, session_id, day, worker, recorded, strict, open, started_at, finished_at,"
+	                   " blocks, file_size, close_reason, log) VALUES(?, ?, '2026/01/01', 0, 1, 0, 0, ?, ?, 0, 4096, 'closed', ?)",
+	                   (str(uuid.uuid4()), str(uuid.uuid4()), 1000 + n, 1000 + n, json.dumps({"Command": "x" * 700})))
+PYTHON
+distinct() { json 'len(set(r["ProgramID"] for r in rows)), len(rows)'; }
+equal "ls --limit goes on to the limit" "(400, 400)" "$(reeve ls --limit 400 --json | distinct)"
+contains "and tells that there are more" "more (--limit N)" "$(reeve ls --limit 400)"
+equal "or to the end" "($((before + 450)), $((before + 450)))" "$(reeve ls --limit 1000 --json | distinct)"
+lacks "and then of no more" "more (--limit N)" "$(reeve ls --limit 1000)"
