@@ -11,6 +11,7 @@
 #include "sshterm/bridge_agent.h"
 #include "sshterm/legs.h"
 #include "sshterm/libssh_extensions.h"
+#include "sshterm/session_log.h"
 #include "sshterm/worker.h"
 
 struct agent_login {
@@ -100,8 +101,7 @@ static void tell(struct agent_login *agent, json_t *detail)
 	char *text = detail == NULL ? NULL : json_dumps(detail, JSON_COMPACT);
 
 	agent->settled = true;
-	if (text != NULL)
-		session_event(agent->session, "origin.auth", text);
+	session_event(agent->session, "origin.auth", text == NULL ? "{\"success\":false}" : text);
 	json_decref(detail);
 	free(text);
 }
@@ -125,13 +125,16 @@ static void on_failed(void *context, const char *reason, const char *text)
 {
 	struct agent_login *agent = context;
 	struct worker_counters *counters = &agent->session->worker->counters;
+	char clean[2 * SESSION_TEXT_MAX];
 
+	/* It may quote what the origin said. */
+	session_log_text(clean, sizeof(clean), (const uint8_t *)text, strlen(text));
 	counters->origin_failures += strcmp(reason, "origin_failed") == 0;
 	counters->login_timeouts += strcmp(reason, "login_timeout") == 0;
 	tell(agent, json_pack("{s:s,s:b,s:s,s:s}", "method", "agent", "success", 0, "reason", reason,
-	                "message", text));
+	                "message", clean));
 	rpc_log(RPC_LOG_INFO, "session %s: not logged in at the origin: %s: %s", agent->session->session_id,
-	    reason, text);
+	    reason, clean);
 }
 
 /* -- requests to the origin -- */

@@ -27,6 +27,7 @@
 #include "sshterm/login.h"
 #include "sshterm/origin_leg.h"
 #include "sshterm/own_words.h"
+#include "sshterm/session_log.h"
 #include "sshterm/vsock.h"
 #include "sshterm/worker.h"
 
@@ -323,24 +324,24 @@ static void count_failure(struct worker_counters *counters, const char *reason)
 
 static void report_failure(struct session *session, const struct leg_failure *failure)
 {
-	json_t *detail = json_pack(
-	    "{s:b,s:s,s:s}", "success", 0, "reason", failure->close_reason, "message", failure->text);
+	char message[sizeof(failure->text)];
 	char *text = NULL;
 
-	/* Not UTF-8: a message that quotes a stranger. */
-	if (detail == NULL)
-		detail = json_pack("{s:b,s:s}", "success", 0, "reason", failure->close_reason);
+	/* It may quote a stranger. */
+	session_log_text(message, sizeof(message), (const uint8_t *)failure->text, strlen(failure->text));
+	json_t *detail =
+	    json_pack("{s:b,s:s,s:s}", "success", 0, "reason", failure->close_reason, "message", message);
 	if (failure->client_reason != 0)
 		(void)json_object_set_new(detail, "disconnect", json_integer(failure->client_reason));
 	if (detail != NULL)
 		text = json_dumps(detail, JSON_COMPACT);
-	if (text != NULL && session->session_id[0] != '\0')
-		session_event(session, "auth", text);
+	if (session->session_id[0] != '\0')
+		session_event(session, "auth", text == NULL ? "{\"success\":false}" : text);
 	json_decref(detail);
 	free(text);
 	count_failure(&session->worker->counters, failure->close_reason);
 	rpc_log(RPC_LOG_INFO, "session %s: not logged in: %s%s%s", session->session_id, failure->close_reason,
-	    failure->text[0] != '\0' ? ": " : "", failure->text);
+	    message[0] != '\0' ? ": " : "", message);
 }
 
 static void tell_client(struct session *session, const struct leg_failure *failure)

@@ -82,10 +82,10 @@ static char *log_of(
 
 static void tell_event(struct session *session, const char *event, json_t *detail)
 {
-	char *text = json_dumps(detail, JSON_COMPACT);
+	char *text = detail == NULL ? NULL : json_dumps(detail, JSON_COMPACT);
 
-	if (text != NULL)
-		session_event(session, event, text);
+	/* What cannot be said of it (memory is out) does not take the event with it. */
+	session_event(session, event, text == NULL ? "{}" : text);
 	free(text);
 	json_decref(detail);
 }
@@ -348,13 +348,15 @@ static void refused(void *context, channel_leg from, struct wire_span name, cons
 {
 	struct programs *programs = context;
 	char clean[CHANNEL_TYPE_MAX];
+	json_t *detail;
 
 	if (++programs->refusals > PROGRAM_REFUSALS_TOLD)
 		return;
 	session_log_text(clean, sizeof(clean), name.at, name.len);
-	tell_event(programs->session, "refused",
-	    json_pack("{s:s, s:s, s:s}", "type", clean, "asker", from == LEG_CLIENT ? "client" : "origin",
-	        "reason", text));
+	detail = json_pack("{s:s, s:s}", "type", clean, "asker", from == LEG_CLIENT ? "client" : "origin");
+	set_clean(
+	    detail, "reason", text); /* it names a place as it was asked for, and may be cut in a letter */
+	tell_event(programs->session, "refused", detail);
 }
 
 static void answer(void *context, channel_leg to, const uint8_t *payload, size_t len)

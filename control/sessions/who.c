@@ -30,7 +30,8 @@ void who_refuse(struct control *control, struct session *session, uint32_t id, c
 
 	if (message[0] != '\0') {
 		snprintf(text, sizeof(text), "portreeve: %s", message);
-		snprintf(session->refusal, sizeof(session->refusal), "%s", message);
+		/* It may quote a certificate, or have been cut within a letter. */
+		session_text(wire_span_of(message), session->refusal, sizeof(session->refusal));
 	} else if (session->refusal[0] == '\0') {
 		snprintf(session->refusal, sizeof(session->refusal), "no known key was offered");
 	}

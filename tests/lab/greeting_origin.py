@@ -6,7 +6,7 @@
 
 What stands in DIRECTORY/greeting comes first, as it is; where its last line is an identification string an SSH server
 follows that lets everybody in, by no key but those that it can verify, and says "hello" to every command. Otherwise the
-connection ends there. (The system's Python: python3-paramiko is a Debian package.)
+connection ends there. Who logs in while there is a file DIRECTORY/parting gets that as the text of a DISCONNECT. (The system's Python: python3-paramiko is a Debian package.)
 """
 import logging
 import os
@@ -17,6 +17,8 @@ import time
 
 import paramiko
 
+from ssh_message import message
+
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
@@ -24,7 +26,15 @@ class Origin(paramiko.ServerInterface):
     def get_allowed_auths(self, username):
         return "publickey"
 
+    def __init__(self, transport, directory):
+        self.transport, self.parting = transport, os.path.join(directory, "parting")
+
     def check_auth_publickey(self, username, key):
+        if os.path.exists(self.parting):
+            with open(self.parting, "rb") as f:
+                self.transport._send_message(message(1, 13, f.read(), ""))
+            time.sleep(1)
+            self.transport.sock.close()
         return paramiko.AUTH_SUCCESSFUL
 
     def check_channel_request(self, kind, chanid):
@@ -55,7 +65,7 @@ def serve(connection, directory):
     t.local_version = last.decode()
     t.add_server_key(paramiko.Ed25519Key.from_private_key_file(os.path.join(directory, "ssh_host_ed25519_key")))
     try:
-        t.start_server(server=Origin())
+        t.start_server(server=Origin(t, directory))
     except (paramiko.SSHException, EOFError):
         pass
 

@@ -47,6 +47,9 @@ refused "a critical option that nobody knows" "option" -O critical:unheard@examp
 refused "a host's certificate" "Permission denied" -h
 id=mallory
 refused "of somebody who is not enrolled" "'mallory', who is not enrolled"
+id=x$(printf 'é%.0s' {1..60})
+refused "of a name that is cut within a letter" "who is not enrolled"
+contains "which the audit log has, too" 'who is not enrolled' "$(grep '"event":"auth"' "$STATE/state/audit.jsonl" | tail -n 1)"
 id=alice
 # What the certificate does not allow, the rule cannot give.
 craft -O clear >/dev/null

@@ -39,3 +39,17 @@ print("in" if t.is_authenticated() else "out")
 t.close()
 PY
 )"
+
+# -- bytes that are no text hide no event --------------------------------------------------------------------------
+greeting SSH-2.0-OpenSSH_9.2p1
+printf 'not today, \377\303' >"$STATE/origin/parting"
+policy <<'YAML'
+default: allow
+rules:
+  - {name: s, action: audit_ssh, match: {dst_port: 2222}, ssh: {users: {groups: [sre]}, logins: [alice], origin_auth: [agent]}}
+YAML
+# shellcheck disable=SC2016
+client bash -c 'eval "$(ssh-agent)"; ssh-add -q ~/.ssh/alice; ssh -A -o BatchMode=yes -p 2222 alice@198.51.100.2 true; kill "$SSH_AGENT_PID"' >/dev/null 2>&1
+eventually 5 "what an origin says as it hangs up on a login with an agent is audited" grep -q '"event":"origin.auth".*not today, ??' "$STATE/state/audit.jsonl"
+rm "$STATE/origin/parting"
+policy_ssh ''

@@ -64,7 +64,8 @@ void session_event(struct session *session, const char *event, const char *detai
 	const char *action = json_string_value(json_object_get(detail, "action"));
 	tell("event %s%s%s %s;", event, action == NULL ? "" : " ", action == NULL ? "" : action,
 	    json_string_value(json_object_get(detail, "command"))
-	        ?: (json_string_value(json_object_get(detail, "text")) ?: "-"));
+	        ?: (json_string_value(json_object_get(detail, "text"))
+	                   ?: (json_string_value(json_object_get(detail, "reason")) ?: "-")));
 	json_decref(detail);
 }
 
@@ -305,10 +306,21 @@ Test(programs, refusals_do_not_flood_control)
 	begin(0, RPC_RECORDING_NONE, 0);
 	for (unsigned i = 0; i < 10 * PROGRAM_REFUSALS_TOLD; i++)
 		programs_ops.refused(&bench.programs, LEG_CLIENT, wire_span_of("\xff name"), "no");
-	cr_expect_eq(strlen(bench.told), PROGRAM_REFUSALS_TOLD * strlen("event refused -;"));
+	cr_expect_eq(strlen(bench.told), PROGRAM_REFUSALS_TOLD * strlen("event refused no;"));
 	cr_expect_eq(bench.programs.refusals, 10 * PROGRAM_REFUSALS_TOLD);
 	programs_ops.forward_requested(&bench.programs, "tcpip-forward", "[::]:1");
 	programs_ops.answer(&bench.programs, LEG_CLIENT, (const uint8_t *)"R", 1);
 	cr_expect_eq(bench.answers, 1);
+	finish();
+}
+
+Test(programs, a_refusal_is_told_whatever_bytes_it_names)
+{
+	begin(0, RPC_RECORDING_NONE, 0);
+	programs_ops.refused(
+	    &bench.programs, LEG_CLIENT, wire_span_of("direct-tcpip"), "nothing to \xff\xfe:1 here");
+	expect_told("event refused nothing to ??:1 here;");
+	programs_ops.refused(&bench.programs, LEG_CLIENT, wire_span_of("direct-tcpip"), "nothing to \xc3");
+	expect_told("event refused nothing to ?;");
 	finish();
 }
