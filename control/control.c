@@ -75,6 +75,16 @@ static void host_ca_told(void *context, void *argument, int error, struct wire_s
 		control->has_host_ca = reply.keys.len > 0;
 }
 
+static void user_ca_told(void *context, void *argument, int error, struct wire_span body)
+{
+	struct control *control = context;
+	struct rpc_key_ca_reply reply;
+
+	(void)argument;
+	if (error == 0 && rpc_get_key_ca_reply(body, &reply))
+		control->no_user_ca = reply.keys.len == 0;
+}
+
 static void keeper_up(struct control *control)
 {
 	struct peer *keeper = &control->peers.keeper;
@@ -93,6 +103,8 @@ static void keeper_up(struct control *control)
 	CALL(&options, key_ca, .ca = RPC_CA_CLIENT, .action = RPC_CA_SHOW);
 	options.done = host_ca_told;
 	CALL(&options, key_ca, .ca = RPC_CA_HOST, .action = RPC_CA_SHOW);
+	options.done = user_ca_told;
+	CALL(&options, key_ca, .ca = RPC_CA_USER, .action = RPC_CA_SHOW);
 	peer_flush_calls(keeper);
 }
 

@@ -53,6 +53,7 @@ struct control {
 	uint8_t next_seed[8]; /* likewise, of the next one */
 	bool next_seed_known, has_next_seed;
 	bool has_host_ca;             /* that certifies host keys */
+	bool no_user_ca;              /* the keeper said that there is none to enter origins with */
 	struct client_cas client_cas; /* as the keeper last said; none: ask */
 	int64_t started_at_ms;        /* CLOCK_MONOTONIC */
 };

@@ -61,6 +61,18 @@ static long long integer(const json_t *object, const char *key)
 	return (long long)json_integer_value(json_object_get(object, key));
 }
 
+static void print_warnings(const json_t *result)
+{
+	const json_t *warning;
+	size_t i;
+
+	json_array_foreach(json_object_get(result, "warnings"), i, warning)
+	{
+		fprintf(stderr, "reeve: warning: %s\n",
+		    json_is_string(warning) ? json_string_value(warning) : "");
+	}
+}
+
 static int run_check(const struct call *call)
 {
 	json_t *result = send_policy(call, "policy.check");
@@ -69,9 +81,11 @@ static int run_check(const struct call *call)
 		return EXIT_FAILED;
 	if (call->json)
 		print_json(result);
-	else
+	else {
 		printf("%s: good: %lld rule%s\n", call->arguments[0], integer(result, "rules"),
 		    integer(result, "rules") == 1 ? "" : "s");
+		print_warnings(result);
+	}
 	json_decref(result);
 	return EXIT_OK;
 }
@@ -84,9 +98,11 @@ static int run_apply(const struct call *call)
 		return EXIT_FAILED;
 	if (call->json)
 		print_json(result);
-	else
+	else {
 		printf("in force: generation %lld, %lld rule%s\n", integer(result, "generation"),
 		    integer(result, "rules"), integer(result, "rules") == 1 ? "" : "s");
+		print_warnings(result);
+	}
 	json_decref(result);
 	return EXIT_OK;
 }

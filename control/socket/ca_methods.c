@@ -169,6 +169,8 @@ static void settle_keys(struct control *control, const struct ca_call *call, str
 		client_cas_take(&control->client_cas, keys);
 	if (call->ca == RPC_CA_HOST && keys.len > 0)
 		control->has_host_ca = true;
+	if (call->ca == RPC_CA_USER && keys.len > 0)
+		control->no_user_ca = false;
 	if (call->ca == RPC_CA_HOST && call->action != RPC_CA_SHOW)
 		host_keys_recertify(
 		    &control->db, NULL); /* those that clients are shown are not by its present key */

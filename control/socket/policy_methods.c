@@ -30,14 +30,37 @@ static struct policy *parse(struct request *request, const json_t *params)
 	return policy;
 }
 
+/* What a good policy still needs: texts for whoever hands it in. */
+static json_t *warnings_of(const struct control *control, const struct policy *policy)
+{
+	json_t *warnings = json_array();
+	char text[512];
+
+	for (uint32_t i = 0; control->no_user_ca && i < policy->rule_count; i++) {
+		const struct policy_ssh *ssh = policy->rules[i].ssh;
+		if (ssh == NULL ||
+		    memchr(ssh->origin_auth, RPC_ORIGIN_CERTIFICATE, ssh->origin_auth_count) == NULL)
+			continue;
+		snprintf(text, sizeof(text),
+		    "rule '%.128s' logs in to origins with certificates (origin_auth), and there is no user "
+		    "CA to sign "
+		    "them: nobody gets in that way before `reeve ca create --type user`",
+		    policy->rules[i].name);
+		json_array_append_new(warnings, json_string(text));
+		break; /* one CA is made for all rules */
+	}
+	return warnings;
+}
+
 static void policy_check(struct request *request, const json_t *params)
 {
 	struct policy *policy = parse(request, params);
 
 	if (policy == NULL)
 		return;
-	json_t *result = json_pack("{s:I, s:s, s:I}", "rules", (json_int_t)policy->rule_count, "default",
-	    action_name(policy->default_action), "matches", (json_int_t)policy->match_count);
+	json_t *result = json_pack("{s:I, s:s, s:I, s:o}", "rules", (json_int_t)policy->rule_count, "default",
+	    action_name(policy->default_action), "matches", (json_int_t)policy->match_count, "warnings",
+	    warnings_of(request->control, policy));
 	policy_release(policy);
 	request_result(request, result);
 }
@@ -55,8 +78,9 @@ static void applied(struct control *control, void *argument, enum policies_resul
 		rpc_log(RPC_LOG_NOTICE, "policy generation %llu is in force, %u rule%s (by uid %u)",
 		    (unsigned long long)policy->generation, policy->rule_count,
 		    policy->rule_count == 1 ? "" : "s", (unsigned)request->uid);
-		request_result(request, json_pack("{s:I, s:I}", "generation", (json_int_t)policy->generation,
-		                            "rules", (json_int_t)policy->rule_count));
+		request_result(request,
+		    json_pack("{s:I, s:I, s:o}", "generation", (json_int_t)policy->generation, "rules",
+		        (json_int_t)policy->rule_count, "warnings", warnings_of(control, policy)));
 		return;
 	case POLICIES_BUSY:
 		request_fail(request, SERVER_CONFLICT, "%s; nothing was changed, try again", text);

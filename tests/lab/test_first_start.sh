@@ -34,3 +34,30 @@ printf 'default: block\nrules: []\n' >"$STATE/policy.yaml"
 reeved_start
 contains "after a start that came to something the file is not read" 'default: allow' "$(reeve policy show)"
 contains "which is said" "$STATE/policy.yaml was not read" "$(cat "$REEVED_LOG")"
+
+# A policy that needs what is not made yet is taken, and told of.
+audited() {
+	cat >"$STATE/audited.yaml" <<-YAML
+		default: allow
+		rules:
+		  - {name: admins, action: audit_ssh, match: {dst_port: 22}, ssh: {users: {groups: [sre]}, logins: [alice]$1}}
+	YAML
+}
+audited ''
+capture reeve policy check "$STATE/audited.yaml"
+contains "origins entered by certificate, without a CA: check warns" "warning: rule 'admins' logs in to origins with certificates" "$err"
+capture reeve policy apply "$STATE/audited.yaml"
+equal "the policy is in force all the same" 0 "$status"
+contains "apply warns, too, and says what to do" "reeve ca create --type user" "$err"
+equal "programs can read it" 1 "$(reeve policy check "$STATE/audited.yaml" --json | json 'len(j["warnings"])')"
+audited ', origin_auth: [password]'
+capture reeve policy apply "$STATE/audited.yaml"
+equal "by password none is needed" "0 " "$status $err"
+holds "with the CA" reeve ca create --type user
+audited ', origin_auth: [password, certificate]'
+capture reeve policy apply "$STATE/audited.yaml"
+equal "nothing is missing" "0 " "$status $err"
+reeved_stop
+reeved_start
+capture reeve policy apply "$STATE/audited.yaml"
+equal "nor after a restart" "0 " "$status $err"
