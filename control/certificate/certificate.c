@@ -72,6 +72,16 @@ static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
 	return rest == 0 || ((a[whole] ^ b[whole]) & (0xff00 >> rest) & 0xff) == 0;
 }
 
+/* Is there nothing behind the network's bits? OpenSSH takes "10.0.0.5/8" for a slip, not for 10.0.0.0/8. */
+static bool ends_in_zeros(const uint8_t *network, unsigned len, unsigned bits)
+{
+	uint8_t rest = bits % 8 == 0 ? 0 : network[bits / 8] & (0xff >> bits % 8);
+
+	for (unsigned i = (bits + 7) / 8; i < len; i++)
+		rest |= network[i];
+	return rest == 0;
+}
+
 /* One entry of a source-address list: 1 match, 0 no match, -1 malformed. */
 static int address_in_entry(char *entry, struct wire_span address)
 {
@@ -91,21 +101,21 @@ static int address_in_entry(char *entry, struct wire_span address)
 	unsigned len = family == AF_INET ? 4 : 16;
 	if (slash == NULL)
 		bits = (long)len * 8;
-	if (bits < 0 || bits > (long)len * 8)
+	if (bits < 0 || bits > (long)len * 8 || !ends_in_zeros(network, len, (unsigned)bits))
 		return -1;
 	return address.len == len && same_prefix(network, address.at, (unsigned)bits);
 }
 
 bool certificate_address_in(const char *list, struct wire_span address, bool *malformed)
 {
-	char copy[CERTIFICATE_SOURCE_MAX + 1], *rest = NULL;
+	char copy[CERTIFICATE_SOURCE_MAX + 1], *rest = copy, *entry;
 	bool found = false;
 
 	*malformed = strlen(list) >= sizeof(copy) || list[0] == '\0';
 	if (*malformed)
 		return false;
 	snprintf(copy, sizeof(copy), "%s", list);
-	for (char *entry = strtok_r(copy, ",", &rest); entry != NULL; entry = strtok_r(NULL, ",", &rest)) {
+	while ((entry = strsep(&rest, ",")) != NULL) {
 		int match = address_in_entry(entry, address);
 		*malformed = *malformed || match < 0;
 		found = found || match > 0;

@@ -67,7 +67,8 @@ enum certificate_verdict certificate_judge(const struct certificate *certificate
 bool certificate_names(const struct certificate *certificate, const char *principal);
 
 /* Is the address (4 or 16 bytes) within one of the comma separated networks ("192.0.2.0/24,2001:db8::1")?
- * *malformed: the list has an entry that is no address or network (then nothing matches). */
+ * *malformed: the list has an entry that is none of them, an empty one, or a network with bits behind its
+ * length (then nothing matches): what OpenSSH takes no certificate with. */
 bool certificate_address_in(const char *list, struct wire_span address, bool *malformed);
 
 #endif

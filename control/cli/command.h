@@ -64,7 +64,7 @@ extern const struct command keygen_command, decrypt_command;
 bool host_patterns_fit(const char *patterns);
 
 #define KEY_LINE_MAX 16384
-/* The first line of a public key file that is neither empty nor a comment. False after a message. */
+/* The line of a public key file that is neither empty nor a comment: the one. False after a message. */
 bool read_public_key(const char *path, char line[KEY_LINE_MAX]);
 
 /* "8h", "30m", "1d", "52w", "45s", "1h30m" in seconds; -1 where it is none of these. */
@@ -84,9 +84,9 @@ struct ttl_range {
 /* Reads the key's file, --ttl and --output. An exit status. */
 int certificate_order_read(const struct call *call, const char *key_path, const struct ttl_range *range,
     struct certificate_order *order);
-/* Asks the box for it (`params` are taken over) and writes it, in the place of an older one; with --json the
- * answer is printed, and the certificate written only where --output says so. `what_next` is said of the
- * file. An exit status. */
+/* Asks the box for it (`params` are taken over) once its file can be written, and writes it, in the place of
+ * an older one; with --json the answer is printed, and the certificate written only where --output says so.
+ * `what_next` is said of the file. An exit status. */
 int certificate_order_fill(const struct call *call, const struct certificate_order *order, const char *method,
     json_t *params, const char *what_next);
 

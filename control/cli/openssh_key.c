@@ -44,6 +44,8 @@ const char *openssh_key_open(const char *text, size_t len, uint8_t *room, struct
 	size_t decoded = 0;
 
 	*key = (struct openssh_key){0};
+	if (base64.len == 0 && memmem(text, len, BEGIN, strlen(BEGIN)) != NULL)
+		return "is cut off: there is no key before \"" END "\", or that line is missing";
 	if (base64.len == 0)
 		return memmem(text, len, "PRIVATE KEY-----", 16) != NULL
 		           ? "is a private key of an older format; rewrite it with: ssh-keygen -p -f FILE"

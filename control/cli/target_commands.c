@@ -98,25 +98,43 @@ static int run_target_forget(const struct call *call)
 	return EXIT_OK;
 }
 
+static unsigned line_of(const char *text, const char *at)
+{
+	unsigned line = 1;
+
+	for (const char *c = text; c < at; c++)
+		line += *c == '\n';
+	return line;
+}
+
+/* NULL after a message. */
+static json_t *known_hosts_text(const char *path, const char *text, size_t len)
+{
+	const char *nul = memchr(text, '\0', len);
+	json_t *json = nul != NULL ? NULL : json_stringn(text, len);
+
+	if (nul != NULL)
+		complain("%s is no known_hosts file: line %u holds a NUL byte", path, line_of(text, nul));
+	else if (json == NULL)
+		complain("%s is no known_hosts file: it is not UTF-8 text", path);
+	return json;
+}
+
 /* A file's text ("-": standard input). NULL after a message. */
 static json_t *read_text(const char *path)
 {
 	FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	char *text = NULL;
-	size_t room = 0;
+	char *text = in == NULL ? NULL : malloc(IMPORT_MAX + 1);
+	size_t len = text == NULL ? 0 : fread(text, 1, IMPORT_MAX + 1, in);
 	json_t *json = NULL;
 
-	if (in == NULL)
-		return complain("cannot read %s: %s", path, strerror(errno)), NULL;
-	ssize_t got = getdelim(&text, &room, '\0', in);
-	size_t len = got > 0 ? (size_t)got : 0;
-	if (ferror(in) != 0)
+	if (in == NULL || text == NULL || ferror(in) != 0)
 		complain("cannot read %s: %s", path, strerror(errno));
 	else if (len > IMPORT_MAX)
 		complain("%s is larger than 8 MB", path);
-	else if ((json = json_stringn(len == 0 ? "" : text, len)) == NULL)
-		complain("%s is no known_hosts file: it is not UTF-8 text", path);
-	if (in != stdin)
+	else
+		json = known_hosts_text(path, text, len);
+	if (in != NULL && in != stdin)
 		fclose(in);
 	free(text);
 	return json;

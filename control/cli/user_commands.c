@@ -161,7 +161,7 @@ const struct command user_commands[5] = {
             "be repeated. A user without a key needs a certificate (`reeve user cert`).\n\n"
             "Example: reeve user add alice --login alice,root --key alice.pub --group sre",
         .options = {{"login", 0, "A,B", "logins at the origin", true},
-            {"key", 0, "FILE", "a public key of the user", true},
+            {"key", 0, "FILE", "a public key of the user, one in a file", true},
             {"group", 0, "G", "groups the user is in", true}},
         .run = run_add},
     {.group = "user",
@@ -191,7 +191,7 @@ const struct command user_commands[5] = {
             "its day: for a new one NAME needs another (`reeve user cert`). Live sessions go on.\n\n"
             "Example: reeve user change alice --group sre --group dba",
         .options = {{"login", 0, "A,B", "logins at the origin", true},
-            {"key", 0, "FILE", "a public key of the user", true},
+            {"key", 0, "FILE", "a public key of the user, one in a file", true},
             {"no-keys", 0, NULL, "no key any more", false}, {"group", 0, "G", "groups the user is in", true}},
         .run = run_change},
     {.group = "user",

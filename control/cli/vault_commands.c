@@ -13,20 +13,6 @@
 
 #define PLAIN_MAX (20 * 1024)
 
-static bool lists(const json_t *row, const char *key, const char *text)
-{
-	size_t i;
-	const json_t *one;
-
-	json_array_foreach(json_object_get(row, key), i, one)
-	{
-		const char *value = json_string_value(one);
-		if (value != NULL && strcmp(value, text) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The fingerprint of the target, which may be named by an address or name that the box knows. False after a
  * message. */
 static bool find_target(const struct call *call, const char *named, char target[64])
@@ -34,20 +20,14 @@ static bool find_target(const struct call *call, const char *named, char target[
 	if (strncmp(named, "SHA256:", 7) == 0)
 		return snprintf(target, 64, "%s", named) < 64 ||
 		       (complain("'%s' is no fingerprint of a host key", named), false);
-	json_t *result = control_ask(call->socket_path, "targets.ls", NULL);
-	size_t i;
-	const json_t *row;
-	unsigned found = 0;
-
+	json_t *result = control_ask(call->socket_path, "targets.ls", json_pack("{s:s}", "at", named));
 	if (result == NULL)
 		return false;
-	json_array_foreach(json_object_get(result, "targets"), i, row)
-	{
-		const char *id = json_string_value(json_object_get(row, "target_id"));
-		if ((lists(row, "addresses", named) || lists(row, "names", named)) && id != NULL &&
-		    snprintf(target, 64, "%s", id) < 64)
-			found++;
-	}
+	const json_t *targets = json_object_get(result, "targets");
+	size_t found = json_array_size(targets);
+	const char *id = json_string_value(json_object_get(json_array_get(targets, 0), "target_id"));
+	if (id == NULL || snprintf(target, 64, "%s", id) >= 64)
+		found = 0;
 	json_decref(result);
 	if (found == 0)
 		complain(
@@ -56,7 +36,7 @@ static bool find_target(const struct call *call, const char *named, char target[
 		    "(reeve target add ADDRESS --key FILE.pub), or let a session meet it (reeve target ls)",
 		    named);
 	else if (found > 1)
-		complain("%s is a name of %u targets; give the address or the fingerprint of one of them "
+		complain("%s is a name of %zu targets; give the address or the fingerprint of one of them "
 		         "(reeve target ls)",
 		    named, found);
 	return found == 1;

@@ -5,12 +5,48 @@
 
 #include "control/control.h"
 
+static bool lists(const json_t *target, const char *key, const char *text)
+{
+	size_t i;
+	const json_t *one;
+
+	json_array_foreach(json_object_get(target, key), i, one)
+	{
+		if (strcmp(json_string_value(one), text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Those of the targets that somebody means who types this: an address, or a name. */
+static json_t *targets_meant(json_t *targets, const char *typed)
+{
+	char address[TARGET_ADDRESS_SIZE], name[TARGET_NAME_MAX + 1];
+	bool is_address = target_address_read(typed, address);
+	bool is_name = !is_address && target_name_read(typed, name);
+	json_t *meant = json_array(), *target;
+	size_t i;
+
+	json_array_foreach(targets, i, target)
+	{
+		if ((is_address && lists(target, "addresses", address)) ||
+		    (is_name && lists(target, "names", name)))
+			json_array_append(meant, target);
+	}
+	json_decref(targets);
+	return meant;
+}
+
 static void targets_ls(struct request *request, const json_t *params)
 {
-	static const char *const keys[] = {NULL};
+	static const char *const keys[] = {"at", NULL};
+	const char *at = NULL;
 
-	if (params_only(request, params, keys))
-		request_result(request, json_pack("{s:o}", "targets", targets_json(&request->control->db)));
+	if (!params_only(request, params, keys) || !params_string(request, params, "at", false, &at))
+		return;
+	json_t *targets = targets_json(&request->control->db);
+	request_result(
+	    request, json_pack("{s:o}", "targets", at == NULL ? targets : targets_meant(targets, at)));
 }
 
 static void target_forget(struct request *request, const json_t *params)

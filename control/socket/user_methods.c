@@ -271,8 +271,8 @@ static bool take_wishes(struct request *request, const json_t *params, struct wi
 		    wishes->source_address, (struct wire_span){(const uint8_t[4]){0}, 4}, &malformed);
 	if (malformed)
 		request_fail(request, SERVER_BAD_INPUT,
-		    "the source address is no list of addresses and networks, such as "
-		    "198.51.100.7,2001:db8::/32");
+		    "the source address is no list of addresses and networks as OpenSSH reads it, such as "
+		    "198.51.100.7,2001:db8::/32: none is empty, and a network has zeros behind its length");
 	else if (json_object_get(params, "force_command") != NULL && wishes->force_command[0] == '\0')
 		request_fail(request, SERVER_BAD_INPUT, "the forced command is empty");
 	else

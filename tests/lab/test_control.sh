@@ -31,7 +31,49 @@ printf 'default: allow\nrules:\n\t- {name: x}\n' >"$STATE/tab.yaml"
 told "a policy indented by tabs" "tab.yaml:3:1: not YAML: (is there a tab?" reeve policy apply "$STATE/tab.yaml"
 told "a policy file that is not there" "/nowhere" reeve policy apply /nowhere
 told "a socket that is not there" "/nowhere" "$BUILD/control/cli/reeve" --socket /nowhere sessions
+cat "$STATE/client/.ssh/alice.pub" "$STATE/client/.ssh/alice.pub" >"$STATE/two.pub"
+told "a file of two keys" "several keys: expected one in a file" reeve user add frank --login frank --key "$STATE/two.pub"
+told "a file without an end" "too long to be a public key" reeve user add frank --login frank --key /dev/zero
 fails_to "half an enrolment is none" bash -c "'$BUILD/control/cli/reeve' --socket '$socket' user ls | grep -q frank"
+
+
+# What was issued stands in the audit log: not for a path that cannot be written.
+key=$STATE/client/.ssh/alice.pub
+issued() { grep -c '"event": *"cert.create"' "$STATE/state/audit.jsonl"; }
+before=$(issued)
+told "a certificate that goes nowhere" "cannot write /nowhere/x" reeve user cert alice --key "$key" -o /nowhere/x
+equal "and is not issued" "$before" "$(issued)"
+told "one that is not issued" "nobody" reeve user cert nobody --key "$key" -o "$STATE/fresh"
+fails_to "leaves no file" test -e "$STATE/fresh"
+printf 'an older and longer one: %01000d\n' 0 >"$STATE/older"
+cp "$STATE/older" "$STATE/as_it_was"
+told "and in the place of an older one" "nobody" reeve user cert nobody --key "$key" -o "$STATE/older"
+holds "leaves that" cmp "$STATE/older" "$STATE/as_it_was"
+holds "which one that is issued replaces" reeve user cert alice --key "$key" -o "$STATE/older"
+equal "and stands in the audit log" $((before + 1)) "$(issued)"
+equal "wholly" 1 "$(grep -c . "$STATE/older")"
+contains "with a certificate" "serial" "$(ssh-keygen -Lf "$STATE/older" | tr '[:upper:]' '[:lower:]')"
+contains "-o /dev/stdout is for pipes" "ssh-ed25519-cert" "$(reeve user cert alice --key "$key" -o /dev/stdout)"
+for list in '10.0.0.0/8,,::1' '10.0.0.5/8'; do # ssh-keygen refuses them, and sshd a certificate that has them
+	told "source addresses $list" "as OpenSSH reads it" reeve user cert alice --key "$key" --source-address "$list" -o "$STATE/fresh"
+done
+
+printf '198.51.100.9 %s\nweb1 \0\n' "$(cut -d' ' -f1,2 "$key")" >"$STATE/nul_hosts"
+told "a known_hosts file with a NUL" "line 2 holds a NUL byte" reeve target import "$STATE/nul_hosts"
+ssh-keygen -q -t ed25519 -N '' -f "$STATE/cut"
+head -n 3 "$STATE/cut" >"$STATE/cut_off"
+told "a private key that is cut off" "is cut off" reeve ca import "$STATE/cut_off" --type host
+
+# An origin is what people call it, whatever stands in the table.
+reeve target add 2001:db8::77 --key "$STATE/cut.pub" >/dev/null
+reeve target name 2001:db8::77 gear.example.com >/dev/null
+put() { printf 'secret\n' | limited "$BUILD/control/cli/reeve" --socket "$socket" vault put --target "$1" --login admin --password-stdin; }
+for typed in 2001:db8::77 '[2001:db8::77]:22' 2001:DB8:0::77 Gear.Example.COM; do
+	contains "vault --target $typed" "in the vault" "$(put "$typed")"
+done
+told "but not another port" "no host key is pinned" put '[2001:db8::77]:23'
+holds "vault rm, too" reeve vault rm --target Gear.example.com --login admin
+reeve target forget 2001:db8::77 >/dev/null
 
 raw() { python3 -c '
 import json, socket, sys
