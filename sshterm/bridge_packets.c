@@ -35,6 +35,11 @@
 #include <libssh/socket.h>
 #include <libssh/ssh2.h>
 
+#include "sshterm/channels.h"
+
+/* Of the largest packet that libssh takes. */
+_Static_assert(MAX_PACKET_LEN == CHANNEL_PACKET_MAX + 13 + 255 + 1, "peers must be told what libssh takes");
+
 #define FIRST_RELAYED 80
 #define LAST_RELAYED 127
 #define CALLBACKS (SSH2_MSG_PING + 1)

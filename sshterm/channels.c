@@ -105,6 +105,12 @@ static void drop_proofs(struct channels *table)
 	free(first);
 }
 
+static void forget_rewritten(struct channels *table)
+{
+	free(table->rewritten);
+	table->rewritten = NULL;
+}
+
 void channels_end(struct channels *table, const char *reason)
 {
 	for (channel_leg leg = 0; leg < 2; leg++) {
@@ -117,6 +123,7 @@ void channels_end(struct channels *table, const char *reason)
 	while (table->proofs != NULL)
 		drop_proofs(table);
 	listening_free(&table->listening);
+	forget_rewritten(table);
 }
 
 void channels_set_forwards(struct channels *table, struct wire_span forwards)
@@ -137,15 +144,19 @@ enum channels_verdict channels_violate(struct channels *table, const char *what)
 
 /* -- windows and the notice -- */
 
-/* A copy of the packet with another uint32 at `offset`. */
+/* A copy of the packet with another uint32 at `offset`; of one rewritten before, with that one, too. */
 static enum channels_verdict rewrite(
     struct channels *table, const uint8_t *payload, size_t len, size_t offset, uint32_t value)
 {
+	if (table->rewritten == NULL) {
+		table->rewritten = malloc(len);
+		if (table->rewritten == NULL)
+			return channels_violate(table, "out of memory");
+		memcpy(table->rewritten, payload, len);
+		table->rewritten_len = len;
+	}
 	struct wire_out out = wire_into(table->rewritten + offset, sizeof(value));
-
-	memcpy(table->rewritten, payload, len);
 	wire_put_u32(&out, value);
-	table->rewritten_len = len;
 	return CHANNELS_REWRITTEN;
 }
 
@@ -407,8 +418,30 @@ static enum channels_verdict global_reply(
 
 struct opening {
 	uint32_t window, packet_max;
-	size_t window_offset; /* in the payload */
+	size_t window_offset; /* in the payload; the other follows */
 };
+
+/* Window and largest packet, as OPEN and CONFIRMATION have them. */
+static struct opening read_opening(const uint8_t *payload, struct wire *body)
+{
+	struct opening opening = {.window_offset = (size_t)(body->at - payload)};
+
+	opening.window = wire_u32(body);
+	opening.packet_max = wire_u32(body);
+	return opening;
+}
+
+/* What `leg` takes in one packet, as the other is to hear it. */
+static enum channels_verdict limit_packets(struct channels *table, struct channel *channel, channel_leg leg,
+    const uint8_t *payload, size_t len, const struct opening *opening)
+{
+	bool lower = opening->packet_max > CHANNEL_PACKET_MAX;
+
+	channel->packet_max[leg] = lower ? CHANNEL_PACKET_MAX : opening->packet_max;
+	return lower ? rewrite(table, payload, len, opening->window_offset + sizeof(opening->window),
+	                   CHANNEL_PACKET_MAX)
+	             : CHANNELS_PASS;
+}
 
 static void start_channel_program(
     struct channels *table, struct channel *channel, struct wire_span type, struct wire body)
@@ -441,15 +474,15 @@ static enum channels_verdict take_opening(struct channels *table, struct channel
 	channel_leg from = channel->opener;
 	struct window *window = &channel->window[from];
 
-	channel->packet_max[from] = opening->packet_max;
-	if (from == CLIENT && channel->session && table->notice.len > 0 && opening->packet_max > 0 &&
-	    len <= CHANNEL_REWRITTEN_MAX) {
+	enum channels_verdict verdict = limit_packets(table, channel, from, payload, len, opening);
+	if (from == CLIENT && channel->session && table->notice.len > 0 && opening->packet_max > 0) {
 		channel->notice = NOTICE_RESERVED;
 		window_reserve(window, (uint32_t)table->notice.len);
 	}
 	uint32_t given = window_grant(window, opening->window);
-	return given == opening->window ? CHANNELS_PASS
-	                                : rewrite(table, payload, len, opening->window_offset, given);
+	if (given == opening->window || verdict == CHANNELS_VIOLATION)
+		return verdict;
+	return rewrite(table, payload, len, opening->window_offset, given);
 }
 
 static enum channels_verdict open_channel(
@@ -457,11 +490,9 @@ static enum channels_verdict open_channel(
 {
 	struct wire_span type = wire_string(&body);
 	uint32_t number = wire_u32(&body);
-	struct opening opening = {.window_offset = (size_t)(body.at - payload)};
+	struct opening opening = read_opening(payload, &body);
 	char refusal[REFUSAL_TEXT_MAX];
 
-	opening.window = wire_u32(&body);
-	opening.packet_max = wire_u32(&body);
 	if (body.failed)
 		return channels_violate(table, "malformed channel open");
 	if (find(table, from, number) != NULL)
@@ -493,20 +524,21 @@ static struct channel *find_opening(struct channels *table, channel_leg from, ui
 	return channel != NULL && !channel->confirmed && channel->opener == OTHER(from) ? channel : NULL;
 }
 
-static enum channels_verdict open_confirmation(struct channels *table, channel_leg from, struct wire body)
+static enum channels_verdict open_confirmation(
+    struct channels *table, channel_leg from, const uint8_t *payload, size_t len, struct wire body)
 {
 	struct channel *channel = find_opening(table, from, wire_u32(&body));
-	uint32_t number = wire_u32(&body), window = wire_u32(&body), packet_max = wire_u32(&body);
+	uint32_t number = wire_u32(&body);
+	struct opening opening = read_opening(payload, &body);
 
 	if (body.failed || channel == NULL)
 		return channels_violate(table, "a channel was confirmed that nobody had opened");
 	if (find(table, from, number) != NULL)
 		return channels_violate(table, "a channel number was used twice");
 	channel->confirmed = true;
-	channel->packet_max[from] = packet_max;
-	(void)window_grant(&channel->window[from], window);
+	(void)window_grant(&channel->window[from], opening.window);
 	link_number(table, channel, from, number);
-	return CHANNELS_PASS;
+	return limit_packets(table, channel, from, payload, len, &opening);
 }
 
 static enum channels_verdict open_failure(struct channels *table, channel_leg from, struct wire body)
@@ -778,7 +810,7 @@ enum channels_verdict channels_look(
 	case CONN_OPEN:
 		return open_channel(table, from, payload, len, body);
 	case CONN_OPEN_CONFIRMATION:
-		return open_confirmation(table, from, body);
+		return open_confirmation(table, from, payload, len, body);
 	case CONN_OPEN_FAILURE:
 		return open_failure(table, from, body);
 	case CONN_WINDOW_ADJUST:
@@ -804,6 +836,7 @@ enum channels_verdict channels_look(
 enum channels_verdict channels_packet(
     struct channels *table, channel_leg from, const uint8_t *payload, size_t len)
 {
+	forget_rewritten(table);
 	return table->ops->program_judge == NULL ? channels_look(table, from, payload, len)
 	                                         : channels_look_withholding(table, from, payload, len);
 }

@@ -8,9 +8,9 @@
  * exec or subsystem request, every other channel at its opening. What it learns goes to `struct channel_ops`;
  * nothing here knows of libssh, of recordings or of time, so that tests and a fuzzer feed it bytes alone.
  *
- * The verdict says what becomes of the packet: it passes, as it is or with another window in it
- * (`rewritten`), it stays (refused, or of that leg's own business), or it contradicts the protocol in a way
- * after which the table could no longer say which channel is which: then the session ends, because what
+ * The verdict says what becomes of the packet: it passes, as it is or with other numbers in
+ * it (`rewritten`), it stays (refused, or of that leg's own business), or it contradicts the protocol in a
+ * way after which the table could no longer say which channel is which: then the session ends, because what
  * cannot be named cannot be recorded. Messages for numbers that nobody has, and messages and names that
  * nobody here has heard of, pass: the peer knows best.
  *
@@ -18,6 +18,9 @@
  * client's window of each session channel, out of the OPEN that passes; the origin's granting of a shell on a
  * terminal lets it be written to the channel's stderr, piece by piece as windows allow, and anything else
  * gives the origin what was reserved.
+ *
+ * Packets. What a receiver announces as the largest packet that it takes (in OPEN and CONFIRMATION) is
+ * lowered to what the box itself takes, CHANNEL_PACKET_MAX; what is smaller passes as it is.
  *
  * Withheld data. A rule that judges data before it goes on (`program_judge`) may hold it, let it pass, drop
  * it or put something else in its place; today's rules hold nothing, and nobody sets it. Where it is set, the
@@ -48,7 +51,10 @@
 
 #define CHANNELS_MAX 1024
 #define CHANNELS_BUCKETS 32
-#define CHANNEL_REWRITTEN_MAX 512 /* a larger message never needs to be */
+/* The most data that a peer is told to put into one message. libssh takes packets of 262144 bytes at most
+ * (its MAX_PACKET_LEN), of which the length of the padding takes 1, the padding up to 255 (RFC 4253 section
+ * 6), and the message up to its data 13 (CHANNEL_EXTENDED_DATA, RFC 4254 section 5.2). */
+#define CHANNEL_PACKET_MAX (262144u - 1 - 255 - 13)
 #define CHANNEL_NOTICE_MAX 504
 
 /* Which leg, as in session.h (0 client, 1 origin); an int so that this file needs nothing of a session. */
@@ -111,8 +117,8 @@ struct channels {
 	uint64_t bytes[2];     /* channel data, by the leg it came from */
 	const char *violation; /* why, after CHANNELS_VIOLATION */
 	struct wire_span notice;
-	/* What is to be sent on in the packet's place, after CHANNELS_REWRITTEN. */
-	uint8_t rewritten[CHANNEL_REWRITTEN_MAX];
+	/* What is to be sent on in the packet's place, after CHANNELS_REWRITTEN; until the next packet. */
+	uint8_t *rewritten;
 	size_t rewritten_len;
 };
 

@@ -213,6 +213,8 @@ void recording_write(
 {
 	if (!recording->content || recording->failed || data.len == 0)
 		return;
+	if (data.len > recording->largest)
+		recording->largest = (uint32_t)data.len;
 	while (data.len > 0) {
 		size_t piece = piece_for(recording, data.len);
 
@@ -229,14 +231,23 @@ void recording_write(
 	}
 }
 
+/* Would the largest packet that is to be expected find room? */
+static bool has_room(const struct recording *recording)
+{
+	uint32_t limit = batch_limit(recording), room = limit - recording->batch_len;
+	uint32_t most = recording->largest < limit / 2 ? limit / 2 : recording->largest;
+
+	/* Of a block that ends up too short for another piece, the rest stays empty. */
+	return room >= most ||
+	       record_channel_could_take(recording, 1 + (most - room) / (limit - 2 * SPLIT_MIN));
+}
+
 bool recording_is_pressed(struct recording *recording)
 {
 	uint64_t answered = record_channel_answered_us(recording->channel);
 
 	recording->pressed = recording->content && !recording->failed && !recording->strict &&
-	                     recording->batch != NULL && recording->batch_len > batch_limit(recording) / 2 &&
-	                     answered + RECORD_PRESSED_US > worker_now_us() &&
-	                     !record_channel_could_take(recording);
+	                     answered + RECORD_PRESSED_US > worker_now_us() && !has_room(recording);
 	return recording->pressed;
 }
 

@@ -87,6 +87,7 @@ struct recording {
 	uint64_t commit_us;   /* when the last one was closed */
 	uint64_t next_block;  /* number of the batch that is open */
 	uint64_t lost_before; /* records discarded since the last block */
+	uint32_t largest;     /* the most data that was written at once: the next packet may hold as much */
 
 	struct sealed_block *first, *last; /* not yet acknowledged, in order */
 	struct sealed_block *ungiven;      /* the first of them that the recorder has not been given */
@@ -115,9 +116,10 @@ void recording_write(
     struct recording *recording, enum format_source source, uint32_t code, struct wire_span data);
 /* Appends an event record (FORMAT_RESIZE | …). */
 void recording_event(struct recording *recording, uint32_t code);
-/* The recorder is up and answers, but slower than this program produces: the batch is half full and no slab
- * is to be had. The session should not be read for now; it is woken when blocks are acknowledged. Never true
- * for longer than RECORD_PRESSED_US after the recorder's last answer: then records are discarded instead. */
+/* The recorder is up and answers, but slower than this program produces: another packet as large as the
+ * largest so far, and half a block at least, would find no room in batch and slabs. The session should not be
+ * read for now; it is woken when blocks are acknowledged. Never true for longer than RECORD_PRESSED_US after
+ * the recorder's last answer: then records are discarded instead. */
 bool recording_is_pressed(struct recording *recording);
 /* How many blocks must be acknowledged for all that was written so far to be safe. */
 uint64_t recording_mark(const struct recording *recording);
@@ -139,7 +141,8 @@ void recording_free(struct recording *recording);
 
 /* A free slab for a block of `recording` (fair share, reserve kept), with its bytes; NULL: none now. */
 struct sealed_block *record_channel_take(struct recording *recording, uint32_t len, uint8_t **bytes);
-bool record_channel_could_take(const struct recording *recording);
+/* Are so many to be had now? As many as it can ever have at once are enough. */
+bool record_channel_could_take(const struct recording *recording, uint32_t slabs);
 /* When the recorder answered last (CLOCK_MONOTONIC); 0: it is not up. */
 uint64_t record_channel_answered_us(const struct record_channel *channel);
 /* A block in memory of its own, for the last of a recording that finds no slab. NULL: no memory. */

@@ -225,12 +225,19 @@ static struct slab_pool *sealing_pool(const struct record_channel *channel)
 	return channel->current != NULL ? channel->current : channel->old;
 }
 
-bool record_channel_could_take(const struct recording *recording)
+bool record_channel_could_take(const struct recording *recording, uint32_t slabs)
 {
 	struct slab_pool *pool = sealing_pool(recording->channel);
 
-	return pool != NULL && slab_free_count(pool->end) > pool->reserve &&
-	       recording->unacknowledged < (pool->capacity + 1) / 2;
+	if (pool == NULL)
+		return false;
+	uint32_t most = (pool->capacity + 1) / 2;
+	if (most + pool->reserve > pool->capacity)
+		most = pool->capacity > pool->reserve ? pool->capacity - pool->reserve : 1;
+	if (slabs > most)
+		slabs = most;
+	return slab_free_count(pool->end) >= pool->reserve + slabs &&
+	       recording->unacknowledged + slabs <= (pool->capacity + 1) / 2;
 }
 
 uint64_t record_channel_answered_us(const struct record_channel *channel)
@@ -242,7 +249,7 @@ struct sealed_block *record_channel_take(struct recording *recording, uint32_t l
 {
 	struct record_channel *channel = recording->channel;
 
-	if (!record_channel_could_take(recording))
+	if (!record_channel_could_take(recording, 1))
 		return NULL;
 	struct sealed_block *block = block_new(channel, len);
 	if (block != NULL && !block_enter(block, sealing_pool(channel), bytes)) {

@@ -99,6 +99,8 @@ static struct withheld_entry **find_undecided(struct withheld *queue, struct wit
 	return at;
 }
 
+#define COPIED_MAX 32768u /* at once: until it is taken from where it was, it counts twice */
+
 bool withheld_put(
     struct withheld *queue, enum withheld_kind kind, uint32_t code, const uint8_t *bytes, size_t len)
 {
@@ -117,6 +119,8 @@ bool withheld_pass(struct withheld *queue, uint32_t bytes)
 		if (entry == NULL)
 			return false;
 		uint32_t piece = bytes < left(entry) ? bytes : left(entry);
+		if (piece > COPIED_MAX)
+			piece = COPIED_MAX;
 
 		if (!put_at(queue, before, &at,
 		        &(struct withheld_entry){.kind = WITHHELD_DATA, .code = entry->code},

@@ -15,7 +15,9 @@
 
 #include "config/wire/wire.h"
 
-#define WITHHELD_MAX (256u * 1024) /* a direction of a channel, with the cost of its entries */
+/* A direction of a channel, with the cost of its entries: what is lent of a window (64 KB), the largest
+ * packet behind that (256 KB), and what is copied of it while it is decided on. */
+#define WITHHELD_MAX (384u * 1024)
 #define WITHHELD_COST 64u
 
 enum withheld_kind {

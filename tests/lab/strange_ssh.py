@@ -6,6 +6,7 @@
                                                   certificates that it was shown go into DIRECTORY/shown-cert.pub
     strange_ssh.py client ADDRESS PORT LOGIN KEY [PART…]
                                                   says all of it; prints "ok WHAT" or "FAIL WHAT: …" a line
+    strange_ssh.py swift ADDRESS PORT LOGIN KEY   a client of a stock sshd, with windows and packets of 100 MB
 
 (The system's Python: python3-paramiko is a Debian package.)
 """
@@ -243,6 +244,17 @@ class Origin(paramiko.ServerInterface):
             channel.sendall(b"right" if numbers == sent else f"sent {sent}, heard of {numbers}".encode())
             channel.send_exit_status(0)
             channel.close()
+        elif command == "largest":  # as much as may be, as large as may be, and says what came of the client's
+            with channel.lock:
+                most = channel.out_max_packet_size
+            for code in (0, 1, 0):
+                t._send_user_message(largest_of(channel, most, code))
+            got = b""
+            while data := channel.recv(1 << 20):
+                got += data
+            channel.sendall(f"{most} {len(got)} {got.count(b'L')}".encode())
+            channel.send_exit_status(0)
+            channel.close()
         elif command == "did you hear a ping":
             channel.sendall(repr("ping" in seen.things).encode())
             channel.send_exit_status(0)
@@ -258,8 +270,27 @@ class Origin(paramiko.ServerInterface):
             channel.close()
 
 
+def largest_of(channel, most, code):
+    data = b"L" * most
+    return message(95, channel.remote_chanid, code, data) if code else message(94, channel.remote_chanid, data)
+
+
+def pad_much(t):
+    """Packets with as much padding as a length of one byte names, nearly (RFC 4253 section 6)."""
+    build = t.packetizer._build_packet
+
+    def build_padded(payload):
+        packet = build(payload)
+        block = t.packetizer._Packetizer__block_size_out
+        more = (255 - packet[4]) // block * block
+        return (int.from_bytes(packet[:4], "big") + more).to_bytes(4, "big") + bytes([packet[4] + more]) + packet[5:] + bytes(more)
+
+    t.packetizer._build_packet = build_padded
+
+
 def serve(connection, directory):
-    t = paramiko.Transport(connection)
+    t = paramiko.Transport(connection, default_window_size=100000000, default_max_packet_size=100000000)
+    pad_much(t)
     t.add_server_key(paramiko.Ed25519Key.from_private_key_file(os.path.join(directory, "ssh_host_ed25519_key")))
     t.start_server(server=Origin(directory, t))
 
@@ -372,6 +403,37 @@ def windows(t):
     time.sleep(0.7)
     equal("a window of 500 bytes: so many come and no more", 500, len(channel.in_buffer))
     equal("and the rest as it is taken", 10000, len(everything(channel)))
+
+
+def largest(t):
+    """Both ends allow what the box cannot take: they are told less, and send that."""
+    pad_much(t)
+    channel = run(t, "largest", window_size=100000000, max_packet_size=100000000)
+    most = channel.out_max_packet_size
+    for code in (0, 1, 0):
+        t._send_user_message(largest_of(channel, most, code))
+    channel.shutdown_write()
+    data = everything_of(channel.recv, 1 << 20)
+    equal("the largest packets that the box takes: down", (2 * most, most), (data.count(b"L"), len(everything_of(channel.recv_stderr, 1 << 20))))
+    equal("and up, as large", f"{most} {2 * most} {2 * most}", data.lstrip(b"L").decode())
+    equal("which are no larger than it takes, and not smaller than need be", 262144 - 1 - 255 - 13, most)
+
+
+def swift(address, port, login, key_file):
+    """What people give paramiko to make it quick, against a stock sshd."""
+    t = paramiko.Transport((address, int(port)), default_window_size=100000000, default_max_packet_size=100000000)
+    log_in(t, login, key_file)
+    channel = run(t, "head -c 60000000 /dev/zero")
+    equal("60 MB with windows and packets of 100 MB", 60000000, len(everything_of(channel.recv, 1 << 20)))
+    equal("and its status", 0, channel.recv_exit_status())
+    sftp = paramiko.SFTPClient.from_transport(t)
+    data = os.urandom(3000000)
+    with sftp.open("swift", "wb") as f:
+        f.write(data)
+    with sftp.open("swift", "rb") as f:
+        f.prefetch(len(data))
+        equal("sftp there and back", data, f.read())
+    t.close()
 
 
 def transport(t):
@@ -499,11 +561,11 @@ def noticed(t):
         equal("and the whole notice", [b"this is kept\r\n"], said)
 
 
-def everything_of(receive):
-    data = b""
-    while more := receive(1000):
+def everything_of(receive, piece=1000):
+    data = bytearray()
+    while more := receive(piece):
         data += more
-    return data
+    return bytes(data)
 
 
 def narrow(t):
@@ -517,13 +579,17 @@ def narrow(t):
     equal("and the client never hears of it", [], asked)
 
 
-def client(address, port, login, key_file, *parts):
-    sock = socket.create_connection((address, int(port)), 10)
-    t = paramiko.Transport(sock)
+def log_in(t, login, key_file):
     t.start_client(timeout=60)
     key = paramiko.Ed25519Key.from_private_key_file(key_file)
     key.load_certificate(key_file + "-cert.pub")
     t.auth_publickey(login, key)
+
+
+def client(address, port, login, key_file, *parts):
+    sock = socket.create_connection((address, int(port)), 10)
+    t = paramiko.Transport(sock)
+    log_in(t, login, key_file)
     for part in [globals()[name] for name in parts] or (requests, messages, channels, ends, windows):
         try:
             part(t)
@@ -534,5 +600,7 @@ def client(address, port, login, key_file, *parts):
 
 if sys.argv[1] == "origin":
     origin(int(sys.argv[2]), sys.argv[3])
+elif sys.argv[1] == "swift":
+    swift(*sys.argv[2:])
 else:
     client(*sys.argv[2:])

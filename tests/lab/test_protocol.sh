@@ -12,17 +12,21 @@ YAML
 LIMIT=200 origin /usr/bin/python3 "$here/strange_ssh.py" origin 2222 "$STATE/origin" >"$STATE/strange.out" 2>"$STATE/strange.err" &
 wait_until 10 grep -qs ready "$STATE/strange.out" || give_up "no fake origin: $(cat "$STATE/strange.err")"
 
-strange() {
+strange() { strange_client "$1" client "$2" 2222 "${@:3}"; }
+# strange_client NAME KIND ADDRESS PORT [PART…]
+strange_client() {
 	local line
 	while IFS= read -r line; do
 		case $line in
 		ok\ *) pass "$1: ${line#ok }" ;;
 		*) fail "$1: $line" ;;
 		esac
-	done < <(LIMIT=60 client /usr/bin/python3 "$here/strange_ssh.py" client "$2" 2222 alice "$STATE/client/.ssh/alice" "${@:3}" 2>&1 || echo "FAIL broke off")
+	done < <(LIMIT=60 client /usr/bin/python3 "$here/strange_ssh.py" "$2" "$3" "$4" alice "$STATE/client/.ssh/alice" "${@:5}" 2>&1 || echo "FAIL broke off")
 }
 strange best_effort 198.51.100.2
 strange "the transport" 198.51.100.2 compression transport
+strange "the largest packets" 198.51.100.2 largest
+strange_client "a swift paramiko" swift 198.51.100.2 22
 fails_to "the log says why, and not that a socket failed" grep -q 'client_failed: Socket error' "$REEVED_LOG"
 equal "of both" 2 "$(grep -c 'client_failed: .*no match for method compression' "$REEVED_LOG")"
 strange "good-bye" 198.51.100.2 farewell
@@ -76,6 +80,7 @@ rules:
   - {name: s, action: audit_ssh, match: {dst_port: [22, 2222]}, ssh: {users: {groups: [sre]}, logins: ["{user}"], recording: strict}}
 YAML
 strange strict 2001:db8::2
+strange "strict, the largest packets" 2001:db8::2 largest
 policy <<'YAML'
 default: allow
 rules:

@@ -540,6 +540,64 @@ Test(channels, destinations_by_the_rule)
 	channels_end(&bench.table, "over");
 }
 
+/* What goes on of a payload is it, with `value` (twice, if so) in place of what stands there. */
+static void goes_on_as(unsigned line, channel_leg from, const uint8_t *payload, size_t len, size_t at,
+    const uint32_t *values, size_t count)
+{
+	uint8_t expected[4096];
+	struct wire_out out = wire_into(expected + at, 4 * count);
+
+	memcpy(expected, payload, len);
+	for (size_t i = 0; i < count; i++)
+		wire_put_u32(&out, values[i]);
+	enum channels_verdict verdict = channels_packet(&bench.table, from, payload, len);
+	cr_assert_eq(verdict, memcmp(expected, payload, len) == 0 ? CHANNELS_PASS : CHANNELS_REWRITTEN,
+	    "line %u: %s", line, verdict == CHANNELS_VIOLATION ? bench.table.violation : "the wrong verdict");
+	if (verdict != CHANNELS_REWRITTEN)
+		return;
+	cr_expect_eq(bench.table.rewritten_len, len, "line %u: %zu bytes", line, bench.table.rewritten_len);
+	cr_expect(memcmp(bench.table.rewritten, expected, len) == 0, "line %u: it is another message", line);
+}
+
+static size_t say(uint8_t out[4096], const char *fields, ...)
+{
+	va_list values;
+
+	va_start(values, fields);
+	size_t len = packet_va(out, fields, values);
+	va_end(values);
+	return len;
+}
+
+Test(channels, nobody_is_told_of_packets_larger_than_the_box_takes)
+{
+	static const uint32_t announced[][2] = {{0, 0}, {32768, 32768},
+	    {CHANNEL_PACKET_MAX, CHANNEL_PACKET_MAX}, {CHANNEL_PACKET_MAX + 1, CHANNEL_PACKET_MAX},
+	    {262144, CHANNEL_PACKET_MAX}, {100000000, CHANNEL_PACKET_MAX}, {~0u, CHANNEL_PACKET_MAX}};
+	uint8_t payload[4096];
+	char rest[3001]; /* of the opening: a path that no system takes */
+
+	memset(rest, 'r', sizeof(rest) - 1);
+	rest[sizeof(rest) - 1] = '\0';
+	for (unsigned i = 0; i < sizeof(announced) / sizeof(*announced); i++) {
+		begin(ALL);
+		size_t len = say(payload, "bsuuu", CONN_OPEN, "session", 1u, ~0u, announced[i][0]);
+		goes_on_as(__LINE__, C, payload, len, 20, &announced[i][1], 1);
+		len = say(payload, "buuuus", CONN_OPEN_CONFIRMATION, 1u, 2u, 9u, announced[i][0], rest);
+		goes_on_as(__LINE__, O, payload, len, 13, &announced[i][1], 1);
+		len = say(payload, "bsuuusu", CONN_OPEN, "x@of", 3u, ~0u, announced[i][0], rest, 0u);
+		goes_on_as(__LINE__, O, payload, len, 17, &announced[i][1], 1);
+		len = say(payload, "buuuu", CONN_OPEN_CONFIRMATION, 3u, 4u, 9u, announced[i][0]);
+		goes_on_as(__LINE__, C, payload, len, 13, &announced[i][1], 1);
+		/* With a notice, part of the window is the box's. */
+		channels_set_notice(&bench.table, (struct wire_span){(const uint8_t *)"told", 4});
+		uint32_t both[] = {996, announced[i][1]};
+		len = say(payload, "bsuuus", CONN_OPEN, "session", 5u, 1000u, announced[i][0], rest);
+		goes_on_as(__LINE__, C, payload, len, 16, both, announced[i][0] == 0 ? 0 : 2);
+		channels_end(&bench.table, "over");
+	}
+}
+
 Test(channels, what_a_tunnel_and_a_strange_place_are_called)
 {
 	begin(ALL);

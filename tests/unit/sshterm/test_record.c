@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sshterm/channels.h"
 #include "sshterm/record.h"
 
 #define SLAB_BYTES (66 * 1024)
@@ -357,6 +358,30 @@ Test(record, slow_recorders_press_dead_ones_do_not)
 		    recording, FORMAT_FROM_ORIGIN, FORMAT_DATA, (struct wire_span){data, sizeof(data)});
 	bench.now += RECORD_PRESSED_US;
 	cr_expect_not(recording_is_pressed(recording), "a recorder that does not answer slows nobody down");
+	finish();
+}
+
+/* A packet of the largest size is several blocks: none of them is to be missed in the middle of it. */
+Test(record, large_packets_are_waited_for_until_there_is_room)
+{
+	static uint8_t data[CHANNEL_PACKET_MAX];
+	unsigned written = 0;
+
+	begin(32);
+	struct recording *recording = start(false, true);
+	while (!recording_is_pressed(recording) && ++written < 100)
+		recording_write(
+		    recording, FORMAT_FROM_ORIGIN, FORMAT_DATA, (struct wire_span){data, sizeof(data)});
+	cr_expect_geq(written, 3, "pressed after %u packets", written);
+	cr_expect_eq(recording->header.lost_records, 0, "and before anything is lost");
+	finish();
+	/* Who has too few slabs for that is not slowed down for ever. */
+	begin(8);
+	recording = start(false, true);
+	recording_write(recording, FORMAT_FROM_ORIGIN, FORMAT_DATA, (struct wire_span){data, sizeof(data)});
+	recorder_takes(100, 0);
+	poll_at(bench.now);
+	cr_expect_not(recording_is_pressed(recording), "all slabs are free");
 	finish();
 }
 
