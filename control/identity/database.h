@@ -5,8 +5,8 @@
  * Theory of operation. WAL, one connection, one thread. Administrators' changes (users, policies, targets)
  * are flushed to the disk before they are answered (database_durable); the history of sessions is not worth
  * that, nor a transaction for each of the dozen things that a session leaves there: what is written outside
- * database_begin() gathers in one, the *batch*, which is settled when something in it must outlive this process
- * (database_batch_settle), or by the owner's loop DATABASE_BATCH_MS after it began. Everything reads
+ * database_begin() gathers in one, the *batch*, which is settled when something in it must outlive this
+ * process (database_batch_settle), or by the owner's loop DATABASE_BATCH_MS after it began. Everything reads
  * through this connection, so sees it at once. After a crash of this process the last of those milliseconds
  * may be missing, after a power cut some more. Statements are prepared once, named by the address of their
  * text (string literals).
@@ -51,8 +51,8 @@ bool database_run(struct database *db, const char *sql, const char *kinds, ...);
 /* Rows changed by the last database_run. */
 int database_changes(struct database *db);
 
-/* What was written outlives this process from now on (not a power cut: nothing is flushed, which makes it some
- * ten microseconds). */
+/* What was written outlives this process from now on (not a power cut: nothing is flushed, which makes it
+ * some ten microseconds). */
 void database_batch_settle(struct database *db);
 /* Ends the batch where it is time. Returns in how many ms to ask again, -1: there is none. */
 int database_batch_turn(struct database *db, int64_t now_ms);
