@@ -92,8 +92,13 @@ static const char schema_6[] =
 /* The seed of the host keys that a live session is shown, to its end. */
 static const char schema_7[] = "ALTER TABLE sessions ADD COLUMN host_seed BLOB;";
 
+/* How far a login has come that the origin judges, or that shows a second factor: people type meanwhile. */
+static const char schema_8[] = "ALTER TABLE sessions ADD COLUMN to_origin INTEGER NOT NULL DEFAULT 0;"
+                               "ALTER TABLE sessions ADD COLUMN factor_shown INTEGER NOT NULL DEFAULT 0;";
+
 /* What makes of each version the next; a new file begins with the first. */
-static const char *const schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7};
+static const char *const schemas[] = {
+    schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8};
 #define SCHEMA_VERSION ((int)(sizeof(schemas) / sizeof(schemas[0])))
 
 static bool execute(struct database *db, const char *sql)

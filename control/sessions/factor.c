@@ -85,6 +85,7 @@ static void checked(void *context, void *argument, int error, struct wire_span b
 			refuse(control, session, question->request_id, text);
 		} else {
 			session->factor_shown = true;
+			history_update(control, session);
 			session->refusal[0] = '\0';
 			session_event(control, session, "auth",
 			    json_pack("{s:b, s:s}", "success", 1, "method", "totp"));

@@ -241,7 +241,8 @@ static bool restore(struct control *control, struct session *session)
 {
 	sqlite3_stmt *row = database_query(&control->db,
 	    "SELECT user, login, target_id, granted, permits, force_command, rule, started_at, generation, "
-	    "rule_index, identifier, identity, came_with, host_seed FROM sessions WHERE session_id = ? AND "
+	    "rule_index, identifier, identity, came_with, host_seed, to_origin, factor_shown FROM sessions "
+	    "WHERE session_id = ? AND "
 	    "worker = ? "
 	    "AND "
 	    "flow = ? "
@@ -273,6 +274,8 @@ static bool restore(struct control *control, struct session *session)
 	session->has_seed = seed.len == sizeof(session->host_seed);
 	if (session->has_seed)
 		memcpy(session->host_seed, seed.at, seed.len);
+	session->to_origin = sqlite3_column_int(row, 14) != 0;
+	session->factor_shown = sqlite3_column_int(row, 15) != 0;
 	struct wire_span identifier = database_blob(row, 10);
 	if (identifier.len > 0 && identifier.len <= sizeof(session->identifier)) {
 		memcpy(session->identifier, identifier.at, identifier.len);

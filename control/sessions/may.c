@@ -235,6 +235,8 @@ static void grant(struct control *control, struct session *session, uint32_t id)
 	session->to_origin = true;
 	if (session->identity != RPC_IDENTITY_ORIGIN)
 		session_start(control, session);
+	else
+		history_update(control, session);
 	PEER_REPLY(&control->peers.workers[session->worker], id, SES_MAY_REPLY, ses_may_reply, .allowed = 1,
 	    .permits = session->permits, .recording = (uint8_t)ssh->recording,
 	    .recipients = {control->config.recipients, (size_t)control->config.recipient_count * 32},

@@ -6,7 +6,8 @@
 
 #include "tests/unit/control/control_steps.h"
 
-#define TOTP_SSH 5 /* the rule, by its place */
+#define ANY_SSH 3 /* the rules, by their places */
+#define TOTP_SSH 5
 
 TestSuite(factor, .init = open_lab, .fini = close_lab, .timeout = 300);
 
@@ -71,6 +72,45 @@ Test(factor, nobody_gets_on_without_it)
 	target_of(2, &origin);
 	cr_expect_eq(who_is(2, mint_blob(&alice), "root", 1).second_factor, RPC_FACTOR_NONE);
 	cr_expect_not(code(2, "123456").accepted, "a rule that wants none takes none");
+}
+
+/* People type for a while, and control may be replaced meanwhile. */
+static void restart_within(uint64_t flow, const char *id, uint16_t port)
+{
+	lab_kill(&lab);
+	lab_start(&lab);
+	LAB_SEND(WORKER, SES_RESUME, ses_resume, 0, .flow = flow, .session_id = wire_span_of(id),
+	    .client_addr = CLIENT, .client_port = 40000, .server_addr = SERVER, .server_port = port,
+	    .generation = 1);
+}
+
+Test(factor, what_was_typed_counts_after_a_restart)
+{
+	add_user("alice", "root", "sre", &alice);
+	struct begun begun = begin_rule(1, TOTP_SSH, 1, 2202);
+	target_of(1, &origin);
+	sign(1);
+	cr_assert(who_is(1, mint_blob(&alice), "root", 1).accepted);
+	restart_within(1, begun.session_id, 2202);
+	cr_expect_not(may(1, "root").allowed, "no code was shown yet");
+	cr_expect(code(1, "123456").accepted);
+	restart_within(1, begun.session_id, 2202);
+	cr_expect(may(1, "root").allowed);
+}
+
+/* The same of a password that the origin asks for: who it lets in is let in here. */
+Test(factor, an_origin_that_is_asked_is_believed_after_a_restart)
+{
+	add_user("alice", "alice", "sre", &alice);
+	struct begun begun = begin_rule(1, ANY_SSH, 1, 2200);
+	target_of(1, &origin);
+	cr_assert(who_by(1, RPC_WHO_ORIGIN, "alice").accepted);
+	cr_assert(may(1, "alice").allowed);
+	restart_within(1, begun.session_id, 2200);
+	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("auth"),
+	    .detail = wire_span_of("{\"success\":true,\"method\":\"password\"}"));
+	lab_settle(&lab);
+	cr_expect(audited("session.start", "\"user\":\"alice\""));
 }
 
 /* Without a code: whether one can be right is told before it is typed; to who has shown nothing, nothing. */

@@ -441,6 +441,8 @@ Test(identity, an_older_version_is_brought_up_to_date)
 	char error[256];
 
 	cr_assert(database_run(&db, "ALTER TABLE sessions DROP COLUMN host_seed", "") &&
+	          database_run(&db, "ALTER TABLE sessions DROP COLUMN to_origin", "") &&
+	          database_run(&db, "ALTER TABLE sessions DROP COLUMN factor_shown", "") &&
 	          database_run(&db, "DROP INDEX sessions_identifier", "") &&
 	          database_run(&db, "ALTER TABLE sessions DROP COLUMN identifier", "") &&
 	          database_run(&db, "ALTER TABLE programs DROP COLUMN destination", "") &&
@@ -469,7 +471,7 @@ Test(identity, an_older_version_is_brought_up_to_date)
 		cr_expect(database_row(row) && sqlite3_column_type(row, 0) == SQLITE_NULL);
 		database_stop(row);
 		row = database_query(&db, "PRAGMA user_version", "");
-		cr_expect(database_row(row) && sqlite3_column_int(row, 0) == 7);
+		cr_expect(database_row(row) && sqlite3_column_int(row, 0) == 8);
 		database_stop(row);
 		if (i == 0)
 			database_close(&db);
