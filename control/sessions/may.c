@@ -218,6 +218,8 @@ void session_start_by_origin(struct control *control, struct session *session)
 {
 	bool too_many = session_user_is_at_limit(control, session); /* others came in since MAY */
 
+	/* As MAY had it: if it was our predecessor that was asked, this does not stand in the database. */
+	session->permits = session->rule->ssh->permits & (session->key_permits | RPC_PERMIT_LOG_EXEC);
 	session_start(control, session);
 	if (too_many)
 		(void)session_kill(control, session, "portreeve: too many sessions at once");

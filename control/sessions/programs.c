@@ -224,7 +224,7 @@ static bool keep_detail(struct control *control, struct session *session, const 
 		if (let_in_by_origin(session, detail)) {
 			session->by_origin = true;
 			/* A second factor is theirs to show now, and begins it. */
-			if (session->rule == NULL || session->rule->ssh->second_factor == RPC_FACTOR_NONE)
+			if (session->rule->ssh->second_factor == RPC_FACTOR_NONE)
 				session_start_by_origin(control, session);
 			return true;
 		}
