@@ -312,6 +312,17 @@ void session_program_end(struct session *session, const struct rpc_ses_program_e
 	session_tell(session, RPC_SES_PROGRAM_END, rpc_put_ses_program_end, &body);
 }
 
+void worker_program_broken(struct worker *worker, uint64_t flow, const char *program_id)
+{
+	struct rpc_ses_program_end body = {
+	    .flow = flow,
+	    .program_id = wire_span_of(program_id),
+	    .error = wire_span_of("recording_failed"),
+	};
+
+	tell(worker, RPC_SES_PROGRAM_END, rpc_put_ses_program_end, &body);
+}
+
 /* -- the link -- */
 
 static int take_kill(void *context, struct rpc_link *link, struct rpc_message *message)

@@ -43,6 +43,7 @@ struct recording *recording_open(
 	}
 	recording->channel = channel;
 	recording->session = session;
+	recording->session_flow = session->flow_id;
 	recording->content = facts->content;
 	recording->strict = facts->strict && facts->content;
 	recording->log = log;

@@ -65,6 +65,7 @@ struct recording_link {
 struct recording {
 	struct record_channel *channel;
 	struct session *session; /* to wake; NULL once the session is over */
+	uint64_t session_flow;   /* which session it was */
 	bool content;            /* false: known to log and index alone */
 	bool strict;
 	bool failed;      /* the recorder could not store it: nothing more is sealed */

@@ -493,6 +493,9 @@ static void fail(struct recording *recording, const char *what)
 		block->acknowledged = true;
 	}
 	recording->ungiven = NULL;
+	/* Control was told with the program's end that all is well so far. */
+	if (recording->closed && recording->content)
+		worker_program_broken(channel->worker, recording->session_flow, recording->header.program_id);
 	if (recording->session != NULL)
 		session_wake(recording->session);
 }

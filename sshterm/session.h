@@ -123,6 +123,8 @@ void session_event(struct session *session, const char *event, const char *detai
 /* A program (channel) began or ended; `flow` is filled in by the callee, spans are copied or sent at once. */
 void session_program(struct session *session, const struct rpc_ses_program *program);
 void session_program_end(struct session *session, const struct rpc_ses_program_end *end);
+/* The recording of a program whose end was told before is broken; its session may be over since. */
+void worker_program_broken(struct worker *worker, uint64_t flow, const char *program_id);
 /* Any other message without a reply: session_tell(s, RPC_SES_END, rpc_put_ses_end, &body). */
 void session_tell(struct session *session, uint16_t type, rpc_put_fn put, const void *body);
 

@@ -370,7 +370,8 @@ enum rpc_permit {
 	F(u64, flow)                                                                                         \
 	F(span, program_id) F(span, type) F(span, command) F(span, encapsulated_key) F(u64, started_at)      \
 	    F(span, destination) F(span, originator)
-/* chain: SHA-256 over the sealed blocks: c0 = SHA256(encapsulated key), ci = SHA256(c(i-1) || block i). */
+/* chain: SHA-256 over the sealed blocks: c0 = SHA256(encapsulated key), ci = SHA256(c(i-1) || block i). Told again
+ * with the error "recording_failed" alone where that comes out later: also when the session has ended. */
 #define SES_PROGRAM_END_FIELDS(F)                                                                            \
 	F(u64, flow) F(span, program_id) F(span, chain) F(u64, blocks) F(u64, lost_records) F(span, error)   \
 	F(u64, bytes_from_client) F(u64, bytes_from_origin)

@@ -194,6 +194,15 @@ bool history_program(
 	       database_changes(&control->db) > 0;
 }
 
+void history_program_broken(struct control *control, uint32_t worker, uint64_t flow, const char *program_id)
+{
+	(void)database_run(&control->db,
+	    "UPDATE programs SET error = 'recording_failed'"
+	    " WHERE program_id = ? AND finished_at IS NOT NULL AND recorded AND error = ''"
+	    " AND session_id IN (SELECT session_id FROM sessions WHERE worker = ? AND flow = ?)",
+	    "tii", program_id, (int64_t)worker, (int64_t)flow);
+}
+
 bool history_program_end(struct control *control, const struct session *session, const char *program_id,
     const struct rpc_ses_program_end *end, const char *error)
 {

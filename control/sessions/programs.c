@@ -175,11 +175,14 @@ int session_on_program_end(void *context, struct rpc_link *link, struct rpc_mess
 	    (end.chain.len != 0 && end.chain.len != 32))
 		return -EPROTO;
 	struct session *session = session_find(control, link->index, end.flow);
-	if (session == NULL || !session->granted)
-		return 0;
 	session_text(end.error, error, sizeof(error));
-	if (history_program_end(control, session, id, &end, error) && end.chain.len == 32)
-		evidence_of_end(control, session, id, &end);
+	if (session != NULL && session->granted && history_program_end(control, session, id, &end, error)) {
+		if (end.chain.len == 32)
+			evidence_of_end(control, session, id, &end);
+	} else if (strcmp(error, "recording_failed") == 0) {
+		/* What the recorder answered when the program, or its session as well, had ended already. */
+		history_program_broken(control, link->index, end.flow, id);
+	}
 	return 0;
 }
 

@@ -47,6 +47,7 @@ equal "and is recorded" yes "$(recorded)"
 cat /dev/zero >"$STATE/recordings/ballast" 2>/dev/null
 recording best_effort
 equal "best_effort: a program that cannot be recorded runs" "in" "$(ssh_client -q alice@origin echo in)"
+eventually 10 "session show tells that it was not recorded" is_recorded failed
 at_least "and is counted" 1 "$(reeve stats --json | json "j['recorder']['programs_refused']")"
 lacks "and no rule is said to be broken" "handle that is not open" "$(cat "$REEVED_LOG")"
 rm "$STATE/recordings/ballast"

@@ -81,9 +81,10 @@ static void alice_is_listed(void)
 	json_decref(response);
 }
 
+static const char program[] = "0b7cdd0e-1111-4222-8333-123456789abc";
+
 static void one_program(void)
 {
-	static const char program[] = "0b7cdd0e-1111-4222-8333-123456789abc";
 	uint8_t encapsulated[32] = {3}, chain[32] = {4};
 
 	LAB_SEND(WORKER, SES_PROGRAM, ses_program, 0, .flow = 1, .program_id = wire_span_of(program),
@@ -132,6 +133,34 @@ static void session_is_remembered(struct begun *begun)
 	json_decref(response);
 }
 
+static void expect_error_of_program(const struct begun *begun, const char *expected)
+{
+	json_t *response;
+
+	lab_settle(&lab);
+	json_t *shown =
+	    lab_result(&lab, "session.show", json_pack("{s:s}", "id", begun->session_id), &response);
+	json_t *row = json_array_get(json_object_get(shown, "programs"), 0);
+	cr_expect_str_eq(json_string_value(json_object_get(row, "error")), expected);
+	cr_expect_eq(json_integer_value(json_object_get(row, "blocks")), 5);
+	json_decref(response);
+}
+
+/* The recorder's answer may come when the session is over. Who does not have the session may not say it. */
+static void recording_turns_out_broken(const struct begun *begun)
+{
+	LAB_SEND(&lab.workers[1], SES_PROGRAM_END, ses_program_end, 0, .flow = 1,
+	    .program_id = wire_span_of(program), .error = wire_span_of("recording_failed"));
+	LAB_SEND(WORKER, SES_PROGRAM_END, ses_program_end, 0, .flow = 2, .program_id = wire_span_of(program),
+	    .error = wire_span_of("recording_failed"));
+	LAB_SEND(WORKER, SES_PROGRAM_END, ses_program_end, 0, .flow = 1, .program_id = wire_span_of(program),
+	    .error = wire_span_of("mallory"));
+	expect_error_of_program(begun, "");
+	LAB_SEND(WORKER, SES_PROGRAM_END, ses_program_end, 0, .flow = 1, .program_id = wire_span_of(program),
+	    .error = wire_span_of("recording_failed"));
+	expect_error_of_program(begun, "recording_failed");
+}
+
 static void audit_tells_it(void)
 {
 	cr_expect(audited("session.start", "\"user\":\"alice\""));
@@ -154,5 +183,6 @@ Test(whole_session, is_decided_certified_and_remembered)
 	one_program();
 	end_session(1, "closed");
 	session_is_remembered(&begun);
+	recording_turns_out_broken(&begun);
 	audit_tells_it();
 }

@@ -315,6 +315,12 @@ void session_program_end(struct session *session, const struct rpc_ses_program_e
 	fprintf(box.log, "\n");
 }
 
+void worker_program_broken(struct worker *worker, uint64_t flow, const char *program_id)
+{
+	(void)worker;
+	fprintf(box.log, "program_broken %llu %s\n", (unsigned long long)flow, program_id);
+}
+
 /* -- both legs, as plainly as libssh lets us -- */
 
 static void die(const char *what, ssh_session ssh)

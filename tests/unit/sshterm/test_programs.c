@@ -76,6 +76,13 @@ void session_program(struct session *session, const struct rpc_ses_program *prog
 	    (int)program->command.len, program->command.at, program->encapsulated_key.len);
 }
 
+void worker_program_broken(struct worker *worker, uint64_t flow, const char *program_id)
+{
+	(void)worker;
+	(void)flow;
+	(void)program_id;
+}
+
 void session_program_end(struct session *session, const struct rpc_ses_program_end *end)
 {
 	(void)session;

@@ -27,6 +27,7 @@ static struct {
 	uint64_t held;
 	json_t *open, *close;
 	unsigned opens, closes;
+	unsigned broken; /* programs of which control was told so after their end */
 } bench;
 
 uint64_t worker_now_us(void)
@@ -38,6 +39,14 @@ void session_wake(struct session *session)
 {
 	cr_assert_eq(session, &bench.session);
 	bench.wakes++;
+}
+
+void worker_program_broken(struct worker *worker, uint64_t flow, const char *program_id)
+{
+	(void)worker;
+	cr_assert_eq(flow, bench.session.flow_id);
+	cr_assert_str_eq(program_id, "program-1");
+	bench.broken++;
 }
 
 struct record_channel *worker_record_channel(struct worker *worker)
@@ -503,6 +512,38 @@ Test(record, failures_are_final)
 	recording_close(recording, strdup("{}"));
 	settle();
 	cr_expect(record_channel_settled(bench.channel));
+	finish();
+}
+
+/* Control hears with a program's end that its recording is well; where it is not after all, it hears that,
+ * too, also when the session is over. */
+Test(record, what_fails_after_its_end_is_told_once)
+{
+	begin(8);
+	bench.session.flow_id = 77;
+	struct recording *recording = start(false, true);
+	say(recording, "x");
+	recording_close(recording, strdup("{}"));
+	cr_expect_eq(recorder_takes(1, 0), 1);
+	poll_at(bench.now);
+	cr_expect_eq(bench.broken, 0);
+	cr_expect_eq(recorder_takes(9, SLAB_STATUS_FAILED), 2, "the block and the close");
+	poll_at(bench.now);
+	cr_expect_eq(bench.broken, 1);
+	cr_expect(record_channel_settled(bench.channel));
+	/* What fails while the program runs is told with its end. */
+	recording = start(false, true);
+	recorder_takes(9, SLAB_STATUS_FAILED);
+	poll_at(bench.now);
+	recording_close(recording, strdup("{}"));
+	recorder_takes(9, SLAB_STATUS_FAILED);
+	poll_at(bench.now);
+	cr_expect_eq(bench.broken, 1);
+	/* And one without content has nothing to lose. */
+	recording_close(start(false, false), strdup("{}"));
+	recorder_takes(9, SLAB_STATUS_FAILED);
+	poll_at(bench.now);
+	cr_expect_eq(bench.broken, 1);
 	finish();
 }
 
