@@ -132,3 +132,8 @@ const char *inside_peer_software(ssh_session ssh, bool server)
 {
 	return ssh == NULL ? NULL : server ? ssh->serverbanner : ssh->clientbanner;
 }
+
+const char *inside_peer_first_line(ssh_session ssh)
+{
+	return ssh == NULL ? NULL : ssh->first_line;
+}

@@ -76,5 +76,8 @@ unsigned inside_misplaced(ssh_session ssh);
 const char *inside_peer_text(ssh_session ssh);
 /* The peer's identification line, NULL before it came. `server`: whether the peer is the server. */
 const char *inside_peer_software(ssh_session ssh, bool server);
+/* The first line that a server sent before its identification line; NULL: none. Any bytes but NUL, CR and LF.
+ */
+const char *inside_peer_first_line(ssh_session ssh);
 
 #endif

@@ -16,6 +16,8 @@
 #include "sshterm/vsock.h"
 #include "sshterm/worker.h"
 
+#define FIRST_LINE_SHOWN 200 /* bytes of what an origin says that is no SSH */
+
 static int set_algorithms(ssh_session ssh, const struct origin_leg_terms *terms)
 {
 	struct algorithms algorithms;
@@ -49,6 +51,24 @@ static int set_options(ssh_session ssh, struct session *session, const struct or
 	return bad < 0 ? -1 : 0;
 }
 
+/* No identification line came. A server that takes no more connections may say so in a line of its own
+ * (OpenSSH: "Exceeded MaxStartups", "Not allowed at this time"). */
+static void fail_before_ssh(struct session *session, struct leg_failure *failure)
+{
+	const char *line = inside_peer_first_line(session->ssh[LEG_ORIGIN]);
+	bool closed = vsock_at_eof(session->sock[LEG_ORIGIN]);
+	const char *reason = closed ? "origin_failed" : "not_ssh";
+
+	if (line != NULL && line[0] != '\0')
+		leg_fail(failure, reason, "%s; it said: %.*s",
+		    closed ? "the origin closed the connection" : "the origin does not speak SSH",
+		    FIRST_LINE_SHOWN, line);
+	else
+		leg_fail(failure, reason, "%s",
+		    closed ? "the origin closed the connection before it said anything"
+		           : "the origin does not speak SSH");
+}
+
 /* What went wrong on this leg, in words for the person who waits at the client. */
 void origin_leg_fail(
     struct session *session, const struct inside_answers *answers, struct leg_failure *failure)
@@ -60,11 +80,8 @@ void origin_leg_fail(
 		failure->reason = answers->reason;
 	if (said != NULL)
 		leg_fail(failure, "origin_failed", "the origin ended the connection: %s", said);
-	else if (inside_peer_software(ssh, true) == NULL && vsock_at_eof(session->sock[LEG_ORIGIN]))
-		leg_fail(
-		    failure, "origin_failed", "the origin closed the connection before it said anything");
 	else if (inside_peer_software(ssh, true) == NULL)
-		leg_fail(failure, "not_ssh", "the origin does not speak SSH");
+		fail_before_ssh(session, failure);
 	else if (inside_has_keys(ssh) && vsock_at_eof(session->sock[LEG_ORIGIN]))
 		leg_fail(failure, "origin_failed", "the origin closed the connection during login");
 	else if (inside_misplaced(ssh) != 0)

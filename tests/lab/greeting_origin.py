@@ -6,7 +6,8 @@
 
 What stands in DIRECTORY/greeting comes first, as it is; where its last line is an identification string an SSH server
 follows that lets everybody in, by no key but those that it can verify, and says "hello" to every command. Otherwise the
-connection ends there. Who logs in while there is a file DIRECTORY/parting gets that as the text of a DISCONNECT. (The system's Python: python3-paramiko is a Debian package.)
+connection ends there. Who logs in while there is a file DIRECTORY/parting gets that as the text of a DISCONNECT.
+DIRECTORY/client-is has what the last client said that it is. (The system's Python: python3-paramiko is a Debian package.)
 """
 import logging
 import os
@@ -68,6 +69,8 @@ def serve(connection, directory):
         t.start_server(server=Origin(t, directory))
     except (paramiko.SSHException, EOFError):
         pass
+    with open(os.path.join(directory, "client-is"), "w") as f:
+        f.write(t.remote_version)
 
 
 listening = socket.create_server(("", int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True)

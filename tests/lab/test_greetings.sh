@@ -40,6 +40,42 @@ t.close()
 PY
 )"
 
+# -- lines -------------------------------------------------------------------------------------------------------
+letters() { head -c "$1" /dev/zero | tr '\0' "${2:-x}"; }
+gets_in "an origin with a notice of 8000 letters, and a hundred lines" \
+	"$(letters 8000)\n$(for i in {1..100}; do echo "line $i\\n"; done)SSH-2.0-OpenSSH_9.2p1" OpenSSH_9.2p1
+greeting "$(letters 8200)\nSSH-2.0-OpenSSH_9.2p1"
+by alice
+contains "a longer line is nothing that a client would take" "the origin does not speak SSH" "$err"
+greeting "$(letters 2200 '#' | sed 's/##/#\\n/g')SSH-2.0-OpenSSH_9.2p1"
+by alice
+contains "nor are more than 1024 lines" "the origin does not speak SSH; it said: #" "$err"
+greeting 'Exceeded MaxStartups\r\n'
+by alice
+contains "an origin that takes no more connections: its words" "the origin closed the connection; it said: Exceeded MaxStartups" "$err"
+eventually 5 "in the audit log, too" grep -q '"event":"auth".*it said: Exceeded MaxStartups' "$STATE/state/audit.jsonl"
+greeting '\033[2Jcaf\0351 \0303\0251!\n'
+by alice
+eventually 5 "cleaned of what is no text" grep -q '"event":"auth".*it said: ?\[2Jcaf? é!' "$STATE/state/audit.jsonl"
+greeting ''
+by alice
+contains "one that says nothing" "the origin closed the connection before it said anything" "$err"
+greeting SSH-2.0-OpenSSH_9.2p1
+long=SSH-2.0-$(letters 245)
+contains "a client's identification of 255 characters, as RFC 4253 has them" "SSH-2.0-OpenSSH_9.2p1 and a key exchange" \
+	"$(client python3 - "$long" <<'PY' 2>&1
+import socket, sys
+s = socket.create_connection(("198.51.100.2", 2222), 10)
+s.settimeout(20)
+s.sendall(sys.argv[1].encode() + b"\r\n")
+came = b""
+while len(came) < 200 and (more := s.recv(1000)):
+    came += more
+print(came.split(b"\r\n")[0].decode(), "and a key exchange" if len(came) >= 200 else f"and {came}")
+PY
+)"
+equal "and the origin is told it" "$long" "$(cat "$STATE/origin/client-is")"
+
 # -- bytes that are no text hide no event --------------------------------------------------------------------------
 greeting SSH-2.0-OpenSSH_9.2p1
 printf 'not today, \377\303' >"$STATE/origin/parting"
