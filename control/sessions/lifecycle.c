@@ -283,10 +283,11 @@ static bool restore(struct control *control, struct session *session)
 	}
 	database_stop(row);
 	session->at_origin = was_at_origin(control, session);
-	session->by_origin =
-	    session->at_origin && session->identity == RPC_IDENTITY_ORIGIN && !session->granted;
 	if (rule >= 0 && rule <= UINT32_MAX)
 		find_rule(control, session, generation, (uint32_t)rule);
+	/* Where no code is to follow, that it was let in is what its worker says next. */
+	session->by_origin = session->at_origin && session->identity == RPC_IDENTITY_ORIGIN &&
+	                     session->rule != NULL && session->rule->ssh->second_factor != RPC_FACTOR_NONE;
 	if (users_find(&control->db, session->user, &user)) {
 		snprintf(session->user_id, sizeof(session->user_id), "%s", user.user_id);
 		snprintf(session->email, sizeof(session->email), "%s", user.email);

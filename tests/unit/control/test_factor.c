@@ -242,26 +242,40 @@ Test(factor, a_session_begins_with_the_code)
 	    "the rule has one at once");
 }
 
-/* Somebody looks for their telephone, and control is started anew meanwhile. */
-Test(factor, the_origins_word_outlives_control)
+/* Logs alice in by the origin up to what the worker tells first, and has control started anew. */
+static void restart_at_the_origin(uint32_t rule, uint16_t port)
 {
 	add_user("alice", "alice", "sre", &alice);
-	struct begun begun = begin_rule(1, TOTP_SSH, 1, 2202);
+	struct begun begun = begin_rule(1, rule, 1, port);
 	target_of(1, &origin);
 	cr_assert(who_by(1, RPC_WHO_ORIGIN, "alice").accepted && may(1, "alice").allowed);
 	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("origin.auth"),
 	    .detail = wire_span_of("{\"success\":true,\"partial\":false,\"method\":\"password\"}"));
-	let_in_by_origin(1);
 	lab_settle_on_disk(&lab);
 	lab_kill(&lab);
 	lab_start(&lab);
 	LAB_SEND(WORKER, SES_RESUME, ses_resume, 0, .flow = 1, .session_id = wire_span_of(begun.session_id),
-	    .client_addr = CLIENT, .client_port = 40000, .server_addr = SERVER, .server_port = 2202,
-	    .rule = TOTP_SSH, .generation = 1, .rule_name = wire_span_of("totp-ssh"),
-	    .user = wire_span_of("alice"), .login = wire_span_of("alice"));
+	    .client_addr = CLIENT, .client_port = 40000, .server_addr = SERVER, .server_port = port,
+	    .rule = rule, .generation = 1, .user = wire_span_of("alice"), .login = wire_span_of("alice"));
+}
+
+/* Somebody looks for their telephone meanwhile. */
+Test(factor, the_origins_word_outlives_control)
+{
+	restart_at_the_origin(TOTP_SSH, 2202);
 	lab.totp_verdict = RPC_TOTP_GOOD;
 	struct factor factor = code(1, "123456");
 	cr_expect(factor.accepted, "got %s", factor.message);
+	cr_expect_eq(granted_sessions(), 1);
+}
+
+/* Where the rule wants no code. */
+Test(factor, the_workers_word_may_come_after_a_restart)
+{
+	restart_at_the_origin(3, 2200);
+	cr_expect_eq(granted_sessions(), 0);
+	let_in_by_origin(1);
+	lab_settle(&lab);
 	cr_expect_eq(granted_sessions(), 1);
 }
 
