@@ -201,13 +201,15 @@ static bool event_is_workers(const char *event)
 	return false;
 }
 
-/* The origin let somebody in whom nothing else told (identity ORIGIN): how, the worker says. */
+/* The origin let somebody in whom nothing else told (identity ORIGIN): how, the worker says. Without the rule
+ * (after RESUME) nobody can tell what they may. */
 static bool let_in_by_origin(struct session *session, const json_t *detail)
 {
 	const char *method = json_string_value(json_object_get(detail, "method"));
 
-	return session->identity == RPC_IDENTITY_ORIGIN && session->to_origin && !session->granted &&
-	       !session->by_origin && json_is_true(json_object_get(detail, "success")) && method != NULL &&
+	return session->identity == RPC_IDENTITY_ORIGIN && session->rule != NULL && session->to_origin &&
+	       !session->granted && !session->by_origin && json_is_true(json_object_get(detail, "success")) &&
+	       method != NULL &&
 	       (strcmp(method, "password") == 0 || strcmp(method, "keyboard-interactive") == 0);
 }
 

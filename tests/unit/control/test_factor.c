@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A second factor by rule: nobody gets on without it, whatever tells who they are. */
 #include <criterion/criterion.h>
+#include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +113,29 @@ Test(factor, an_origin_that_is_asked_is_believed_after_a_restart)
 	    .detail = wire_span_of("{\"success\":true,\"method\":\"password\"}"));
 	lab_settle(&lab);
 	cr_expect(audited("session.start", "\"user\":\"alice\""));
+}
+
+/* But not where the policy of its time is not known any more: nobody could tell what they may. */
+Test(factor, an_origin_is_not_believed_without_the_rule)
+{
+	sqlite3 *db;
+	char path[128];
+
+	add_user("alice", "alice", "sre", &alice);
+	struct begun begun = begin_rule(1, ANY_SSH, 1, 2200);
+	target_of(1, &origin);
+	cr_assert(who_by(1, RPC_WHO_ORIGIN, "alice").accepted);
+	cr_assert(may(1, "alice").allowed);
+	lab_kill(&lab);
+	snprintf(path, sizeof(path), "%s/state/control.db", lab.dir);
+	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, "UPDATE sessions SET generation = 999", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	restart_within(1, begun.session_id, 2200);
+	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("auth"),
+	    .detail = wire_span_of("{\"success\":true,\"method\":\"password\"}"));
+	lab_settle(&lab);
+	cr_expect_not(audited("session.start", "\"user\":\"alice\""));
 }
 
 /* Without a code: whether one can be right is told before it is typed; to who has shown nothing, nothing. */
