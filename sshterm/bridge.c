@@ -27,8 +27,10 @@
  * copied and taken first. What a client sends behind the request that lets it in is not read before.
  * Agent first. A login at the origin that needs the client's agent is made here (agent_first.h, from
  * bridge_login_first()): until it is, the client's messages are held there.
- * The end. A peer's FIN is passed on after everything before it; then the other peer has LINGER_US to finish.
- * RST ends both. A session that the box ends tells its client why (DISCONNECT).
+ * The end. A peer's FIN is passed on after everything before it; then the other peer may take its time to
+ * take that and to finish (lingering.h). RST ends both; so a client's messages for an origin that has hung up
+ * wait until the client has finished, for they would be answered by one. A session that the box ends tells
+ * its client why (DISCONNECT).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +39,8 @@
 #include "sshterm/bridge_agent.h"
 #include "sshterm/bridge_packets.h"
 #include "sshterm/channels.h"
+#include "sshterm/held_queue.h"
+#include "sshterm/lingering.h"
 #include "sshterm/own_words.h"
 #include "sshterm/programs.h"
 #include "sshterm/session.h"
@@ -49,31 +53,12 @@
 #define GATHER_MAX (300u * 1024) /* libssh's largest packet, its MAC, and more */
 #define GATHER_KEPT 4096
 #define SEQUENCES 32 /* a power of two */
-#define LINGER_US 5000000
 #define FLUSH_US 1000000
 
 #define MSG_DISCONNECT 1
 #define MSG_UNIMPLEMENTED 3
 #define DISCONNECT_PROTOCOL_ERROR 2
 #define DISCONNECT_BY_APPLICATION 11
-
-/* A packet that waits: for its record (strict), for bridge_run (early), or for the packet before it
- * (answers). */
-struct held {
-	struct held *next;
-	struct recording *recording; /* NULL: waits only for those before it */
-	uint64_t mark;
-	uint64_t since_us;
-	uint32_t sequence; /* as received on the other leg */
-	bool relayed;      /* else the box's own: nobody can say UNIMPLEMENTED to it */
-	uint32_t len;
-	uint8_t payload[];
-};
-
-struct held_queue {
-	struct held *first, *last;
-	size_t bytes;
-};
 
 struct sequence_pair {
 	uint32_t sent, received;
@@ -111,7 +96,7 @@ struct bridge {
 	struct bridge_agent *agent;   /* NULL: the origin had let us in before */
 	bool running;
 	bool strict;
-	uint64_t linger_until_us;        /* one peer is done; UINT64_MAX: both go on */
+	struct lingering lingering;      /* one peer is done */
 	const char *reason;              /* set: the session is to be ended for this */
 	char text[SESSION_TEXT_MAX * 2]; /* and the client is told this */
 };
@@ -133,43 +118,6 @@ static void end_with(struct bridge *bridge, const char *reason, const char *text
 static void out_of_memory(struct bridge *bridge)
 {
 	end_with(bridge, "out_of_memory", "the gateway is out of memory");
-}
-
-/* -- queues of packets -- */
-
-static bool queue_put(struct held_queue *queue, const uint8_t *payload, size_t len, const struct held *like)
-{
-	struct held *held = malloc(sizeof(*held) + len);
-
-	if (held == NULL)
-		return false;
-	*held = *like;
-	held->next = NULL;
-	held->len = (uint32_t)len;
-	memcpy(held->payload, payload, len);
-	*(queue->first == NULL ? &queue->first : &queue->last->next) = held;
-	queue->last = held;
-	queue->bytes += len;
-	if (held->recording != NULL)
-		recording_hold(held->recording);
-	return true;
-}
-
-static void queue_drop(struct held_queue *queue)
-{
-	struct held *held = queue->first;
-
-	queue->first = held->next;
-	queue->bytes -= held->len;
-	if (held->recording != NULL)
-		recording_unhold(held->recording);
-	free(held);
-}
-
-static void queue_clear(struct held_queue *queue)
-{
-	while (queue->first != NULL)
-		queue_drop(queue);
 }
 
 /* -- sending -- */
@@ -488,6 +436,11 @@ static bool may_read(struct bridge_leg *leg)
 
 	if (leg->bridge->reason != NULL || leg->done || to->held.bytes >= HOLD_MAX || owed_too_much(leg))
 		return false;
+	/* The origin has hung up: what is sent to it brings an RST, before the client has taken everything.
+	 */
+	if (to->leg == LEG_ORIGIN && vsock_has_ended(to->sock) && !vsock_has_ended(leg->sock) &&
+	    !packets_rekeying(leg->packets))
+		return false;
 	/* Faster than the recorder can take: slow it down to that. Key exchanges go on. */
 	if (busy != NULL && recording_is_pressed(busy) && !packets_rekeying(leg->packets))
 		return false;
@@ -531,7 +484,7 @@ static void read_leg(struct bridge_leg *leg)
 	do
 		leg->stopped = !may_read(leg);
 	while (!leg->stopped && take_packet(leg));
-	if (leg->bridge->linger_until_us != UINT64_MAX && packets_broken(leg->packets))
+	if (leg->bridge->lingering.began && packets_broken(leg->packets))
 		leg->done = true; /* one peer is done; what the other still had to say does not matter */
 	if (!leg->done && packets_broken(leg->packets))
 		leg_broken(leg);
@@ -578,39 +531,60 @@ static bool all_sent(struct bridge_leg *leg)
 /* A leg whose peer is done: what it sent goes to the other, then FIN goes there too. */
 static void pass_fin(struct bridge_leg *leg)
 {
-	struct bridge *bridge = leg->bridge;
 	struct bridge_leg *to = other_leg(leg);
 
 	if (!leg->done && vsock_at_eof(leg->sock) && !vsock_is_reset(leg->sock))
 		leg->done = true;
 	if (!leg->done)
 		return;
-	if (bridge->linger_until_us == UINT64_MAX)
-		bridge->linger_until_us = worker_now_us() + LINGER_US;
 	if (!to->fin_sent && all_sent(to)) {
 		vsock_shutdown(to->sock);
 		to->fin_sent = true;
 	}
 }
 
+/* What is on its way to the leg's peer, as far as the box knows. */
+static uint64_t on_its_way(const struct bridge_leg *leg)
+{
+	return waiting_for(leg) + vsock_unacked(leg->sock);
+}
+
+/* It ends although one peer was done and the other was not: is anything lost that was on its way to that one?
+ */
+static const char *undelivered(struct bridge *bridge, const struct bridge_leg *to)
+{
+	uint64_t bytes = on_its_way(to);
+
+	if (to->done || bytes == 0)
+		return "closed";
+	rpc_log(RPC_LOG_WARNING,
+	    "session %s: the other side had hung up, and the %s did not get up to %llu bytes",
+	    bridge->session->session_id, to->leg == LEG_CLIENT ? "client" : "origin",
+	    (unsigned long long)bytes);
+	return "undelivered";
+}
+
 /* Is the session over by itself? Its close reason, or NULL. */
 static const char *is_over(struct bridge *bridge)
 {
 	struct bridge_leg *client = &bridge->legs[LEG_CLIENT], *origin = &bridge->legs[LEG_ORIGIN];
+	struct bridge_leg *last = client->done ? origin : client; /* if one is done: the other */
 
 	/* The dataplane ends both with one. After a peer's goodbye, a reset only means that it was quick to
-	 * go. */
+	 * go, or that the other does not want the rest. */
 	if (vsock_is_reset(client->sock) || vsock_is_reset(origin->sock)) {
 		if (client->done || origin->done)
-			return "closed";
+			return bridge->session->reset_by == last->leg ? "closed" : undelivered(bridge, last);
 		if (bridge->session->lost != NULL)
 			return bridge->session->lost;
 		return bridge->session->reset_by == LEG_CLIENT ? "client_reset" : "origin_reset";
 	}
 	if (client->fin_sent && origin->fin_sent)
 		return "closed";
-	if (worker_now_us() >= bridge->linger_until_us)
-		return "closed";
+	if ((client->done || origin->done) &&
+	    lingering_is_over(
+	        &bridge->lingering, on_its_way(client) << 32 ^ on_its_way(origin), worker_now_us()))
+		return undelivered(bridge, last);
 	return NULL;
 }
 
@@ -684,7 +658,8 @@ static uint64_t earliest(uint64_t a, uint64_t b)
 
 static uint64_t next_deadline(const struct bridge *bridge)
 {
-	uint64_t deadline = earliest(programs_deadline(&bridge->programs), bridge->linger_until_us);
+	uint64_t deadline =
+	    earliest(programs_deadline(&bridge->programs), lingering_deadline(&bridge->lingering));
 
 	deadline = earliest(deadline, bridge_agent_deadline(bridge->agent));
 	/* It is woken by acknowledgements; this is for when none come. */
@@ -764,7 +739,6 @@ static struct bridge *bridge_of(struct session *session)
 	if (bridge == NULL)
 		return NULL;
 	bridge->session = session;
-	bridge->linger_until_us = UINT64_MAX;
 	for (unsigned i = 0; i < 2; i++) {
 		bridge->legs[i].bridge = bridge;
 		bridge->legs[i].leg = i;

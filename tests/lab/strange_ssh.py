@@ -255,6 +255,16 @@ class Origin(paramiko.ServerInterface):
             channel.sendall(f"{most} {len(got)} {got.count(b'L')}".encode())
             channel.send_exit_status(0)
             channel.close()
+        elif command.startswith("leave "):  # hangs up behind so many bytes, once told that its client is ready for that
+            open(os.path.join(self.directory, "leaving"), "w").close()
+            while not os.path.exists(os.path.join(self.directory, "leave")):
+                time.sleep(0.05)
+            channel.sendall(b"z" * int(command.split()[1]))
+            channel.send_exit_status(0)
+            channel.shutdown_write()
+            channel.close()
+            time.sleep(0.2)
+            t.close()
         elif command == "did you hear a ping":
             channel.sendall(repr("ping" in seen.things).encode())
             channel.send_exit_status(0)

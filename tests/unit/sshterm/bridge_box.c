@@ -60,6 +60,7 @@ struct vsock {
 	uint8_t bytes[256 * 1024];
 	uint32_t at, len;
 	bool eof, reset, blocked;
+	bool ended; /* a FIN has come; bytes may lie before it */
 };
 
 static struct {
@@ -113,20 +114,28 @@ void session_wake(struct session *session)
 
 static void wait_for_bell(int timeout_ms)
 {
-	struct pollfd fds[3] = {{.fd = box.bell, .events = POLLIN}};
-	unsigned count = 1;
+	struct pollfd fds[3] = {{.fd = box.bell, .events = POLLIN}, {.fd = -1}, {.fd = -1}};
+	const uint8_t *at;
 
 	for (unsigned i = 0; i < 2; i++) {
 		struct vsock *sock = box.session.sock[i];
 
 		if (sock != NULL)
-			fds[count++] = (struct pollfd){.fd = sock->eof ? -1 : sock->fd,
-			    .events = (short)((sock->len == 0 ? POLLIN : 0) | (sock->blocked ? POLLOUT : 0))};
+			fds[1 + i] = (struct pollfd){.fd = sock->eof ? -1 : sock->fd,
+			    .events = (short)((sock->len == 0 ? POLLIN : 0) | (sock->ended ? 0 : POLLRDHUP) |
+			                      (sock->blocked ? POLLOUT : 0))};
 	}
 	record_channel_asleep(box.channel, true);
 	if (record_channel_ready(box.channel))
 		timeout_ms = 0;
-	poll(fds, count, timeout_ms);
+	poll(fds, 3, timeout_ms);
+	/* Bytes arrive whether the bridge wants them now or not. */
+	for (unsigned i = 0; i < 2; i++) {
+		if ((fds[1 + i].revents & POLLRDHUP) != 0)
+			box.session.sock[i]->ended = true;
+		if ((fds[1 + i].revents & POLLIN) != 0)
+			(void)vsock_peek(box.session.sock[i], &at);
+	}
 	record_channel_asleep(box.channel, false);
 	uint64_t rung;
 	if (read(box.bell, &rung, sizeof(rung)) < 0 && errno != EAGAIN)
@@ -171,6 +180,11 @@ void vsock_consume(struct vsock *sock, uint32_t len)
 bool vsock_at_eof(const struct vsock *sock)
 {
 	return sock->len == 0 && (sock->eof || sock->reset);
+}
+
+bool vsock_has_ended(const struct vsock *sock)
+{
+	return sock->ended || sock->eof || sock->reset;
 }
 
 bool vsock_is_reset(const struct vsock *sock)
