@@ -56,23 +56,29 @@ gone=$(client sh -c 'exec 9<>"$0/quiet"; ssh -q alice@origin "echo >in; cat; dat
 	until [ -e "$0/origin/home/alice/in" ]; do sleep 0.1; done; kill -KILL $!; date +%s%3N' "$STATE")
 eventually 8 "a client that goes without DISCONNECT: its origin hears of it" test -s "$STATE/origin/home/alice/knew"
 within "and does so within, ms" 4000 $(($(cat "$STATE/origin/home/alice/knew") - gone))
-# An origin that hangs up behind its last word, while its client is stopped: the client gets all of it, as it would
-# without the box.
+# An origin that hangs up behind its last word: its client gets all of that, as it would without the box, though it is
+# stopped meanwhile, or slow.
 client sysctl -qw net.ipv4.tcp_rmem='4096 65536 65536'
-for bytes in 100000 300000; do
-	rm -f "$STATE"/origin/leav{e,ing}
-	(LIMIT=120 client sh -c 'ssh -q -p 2222 alice@198.51.100.2 "leave $1" >"$0/kept" & echo $! >"$0/stopped"; wait $!' "$STATE" $bytes
-	echo $? >"$STATE/kept.status") &
-	waiter=$!
-	wait_until 15 test -e "$STATE/origin/leaving" || fail "no program that leaves"
-	kill -STOP "$(cat "$STATE/stopped")"
-	touch "$STATE/origin/leave"
-	sleep 13
-	kill -CONT "$(cat "$STATE/stopped")"
-	wait $waiter
-	equal "$bytes bytes of an origin that had hung up, to a client that was stopped for 13 s" "$bytes 0" \
-		"$(stat -c %s "$STATE/kept") $(cat "$STATE/kept.status")"
-done
+rm -f "$STATE"/origin/leav{e,ing}
+# shellcheck disable=SC2016
+(
+	LIMIT=120 client sh -c 'ssh -q -p 2222 alice@198.51.100.2 "leave 300000" >"$0/kept" & echo $! >"$0/stopped"; wait $!' "$STATE"
+	echo $? >"$STATE/kept.status"
+) &
+waiter=$!
+wait_until 15 test -e "$STATE/origin/leaving" || fail "no program that leaves"
+kill -STOP "$(cat "$STATE/stopped")"
+touch "$STATE/origin/leave"
+sleep 13
+kill -CONT "$(cat "$STATE/stopped")"
+wait $waiter
+equal "all bytes of an origin that had hung up, to a client that was stopped for 13 s, and their status" "300000 0" \
+	"$(stat -c %s "$STATE/kept") $(cat "$STATE/kept.status")"
+LIMIT=60 client /usr/bin/python3 "$here/slow_relay.py" 2200 198.51.100.2 2222 80000 >"$STATE/relay.out" 2>&1 &
+wait_until 10 grep -qs up "$STATE/relay.out" || fail "no relay: $(cat "$STATE/relay.out")"
+# shellcheck disable=SC2016
+equal "and to one that takes 80 KB a second" 400000 "$(LIMIT=60 client sh -c 'ssh -q -p 2200 -i "$0" -o IdentitiesOnly=yes \
+	-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null alice@127.0.0.1 "leave 400000" | wc -c' "$STATE/client/.ssh/alice")"
 # Keepalives of stock programs, from either end; and a rekey that the origin asks for, under load.
 equal "keepalives of the client" ok "$(ssh_client -q -o ServerAliveInterval=1 -o ServerAliveCountMax=3 alice@origin 'sleep 6; echo ok')"
 origin_sshd() {

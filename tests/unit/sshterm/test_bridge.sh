@@ -237,6 +237,40 @@ endings() {
 	lab_box 0xffffffff best_effort
 }
 
+# An origin that hangs up behind its last word, and a client that takes nothing: it has a minute (of a clock that goes 20
+# times as fast), renewed while it takes anything; and what it did not get in the end is told.
+unfinished() {
+	[ -n "${OWN_NAMESPACES:-}" ] || { echo "no network of its own: nobody is left unfinished"; return; }
+	local memory=(net.ipv4.tcp_rmem net.ipv4.tcp_wmem) before seconds
+	before=$(sysctl -n net.ipv4.tcp_rmem)/$(sysctl -n net.ipv4.tcp_wmem)
+	sysctl -qw "${memory[0]}=4096 16384 16384" "${memory[1]}=4096 16384 16384"
+	BOX_HASTE=20 lab_box 0xffffffff none
+	mapfile -t options < <(ssh_options)
+	for seconds in 1 6; do
+		fresh
+		rm -f "$dir"/go "$dir"/running
+		ssh "${options[@]}" -p "$box_port" localhost \
+			"touch $dir/running; until [ -e $dir/go ]; do sleep 0.1; done; head -c 60000 /dev/zero; (sleep 0.3; kill -9 \$PPID) & wait" \
+			>"$dir/unfinished" 2>/dev/null &
+		local client=$!
+		within 60 test -e "$dir/running"
+		kill -STOP $client
+		touch "$dir/go"
+		sleep "$seconds"
+		kill -CONT $client
+		wait $client
+		settled
+		if [ "$seconds" = 1 ]; then
+			expect "a client that took nothing for less than a minute has it all" 60000 "$(stat -c %s "$dir/unfinished")"
+			expect_in "and the session is closed" "session_end closed " "$(cat "$dir/out/control.log")"
+		else
+			expect_in "for more than a minute: that is told" "session_end undelivered " "$(cat "$dir/out/control.log")"
+		fi
+	done
+	sysctl -qw "${memory[0]}=${before%/*}" "${memory[1]}=${before#*/}"
+	lab_box 0xffffffff best_effort
+}
+
 # What the box answers by itself waits for a client that does not read: so much, and no more.
 deaf() { # what is told of the box
 	/usr/bin/python3 -c 'import paramiko' 2>/dev/null || { echo "no python3-paramiko: nobody is deaf"; return; }
@@ -258,6 +292,7 @@ forwarding
 multiplexing
 refusals
 endings
+unfinished
 deaf "a quick box"
 # What it waits for happens while it looks away.
 for i in 1 2 3; do BOX_DAWDLES=1 deaf "a slow box, $i"; done
