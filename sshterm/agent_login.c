@@ -11,7 +11,6 @@
 #include "sshterm/bridge_agent.h"
 #include "sshterm/legs.h"
 #include "sshterm/libssh_extensions.h"
-#include "sshterm/session_log.h"
 #include "sshterm/worker.h"
 
 struct agent_login {
@@ -125,16 +124,13 @@ static void on_failed(void *context, const char *reason, const char *text)
 {
 	struct agent_login *agent = context;
 	struct worker_counters *counters = &agent->session->worker->counters;
-	char clean[2 * SESSION_TEXT_MAX];
 
-	/* It may quote what the origin said. */
-	session_log_text(clean, sizeof(clean), (const uint8_t *)text, strlen(text));
 	counters->origin_failures += strcmp(reason, "origin_failed") == 0;
 	counters->login_timeouts += strcmp(reason, "login_timeout") == 0;
 	tell(agent, json_pack("{s:s,s:b,s:s,s:s}", "method", "agent", "success", 0, "reason", reason,
-	                "message", clean));
+	                "message", text));
 	rpc_log(RPC_LOG_INFO, "session %s: not logged in at the origin: %s: %s", agent->session->session_id,
-	    reason, clean);
+	    reason, text);
 }
 
 /* -- requests to the origin -- */
