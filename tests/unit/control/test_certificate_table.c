@@ -268,6 +268,27 @@ Test(certificate_table, a_forced_command_goes_by_certificate_alone)
 	    "got %s", answer.message);
 }
 
+/* What cannot stand in JSON would take the whole reason with it. */
+Test(certificate_table, a_reason_that_is_cut_within_a_letter_is_audited)
+{
+	uint8_t blob[PUBLIC_KEY_BLOB_MAX];
+	uint64_t now = (uint64_t)time(NULL);
+	struct mint_certificate c = {GOOD};
+	char key_id[122] = "x";
+
+	for (size_t i = 1; i + 2 < sizeof(key_id); i += 2)
+		memcpy(key_id + i, "\xc3\xa9", 2);
+	c.key_id = key_id;
+	c.valid_after = now - 60;
+	c.valid_before = now + 600;
+	cr_expect_not(
+	    shows(1, (struct wire_span){blob, mint_certificate(&c, &laptop, &corporate, blob)}, "root")
+	        .accepted);
+	end_session(1, "client_closed");
+	lab_settle(&lab);
+	cr_expect(audited("auth", "\"error\":\"your certificate is of 'x"));
+}
+
 /* Whole or nothing, wherever it is cut or changed. */
 Test(certificate_table, cut_at_each_byte)
 {
