@@ -175,6 +175,23 @@ is "forty sessions at once" 40 "$(sort -u many | grep -c '^n')"
 down
 is "and an orderly stop" 0 $?
 
+# -- an origin's lines before its identification: libssh's buffer ends within that, which is not read beyond --
+python3 - $((origin + 1)) >talkative 2>&1 <<'END' &
+import socket, sys
+listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("listening", flush=True)
+connection = listening.accept()[0]
+connection.sendall(b"x" * 8189 + b"\nSS")
+connection.shutdown(socket.SHUT_WR)
+connection.recv(1000)
+END
+pids+=($!)
+within 60 grep -s listening talkative
+origin=$((origin + 1)) up --grace 100
+has "what an origin says that is no SSH" 'the origin closed the connection; it said: xxx' "$(client -i enrolled "$me@127.0.0.1" true 2>&1)"
+down
+is "and nothing breaks" 0 $?
+
 # -- a changed origin, a silent control --
 up --grace 100 --changed
 has "a changed host key stops everything" "the origin's host key has changed" "$(client -i enrolled "$me@127.0.0.1" true 2>&1)"
