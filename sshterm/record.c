@@ -235,8 +235,12 @@ void recording_write(
 /* Would the largest packet that is to be expected find room? */
 static bool has_room(const struct recording *recording)
 {
-	uint32_t limit = batch_limit(recording), room = limit - recording->batch_len;
-	uint32_t most = recording->largest < limit / 2 ? limit / 2 : recording->largest;
+	uint32_t limit = batch_limit(recording), most = limit / 2;
+	/* A gap record may lead a batch. */
+	uint32_t room = limit - (recording->batch == NULL ? FORMAT_RECORD_OVERHEAD : recording->batch_len);
+	if (most < recording->largest)
+		most = recording->largest;
+	most += FORMAT_RECORD_OVERHEAD;
 
 	/* Of a block that ends up too short for another piece, the rest stays empty. */
 	return room >= most ||

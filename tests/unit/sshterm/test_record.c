@@ -394,6 +394,34 @@ Test(record, large_packets_are_waited_for_until_there_is_room)
 	finish();
 }
 
+/* What stands before a record's bytes takes room, too: a packet that its bytes alone would fit is none. */
+Test(record, room_is_for_whole_records)
+{
+	static uint8_t data[40000];
+
+	for (uint32_t spare = 0; spare <= FORMAT_RECORD_OVERHEAD; spare++) {
+		begin(8);
+		struct recording *recording = start(false, true);
+		struct wire_span largest = {data, sizeof(data)};
+		uint32_t limit = record_channel_block_max(bench.channel);
+		recording_write(recording, FORMAT_FROM_ORIGIN, FORMAT_DATA, largest);
+		while (record_channel_could_take(recording, 1))
+			recording_write(
+			    recording, FORMAT_FROM_ORIGIN, FORMAT_DATA, (struct wire_span){data, 5000});
+		/* No slab is to be had; in the batch that is open so much room is left. */
+		recording_write(recording, FORMAT_FROM_ORIGIN, FORMAT_DATA,
+		    (struct wire_span){
+		        data, limit - recording->batch_len - largest.len - spare - FORMAT_RECORD_OVERHEAD});
+		cr_assert_eq(limit - recording->batch_len, largest.len + spare);
+		bool pressed = recording_is_pressed(recording);
+		cr_expect_eq(pressed, spare < FORMAT_RECORD_OVERHEAD, "%u bytes to spare", spare);
+		if (!pressed)
+			recording_write(recording, FORMAT_FROM_ORIGIN, FORMAT_DATA, largest);
+		cr_expect_eq(recording->header.lost_records, 0, "%u bytes to spare", spare);
+		finish();
+	}
+}
+
 Test(record, one_recording_leaves_room_for_another)
 {
 	static uint8_t data[60000];
