@@ -273,11 +273,11 @@ struct history_program {
 bool history_program(
     struct control *control, const struct session *session, const struct history_program *program);
 /* False where the session has no such program running. Of `end` its counts are taken. */
+bool history_program_end(struct control *control, const struct session *session, const char *program_id,
+    const struct rpc_ses_program_end *end, const char *error);
 /* A recording broke after its program's end was told: by the worker and under the number that its session has
  * or had. */
 void history_program_broken(struct control *control, uint32_t worker, uint64_t flow, const char *program_id);
-bool history_program_end(struct control *control, const struct session *session, const char *program_id,
-    const struct rpc_ses_program_end *end, const char *error);
 /* Old sessions go: by age, by number. */
 void history_prune(struct control *control);
 
