@@ -216,6 +216,13 @@ static int enter(struct index *index, enum statement which, const struct index_r
 	return code;
 }
 
+/* Would no disk take it? Such as JSON that is nested deeper than SQLite reads, which may be a worker's words.
+ */
+static bool is_hopeless(int code)
+{
+	return code == SQLITE_ERROR || code == SQLITE_CONSTRAINT || code == SQLITE_TOOBIG;
+}
+
 int index_insert(struct index *index, const struct index_row *row, const char *log)
 {
 	int error = begin(index);
@@ -231,9 +238,15 @@ int index_insert(struct index *index, const struct index_row *row, const char *l
 int index_finish(struct index *index, const struct index_row *row, const char *log)
 {
 	int error = begin(index);
+	int code = error == 0 ? enter(index, FINISH, row, log) : SQLITE_DONE;
 
+	if (is_hopeless(code)) {
+		(void)failed(index, "a program is finished without its words");
+		log = "{}";
+		code = enter(index, FINISH, row, log);
+	}
 	owed_note(&index->owed, true, row, log);
-	if (error == 0 && enter(index, FINISH, row, log) != SQLITE_DONE)
+	if (code != SQLITE_DONE)
 		error = failed(index, "a program was not finished");
 	/* Not in the transaction, or there is none: alone it is lost, whatever becomes of the others. */
 	if (error != 0)
@@ -246,7 +259,8 @@ bool index_owes(const struct index *index)
 	return index->owed.count > 0;
 }
 
-/* All lost changes once more, in their order. A program that came to the disk meanwhile is not entered. */
+/* All lost changes once more, in their order. A program that came to the disk meanwhile is not entered; one
+ * change that cannot be made does not keep back the others. */
 static bool make_again(struct index *index)
 {
 	const struct owed_change *change;
@@ -256,7 +270,7 @@ static bool make_again(struct index *index)
 	STAILQ_FOREACH(change, &index->owed.lost, link)
 	{
 		int code = enter(index, change->finish ? FINISH : INSERT, &change->row, change->log);
-		if (code != SQLITE_DONE && code != SQLITE_CONSTRAINT)
+		if (code != SQLITE_DONE && !is_hopeless(code))
 			return false;
 	}
 	return step(index, COMMIT);

@@ -122,3 +122,24 @@ Test(full_disk, a_refused_open_is_no_breach)
 	give_close(worker(), &first, 0);
 	cr_expect_eq(returned(worker(), &desc), 0, "the one that was open before is disturbed");
 }
+
+/* A worker's last words may be such as SQLite does not read: its program is over all the same, and nothing of
+ * them is tried for ever. */
+Test(full_disk, words_that_no_disk_takes)
+{
+	struct recording recording;
+	static char json[8192];
+	size_t len;
+
+	cr_assert_eq(open_unrecorded(&recording, 1), 0);
+	len = (size_t)snprintf(
+	    json, sizeof(json), "{\"blocks\":0,\"header\":{\"started_at\":5},\"log\":{\"x\":");
+	memset(json + len, '[', 2030);
+	memset(json + len + 2030, ']', 2030);
+	len += 2 * 2030;
+	len += (size_t)snprintf(json + len, sizeof(json) - len, "}}");
+	give(worker(), SLAB_REC_CLOSE, 1, 0, json, len);
+	(void)returned(worker(), &desc);
+	cr_expect(is_listed_as(&recording, "\"live\":false"));
+	cr_expect_eq(stat_of(&h, "index_errors"), 0);
+}
