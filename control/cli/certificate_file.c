@@ -68,6 +68,7 @@ bool read_public_key(const char *path, char line[KEY_LINE_MAX])
 	if (!read_whole(path, text))
 		return false;
 	while ((one = strsep(&rest, "\r\n")) != NULL) {
+		one += strspn(one, " \t");
 		if (one[0] == '\0' || one[0] == '#')
 			continue;
 		if (strncmp(one, "-----BEGIN", 10) == 0)

@@ -33,6 +33,8 @@ told "a policy file that is not there" "/nowhere" reeve policy apply /nowhere
 told "a socket that is not there" "/nowhere" "$BUILD/control/cli/reeve" --socket /nowhere sessions
 cat "$STATE/client/.ssh/alice.pub" "$STATE/client/.ssh/alice.pub" >"$STATE/two.pub"
 told "a file of two keys" "several keys: expected one in a file" reeve user add frank --login frank --key "$STATE/two.pub"
+{ cat "$STATE/client/.ssh/alice.pub"; printf '  \t\n'; } >"$STATE/blank.pub"
+told "a blank line is no key" "nobody" reeve user cert nobody --key "$STATE/blank.pub"
 told "a file without an end" "too long to be a public key" reeve user add frank --login frank --key /dev/zero
 fails_to "half an enrolment is none" bash -c "'$BUILD/control/cli/reeve' --socket '$socket' user ls | grep -q frank"
 
