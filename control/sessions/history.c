@@ -199,7 +199,8 @@ void history_program_broken(struct control *control, uint32_t worker, uint64_t f
 	(void)database_run(&control->db,
 	    "UPDATE programs SET error = 'recording_failed'"
 	    " WHERE program_id = ? AND finished_at IS NOT NULL AND recorded AND error = ''"
-	    " AND session_id IN (SELECT session_id FROM sessions WHERE worker = ? AND flow = ?)",
+	    " AND EXISTS (SELECT 1 FROM sessions WHERE sessions.session_id = programs.session_id"
+	    " AND worker = ? AND flow = ?)",
 	    "tii", program_id, (int64_t)worker, (int64_t)flow);
 }
 
