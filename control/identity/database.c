@@ -96,9 +96,14 @@ static const char schema_7[] = "ALTER TABLE sessions ADD COLUMN host_seed BLOB;"
 static const char schema_8[] = "ALTER TABLE sessions ADD COLUMN to_origin INTEGER NOT NULL DEFAULT 0;"
                                "ALTER TABLE sessions ADD COLUMN factor_shown INTEGER NOT NULL DEFAULT 0;";
 
+/* Whose a session is: the same name may be somebody else's by the time that it is looked at again. */
+static const char schema_9[] = "ALTER TABLE sessions ADD COLUMN user_id TEXT NOT NULL DEFAULT '';"
+                               "UPDATE sessions SET user_id = (SELECT user_id FROM users WHERE name = user)"
+                               " WHERE finished_at IS NULL AND user IN (SELECT name FROM users);";
+
 /* What makes of each version the next; a new file begins with the first. */
 static const char *const schemas[] = {
-    schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8};
+    schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8, schema_9};
 #define SCHEMA_VERSION ((int)(sizeof(schemas) / sizeof(schemas[0])))
 
 static bool execute(struct database *db, const char *sql)

@@ -154,11 +154,11 @@ bool history_identify(struct control *control, const struct session *session)
 void history_update(struct control *control, const struct session *session)
 {
 	(void)database_run(&control->db,
-	    "UPDATE sessions SET user = ?, login = ?, target_id = ?, granted = ?, permits = ?, force_command "
-	    "= ?, identity = ?, came_with = ?, host_seed = ?, to_origin = ?, factor_shown = ?"
+	    "UPDATE sessions SET user = ?, user_id = ?, login = ?, target_id = ?, granted = ?, permits = ?,"
+	    " force_command = ?, identity = ?, came_with = ?, host_seed = ?, to_origin = ?, factor_shown = ?"
 	    " WHERE session_id = ?",
-	    "tttiitibbiit", session->user, session->login, session->target_id, (int64_t)session->granted,
-	    (int64_t)(session->granted ? session->permits : session->key_permits),
+	    "ttttiitibbiit", session->user, session->user_id, session->login, session->target_id,
+	    (int64_t)session->granted, (int64_t)(session->granted ? session->permits : session->key_permits),
 	    session->force_command == NULL ? "" : session->force_command, (int64_t)session->identity,
 	    (struct wire_span){session->came_with, session->came_with_len}, session_seed(session),
 	    (int64_t)session->to_origin, (int64_t)session->factor_shown, session->session_id);

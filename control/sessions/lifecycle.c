@@ -241,14 +241,8 @@ static bool restore(struct control *control, struct session *session)
 {
 	sqlite3_stmt *row = database_query(&control->db,
 	    "SELECT user, login, target_id, granted, permits, force_command, rule, started_at, generation, "
-	    "rule_index, identifier, identity, came_with, host_seed, to_origin, factor_shown FROM sessions "
-	    "WHERE session_id = ? AND "
-	    "worker = ? "
-	    "AND "
-	    "flow = ? "
-	    "AND "
-	    "finished_at IS "
-	    "NULL",
+	    "rule_index, identifier, identity, came_with, host_seed, to_origin, factor_shown, user_id "
+	    "FROM sessions WHERE session_id = ? AND worker = ? AND flow = ? AND finished_at IS NULL",
 	    "tii", session->session_id, (int64_t)session->worker, (int64_t)session->flow);
 	struct user user;
 
@@ -276,6 +270,7 @@ static bool restore(struct control *control, struct session *session)
 		memcpy(session->host_seed, seed.at, seed.len);
 	session->to_origin = sqlite3_column_int(row, 14) != 0;
 	session->factor_shown = sqlite3_column_int(row, 15) != 0;
+	snprintf(session->user_id, sizeof(session->user_id), "%s", database_text(row, 16));
 	struct wire_span identifier = database_blob(row, 10);
 	if (identifier.len > 0 && identifier.len <= sizeof(session->identifier)) {
 		memcpy(session->identifier, identifier.at, identifier.len);
@@ -286,11 +281,12 @@ static bool restore(struct control *control, struct session *session)
 	if (rule >= 0 && rule <= UINT32_MAX)
 		find_rule(control, session, generation, (uint32_t)rule);
 	/* Where no code is to follow, that it was let in is what its worker says next. */
-	session->by_origin = session->at_origin && session->identity == RPC_IDENTITY_ORIGIN &&
-	                     session->rule != NULL && session->rule->ssh->second_factor != RPC_FACTOR_NONE;
+	session->by_origin = session->at_origin && session->to_origin &&
+	                     session->identity == RPC_IDENTITY_ORIGIN && session->rule != NULL &&
+	                     session->rule->ssh->second_factor != RPC_FACTOR_NONE;
 	if (users_find(&control->db, session->user, &user)) {
-		snprintf(session->user_id, sizeof(session->user_id), "%s", user.user_id);
-		snprintf(session->email, sizeof(session->email), "%s", user.email);
+		if (strcmp(user.user_id, session->user_id) == 0) /* else the name is another's now */
+			snprintf(session->email, sizeof(session->email), "%s", user.email);
 		user_free(&user);
 	}
 	return true;

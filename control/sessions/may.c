@@ -216,13 +216,20 @@ void session_start(struct control *control, struct session *session)
 
 void session_start_by_origin(struct control *control, struct session *session)
 {
-	bool too_many = session_user_is_at_limit(control, session); /* others came in since MAY */
+	char why[512] = "";
+	struct user user;
 
+	/* Since MAY the user may have been removed, or others have come in: a person types a password. */
+	if (find_user(control, session, &user, why, sizeof(why))) {
+		user_free(&user);
+		if (session_user_is_at_limit(control, session))
+			snprintf(why, sizeof(why), "portreeve: too many sessions at once");
+	}
 	/* As MAY had it: if it was our predecessor that was asked, this does not stand in the database. */
 	session->permits = session->rule->ssh->permits & (session->key_permits | RPC_PERMIT_LOG_EXEC);
 	session_start(control, session);
-	if (too_many)
-		(void)session_kill(control, session, "portreeve: too many sessions at once");
+	if (why[0] != '\0')
+		(void)session_kill(control, session, why);
 }
 
 static void grant(struct control *control, struct session *session, uint32_t id)

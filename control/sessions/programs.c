@@ -228,9 +228,12 @@ static bool keep_detail(struct control *control, struct session *session, const 
 		offers_put(&session->offered, detail);
 		if (let_in_by_origin(session, detail)) {
 			session->by_origin = true;
-			/* A second factor is theirs to show now, and begins it. */
+			/* A second factor is theirs to show now, and begins it. RESUME goes by the worker's
+			 * `origin.auth` of before. */
 			if (session->rule->ssh->second_factor == RPC_FACTOR_NONE)
 				session_start_by_origin(control, session);
+			else
+				database_batch_settle(&control->db);
 			return true;
 		}
 		if (session->granted || !json_is_false(json_object_get(detail, "success")))

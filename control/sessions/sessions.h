@@ -256,7 +256,8 @@ void session_text(struct wire_span span, char *text, size_t size);
 void session_event(struct control *control, struct session *session, const char *event, json_t *detail);
 /* The session is granted from now on, as MAY decided. */
 void session_start(struct control *control, struct session *session);
-/* The same of one whom the origin has let in since MAY: over the limit of sessions it ends at once. */
+/* The same of one whom the origin has let in since MAY: of a user who was removed, or over the limit of
+ * sessions, it ends at once. */
 void session_start_by_origin(struct control *control, struct session *session);
 void history_begin(struct control *control, const struct session *session);
 /* The session has its identifier. False: another one has had it. */

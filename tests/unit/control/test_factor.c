@@ -294,6 +294,38 @@ Test(factor, the_origins_word_outlives_control)
 	cr_expect_eq(granted_sessions(), 1);
 }
 
+/* As soon as it was heard. */
+Test(factor, the_origins_word_does_not_wait_for_the_disk)
+{
+	add_user("alice", "alice", "sre", &alice);
+	struct begun begun = begin_rule(1, TOTP_SSH, 1, 2202);
+	target_of(1, &origin);
+	cr_assert(who_by(1, RPC_WHO_ORIGIN, "alice").accepted && may(1, "alice").allowed);
+	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("origin.auth"),
+	    .detail = wire_span_of("{\"success\":true,\"partial\":false,\"method\":\"password\"}"));
+	let_in_by_origin(1);
+	lab_settle(&lab);
+	restart_within(1, begun.session_id, 2202);
+	lab.totp_verdict = RPC_TOTP_GOOD;
+	cr_expect(code(1, "123456").accepted);
+}
+
+/* But what a worker says before the rule was asked is no word of an origin that somebody may go to. */
+Test(factor, nothing_is_the_origins_word_before_may)
+{
+	add_user("alice", "alice", "sre", &alice);
+	struct begun begun = begin_rule(1, TOTP_SSH, 1, 2202);
+	target_of(1, &origin);
+	cr_assert(who_by(1, RPC_WHO_ORIGIN, "alice").accepted);
+	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("origin.auth"),
+	    .detail = wire_span_of("{\"success\":true,\"partial\":false,\"method\":\"password\"}"));
+	lab_settle_on_disk(&lab);
+	restart_within(1, begun.session_id, 2202);
+	lab.totp_verdict = RPC_TOTP_GOOD;
+	cr_expect_not(code(1, "123456").accepted);
+	cr_expect_eq(granted_sessions(), 0);
+}
+
 /* Where the rule wants no code. */
 Test(factor, the_workers_word_may_come_after_a_restart)
 {

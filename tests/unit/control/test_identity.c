@@ -440,7 +440,9 @@ Test(identity, an_older_version_is_brought_up_to_date)
 {
 	char error[256];
 
-	cr_assert(database_run(&db, "ALTER TABLE sessions DROP COLUMN host_seed", "") &&
+	cr_assert(database_run(&db, "INSERT INTO users VALUES('alice', 'her id', '', 0)", "") &&
+	          database_run(&db, "ALTER TABLE sessions DROP COLUMN user_id", "") &&
+	          database_run(&db, "ALTER TABLE sessions DROP COLUMN host_seed", "") &&
 	          database_run(&db, "ALTER TABLE sessions DROP COLUMN to_origin", "") &&
 	          database_run(&db, "ALTER TABLE sessions DROP COLUMN factor_shown", "") &&
 	          database_run(&db, "DROP INDEX sessions_identifier", "") &&
@@ -459,8 +461,8 @@ Test(identity, an_older_version_is_brought_up_to_date)
 	          database_run(&db, "ALTER TABLE sessions DROP COLUMN identity", "") &&
 	          database_run(&db,
 	              "INSERT INTO sessions(session_id, client, server, rule, rule_index, generation, "
-	              "worker, flow, "
-	              "started_at) VALUES('old', '', '', '', 0, 0, 0, 0, 0)",
+	              "worker, flow, started_at, user) VALUES('old', '', '', '', 0, 0, 0, 0, 0, 'alice'), "
+	              "('nobody', '', '', '', 0, 0, 0, 1, 0, '')",
 	              "") &&
 	          database_run(&db, "PRAGMA user_version = 1", ""));
 	database_close(&db);
@@ -470,8 +472,12 @@ Test(identity, an_older_version_is_brought_up_to_date)
 		    database_query(&db, "SELECT identifier FROM sessions WHERE session_id = 'old'", "");
 		cr_expect(database_row(row) && sqlite3_column_type(row, 0) == SQLITE_NULL);
 		database_stop(row);
+		row = database_query(&db, "SELECT user_id FROM sessions ORDER BY flow", "");
+		cr_expect(database_row(row) && strcmp(database_text(row, 0), "her id") == 0);
+		cr_expect(database_row(row) && strcmp(database_text(row, 0), "") == 0);
+		database_stop(row);
 		row = database_query(&db, "PRAGMA user_version", "");
-		cr_expect(database_row(row) && sqlite3_column_int(row, 0) == 8);
+		cr_expect(database_row(row) && sqlite3_column_int(row, 0) == 9);
 		database_stop(row);
 		if (i == 0)
 			database_close(&db);

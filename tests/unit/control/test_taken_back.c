@@ -215,6 +215,17 @@ static void told_of_origin(uint64_t flow, const char *detail)
 	lab_settle(&lab);
 }
 
+/* Of the first flow, under apply_policy's rule. */
+static void restart(const struct begun *begun)
+{
+	lab_settle_on_disk(&lab);
+	lab_kill(&lab);
+	lab_start(&lab);
+	LAB_SEND(WORKER, SES_RESUME, ses_resume, 0, .flow = 1, .session_id = wire_span_of(begun->session_id),
+	    .client_addr = CLIENT, .client_port = 40000, .server_addr = SERVER, .server_port = 2300,
+	    .generation = 2, .rule_name = wire_span_of("v"));
+}
+
 Test(taken_back, nothing_more_once_the_origin_has_let_them_in)
 {
 	enrol();
@@ -231,12 +242,42 @@ Test(taken_back, nothing_more_once_the_origin_has_let_them_in)
 		cr_expect(gifts[g](1)[0] != '\0', "gift %zu: nothing is left to be opened", g);
 
 	/* Nor from control's successor. */
-	lab_settle_on_disk(&lab);
-	lab_kill(&lab);
-	lab_start(&lab);
-	LAB_SEND(WORKER, SES_RESUME, ses_resume, 0, .flow = 1, .session_id = wire_span_of(begun.session_id),
-	    .client_addr = CLIENT, .client_port = 40000, .server_addr = SERVER, .server_port = 2300,
-	    .generation = 2, .rule_name = wire_span_of("v"));
+	restart(&begun);
 	for (size_t g = 0; g < GIFTS; g++)
 		cr_expect(strstr(gifts[g](1), "let this session in already") != NULL, "gift %zu", g);
+}
+
+/* A name is not a person: control's successor does not take one for the other. */
+Test(taken_back, by_a_name_that_is_somebody_elses_now)
+{
+	enrol();
+	apply_policy();
+	struct begun begun = begin_rule(1, 0, 2, 2300);
+	come(1, &takings[0]);
+	cr_assert(may(1, "root").allowed);
+	restart(&begun);
+	for (size_t g = 0; g < GIFTS; g++)
+		cr_expect_str_eq(gifts[g](1), "", "gift %zu: it is still alice", g);
+	enrol_anew();
+	restart(&begun);
+	for (size_t g = 0; g < GIFTS; g++)
+		cr_expect(strstr(gifts[g](1), "was removed") != NULL, "gift %zu", g);
+}
+
+/* Whom the origin judges was looked at before somebody typed a password there. */
+Test(taken_back, while_the_origin_asks)
+{
+	struct rpc_message message;
+	struct rpc_ses_kill kill;
+
+	add_user("alice", "alice", "sre", &alice);
+	begin_rule(1, 3, 1, 2200);
+	target_of(1, &origin);
+	cr_assert(who_by(1, RPC_WHO_ORIGIN, "alice").accepted && may(1, "alice").allowed);
+	remove_user();
+	LAB_SEND(WORKER, SES_EVENT, ses_event, 0, .flow = 1, .event = wire_span_of("auth"),
+	    .detail = wire_span_of("{\"success\":true,\"method\":\"password\"}"));
+	lab_await(&lab, WORKER, RPC_SES_KILL, &message);
+	cr_assert(rpc_get_ses_kill(message.body, &kill));
+	cr_expect(kill.flow == 1 && wire_span_is(kill.reason, "portreeve: user alice was removed"));
 }
