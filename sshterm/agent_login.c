@@ -95,12 +95,13 @@ enum origin_verdict agent_login_prepare(struct login *login, struct leg_failure 
 /* -- what becomes of it -- */
 
 /* For the audit log: which key it was, or why it was none. */
-static void tell(struct agent_login *agent, json_t *detail)
+static void tell(struct agent_login *agent, bool success, json_t *detail)
 {
 	char *text = detail == NULL ? NULL : json_dumps(detail, JSON_COMPACT);
+	const char *bare = success ? "{\"success\":true}" : "{\"success\":false}"; /* where memory is out */
 
 	agent->settled = true;
-	session_event(agent->session, "origin.auth", text == NULL ? "{\"success\":false}" : text);
+	session_event(agent->session, "origin.auth", text == NULL ? bare : text);
 	json_decref(detail);
 	free(text);
 }
@@ -116,8 +117,9 @@ static void on_logged_in(void *context, const char *fingerprint, const struct ag
 {
 	struct agent_login *agent = context;
 
-	tell(agent, json_pack("{s:s,s:b,s:s,s:s}", "method", "agent", "success", 1, "key", fingerprint,
-	                "algorithm", key->algorithm));
+	tell(agent, true,
+	    json_pack("{s:s,s:b,s:s,s:s}", "method", "agent", "success", 1, "key", fingerprint, "algorithm",
+	        key->algorithm));
 }
 
 static void on_failed(void *context, const char *reason, const char *text)
@@ -127,8 +129,9 @@ static void on_failed(void *context, const char *reason, const char *text)
 
 	counters->origin_failures += strcmp(reason, "origin_failed") == 0;
 	counters->login_timeouts += strcmp(reason, "login_timeout") == 0;
-	tell(agent, json_pack("{s:s,s:b,s:s,s:s}", "method", "agent", "success", 0, "reason", reason,
-	                "message", text));
+	tell(agent, false,
+	    json_pack(
+	        "{s:s,s:b,s:s,s:s}", "method", "agent", "success", 0, "reason", reason, "message", text));
 	rpc_log(RPC_LOG_INFO, "session %s: not logged in at the origin: %s: %s", agent->session->session_id,
 	    reason, text);
 }
@@ -194,7 +197,8 @@ void agent_login_free(struct session *session)
 		return;
 	stop_listening(agent);
 	if (!agent->settled)
-		tell(agent, json_pack("{s:s,s:b,s:s}", "method", "agent", "success", 0, "reason", "closed"));
+		tell(agent, false,
+		    json_pack("{s:s,s:b,s:s}", "method", "agent", "success", 0, "reason", "closed"));
 	free(agent->proven);
 	free(agent);
 	session->agent = NULL;

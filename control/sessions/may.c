@@ -81,9 +81,10 @@ static bool is_enrolled(struct control *control, const struct session *session, 
 
 static bool is_unrevoked(struct control *control, const struct session *session, char *why, size_t size)
 {
-	char text[320];
+	char text[320] = "what you came with is not known any more";
 
-	if (revocations_check(&control->revocations,
+	if (session->came_with != NULL &&
+	    revocations_check(&control->revocations,
 	        (struct wire_span){session->came_with, session->came_with_len}, text, sizeof(text)))
 		return true;
 	snprintf(why, size, "portreeve: %s", text);
@@ -108,13 +109,16 @@ static bool still_told(struct control *control, const struct session *session, c
 	return false;
 }
 
-/* Whose session it is, as far as that still holds. False: it does not, and there is no user to be freed. */
+/* Whose session it is, as far as that still holds: not of one that is told to end. False: it does not, and
+ * there is no user to be freed. */
 static bool find_user(
     struct control *control, const struct session *session, struct user *user, char *why, size_t size)
 {
 	bool found = users_find(&control->db, session->user, user);
 
-	if (found && strcmp(user->user_id, session->user_id) == 0) {
+	if (session->killed) {
+		snprintf(why, size, "portreeve: the session was ended");
+	} else if (found && strcmp(user->user_id, session->user_id) == 0) {
 		if (still_told(control, session, why, size))
 			return true;
 	} else {

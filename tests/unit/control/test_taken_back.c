@@ -89,13 +89,29 @@ static void give_to_bob(void)
 	call("identity.bind", json_pack("{s:s, s:s}", "address", "198.51.100.1", "user", "bob"));
 }
 
+/* Their worker is told, and goes on asking. */
+static void kill_it(void)
+{
+	struct rpc_message message;
+	json_t *response;
+	const json_t *listed =
+	    lab_result(&lab, "sessions.ls", json_pack("{s:b, s:i}", "live", 1, "limit", 1), &response);
+	const json_t *newest = json_array_get(json_object_get(listed, "sessions"), 0);
+	json_t *id = json_copy(json_object_get(newest, "session_id"));
+
+	json_decref(response);
+	call("session.kill", json_pack("{s:o}", "id", id));
+	lab_await(&lab, WORKER, RPC_SES_KILL, &message);
+}
+
 static const struct taking {
 	void (*take)(void);
 	bool by_address;
 	const char *told;
 } takings[] = {{remove_user, false, "was removed"}, {enrol_anew, false, "was removed"},
     {revoke_key, false, "your key is revoked"}, {take_keys, false, "your key is not enrolled any more"},
-    {unbind, true, "is not signed in any more"}, {give_to_bob, true, "is not signed in any more"}};
+    {unbind, true, "is not signed in any more"}, {give_to_bob, true, "is not signed in any more"},
+    {kill_it, false, "the session was ended"}};
 #define TAKINGS (sizeof(takings) / sizeof(takings[0]))
 
 static void enrol(void)
