@@ -219,6 +219,10 @@ void agent_offer_packet(struct agent_offer *offer, const uint8_t *payload, size_
 			take_signature(offer);
 		break;
 	case AGENT_CHANNEL_REFUSED:
+		if (offer->opens < AGENT_OPENS_MAX) {
+			agent_offer_begin(offer, offer->channel.number);
+			break;
+		}
 		agent_fail(offer->failure, "agent_failed",
 		    "your client did not let this appliance reach your agent, with which it logs in at %s",
 		    offer->facts->host);
@@ -267,6 +271,7 @@ static void channel_send(void *context, const uint8_t *payload, size_t len)
 void agent_offer_begin(struct agent_offer *offer, uint32_t number)
 {
 	offer->stage = AGENT_OFFER_OPENING;
+	offer->opens++;
 	agent_channel_open(&offer->channel, number, channel_send, offer);
 }
 

@@ -48,6 +48,9 @@ void agent_fail(struct agent_failure *failure, const char *reason, const char *f
     __attribute__((format(printf, 3, 4)));
 void agent_fail_memory(struct agent_failure *failure);
 
+/* Paramiko sends the request for its agent before it minds the agent's channels, and may refuse the first. */
+#define AGENT_OPENS_MAX 4
+
 enum agent_offer_stage {
 	AGENT_OFFER_IDLE = 0,
 	AGENT_OFFER_OPENING,  /* the agent's channel */
@@ -70,7 +73,8 @@ struct agent_offer {
 	struct agent_channel channel;
 	struct agent_answer list; /* what keys point into */
 	struct agent_keys keys;
-	unsigned next; /* key */
+	unsigned opens; /* how often its channel was opened */
+	unsigned next;  /* key */
 	unsigned refused, not_signed;
 	bool one_was_good; /* a key was taken, and the origin wants more */
 };

@@ -381,8 +381,27 @@ Test(agent_first, an_agent_that_the_client_does_not_show)
 {
 	c_open("session", PEER);
 	c_request("auth-agent-req@openssh.com", false);
+	said[0] = '\0';
+	for (unsigned i = 1; i < AGENT_OPENS_MAX; i++) {
+		c("buuss", CONN_OPEN_FAILURE, AGENT_CHANNEL_NUMBER, 1u, "no", "");
+		cr_expect(strncmp(said, "C90(", 4) == 0, "not asked again: %s", said);
+		said[0] = '\0';
+	}
+	cr_expect_str_eq(failure, "");
 	c("buuss", CONN_OPEN_FAILURE, AGENT_CHANNEL_NUMBER, 1u, "no", "");
+	EXPECT_SAID("");
 	cr_expect_str_eq(failure_reason, "agent_failed");
+}
+
+Test(agent_first, a_client_that_is_not_ready_for_its_agents_channel)
+{
+	c_open("session", PEER);
+	c_request("auth-agent-req@openssh.com", false);
+	c("buuss", CONN_OPEN_FAILURE, AGENT_CHANNEL_NUMBER, 1u, "no", "");
+	said[0] = '\0';
+	c("buuuu", CONN_OPEN_CONFIRMATION, AGENT_CHANNEL_NUMBER, AT_CLIENT, 0x100000u, 0x8000u);
+	cr_expect(strncmp(said, "C94(", 4) == 0, "the agent is not asked for its keys: %s", said);
+	cr_expect_str_eq(failure, "");
 }
 
 /* -- the order of things -- */
